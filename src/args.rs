@@ -1,0 +1,152 @@
+//! The flags of the line, which plugin and manager read alike.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, ValueEnum};
+
+/// MongoDB migrations written in Rust.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(
+    name = "cargo-migrations",
+    bin_name = "cargo migrations",
+    version,
+    disable_help_subcommand = true,
+    override_usage = "cargo migrations [FLAGS] [TASK...]",
+    after_help = "`cargo migrations help` lists the subtasks, those of your manager included.\n\
+                  `cargo migrations init` sets up a project, `cargo migrations new:NAME` writes the next migration."
+)]
+pub(crate) struct Args {
+    /// Subtasks (`execute`, `execute:0002_x`, `rollback:2`) and environments, run left to right
+    #[arg(value_name = "TASK")]
+    pub(crate) tasks: Vec<String>,
+
+    /// Path to the workspace's Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    pub(crate) manifest_path: Option<PathBuf>,
+
+    /// Build the manager in release mode
+    #[arg(short, long, conflicts_with = "profile")]
+    pub(crate) release: bool,
+
+    /// Build the manager with the given profile
+    #[arg(long, value_name = "PROFILE-NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// Assert that Cargo.lock will remain unchanged
+    #[arg(long)]
+    pub(crate) locked: bool,
+
+    /// Run cargo without accessing the network
+    #[arg(long)]
+    pub(crate) offline: bool,
+
+    /// Equivalent to both --locked and --offline
+    #[arg(long)]
+    pub(crate) frozen: bool,
+
+    /// Coloring: auto, always or never
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) color: Option<Color>,
+
+    /// Say less: results, warnings and errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Say more; twice, cargo does too
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// How results are written to stdout
+    #[arg(long, value_name = "FORMAT", default_value_t, value_enum)]
+    pub(crate) format: Format,
+
+    /// With show_status: exit 4 when a migration is unregistered, failed or interrupted
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// Answer every question with yes
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+
+    /// With init: a checkout of cargo-migrations to depend on, as with `cargo add`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// The word that cargo's `--color` takes.
+    #[cfg(feature = "cli")]
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// What results on stdout look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables and sentences
+    #[default]
+    Human,
+    /// One JSON document, or one JSON line per event
+    Json,
+}
+
+impl Args {
+    /// Reads a process's arguments. Cargo passes a plugin its own name (`migrations`) first; it is dropped.
+    pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut args: Vec<_> = args.into_iter().collect();
+        if args.get(1).is_some_and(|arg| arg == "migrations") {
+            args.remove(1);
+        }
+        Self::try_parse_from(args)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn read(args: &[&str]) -> Result<Args, clap::Error> {
+        Args::read(args.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_holds() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_may_stand_anywhere() {
+        let args = read(&["cargo-migrations", "migrations", "staging", "--yes", "execute", "--format", "json"]).unwrap();
+        assert_eq!(args.tasks, ["staging", "execute"]);
+        assert!(args.yes);
+        assert_eq!(args.format, Format::Json);
+    }
+
+    #[test]
+    fn cargos_own_word_is_dropped_once() {
+        assert_eq!(read(&["cargo-migrations", "migrations", "migrations"]).unwrap().tasks, ["migrations"]);
+        assert_eq!(read(&["cargo-migrations", "execute"]).unwrap().tasks, ["execute"]);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        assert!(read(&["x", "--release", "--profile", "dev"]).is_err());
+        assert!(read(&["x", "-q", "-v"]).is_err());
+        assert!(read(&["x", "--colour", "never"]).is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! Errors in a person's words: the driver's own texts are dumps of its structures, so each kind is told here.
+
+use std::error::Error as StdError;
+
+use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
+
+/// One error of a chain, without its source.
+pub(crate) fn describe(error: &(dyn StdError + 'static)) -> String {
+    match error.downcast_ref::<DriverError>() {
+        Some(error) => driver(error),
+        None => error.to_string(),
+    }
+}
+
+/// A driver's error in one line.
+pub(crate) fn driver(error: &DriverError) -> String {
+    match &*error.kind {
+        ErrorKind::Command(command) => server_said(command.code, &command.code_name, &command.message),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => {
+            server_said(write.code, write.code_name.as_deref().unwrap_or_default(), &write.message)
+        }
+        ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
+            format!("the write was not confirmed: {}", server_said(concern.code, &concern.code_name, &concern.message))
+        }
+        ErrorKind::InsertMany(insert) => {
+            let first = insert.write_errors.iter().flatten().next();
+            let concern = insert.write_concern_error.as_ref();
+            first
+                .map(|write| {
+                    let said = server_said(write.code, write.code_name.as_deref().unwrap_or_default(), &write.message);
+                    format!("document {} of the insert: {said}", write.index)
+                })
+                .or_else(|| concern.map(|c| server_said(c.code, &c.code_name, &c.message)))
+                .unwrap_or_else(|| "the insert failed".into())
+        }
+        ErrorKind::BulkWrite(bulk) => {
+            let first = bulk.write_errors.iter().min_by_key(|(index, _)| **index);
+            first.map_or_else(
+                || "the bulk write failed".into(),
+                |(index, write)| {
+                    let said = server_said(write.code, write.code_name.as_deref().unwrap_or_default(), &write.message);
+                    format!("operation {index} of the bulk write: {said}")
+                },
+            )
+        }
+        ErrorKind::Authentication { .. } => {
+            "the server refused the login; check the user, its password, and authSource (the database that holds the user)"
+                .into()
+        }
+        ErrorKind::ServerSelection { .. } => {
+            "no server could be used in time; check that the server runs, and that a replica set has a primary".into()
+        }
+        ErrorKind::Io(io) => format!("the connection failed: {io}"),
+        ErrorKind::ConnectionPoolCleared { .. } => "the connection was lost".into(),
+        ErrorKind::GridFs(_) => "a GridFS operation failed".into(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether the server refused the login.
+pub(crate) fn is_authentication(error: &DriverError) -> bool {
+    match &*error.kind {
+        ErrorKind::Authentication { .. } => true,
+        ErrorKind::Command(command) => command.code == 18,
+        _ => false,
+    }
+}
+
+fn server_said(code: i32, name: &str, message: &str) -> String {
+    match (code, name) {
+        (18, _) => "the server refused the login (AuthenticationFailed); check the user, its password, and authSource (the database that holds the user)".into(),
+        // Its text quotes the command, which can be pages.
+        (13, _) => {
+            let head = message.split(" to execute command").next().unwrap_or(message);
+            format!("{head} (Unauthorized); grant the user the role that this needs (readWrite, as a rule)")
+        }
+        (_, "") => format!("{message} (code {code})"),
+        _ => format!("{message} ({name})"),
+    }
+}

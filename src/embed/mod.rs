@@ -1,0 +1,88 @@
+//! The build script's half: finds the migration files and writes the code that compiles them into the manager.
+//!
+//! A manager's `build.rs` is one line:
+//!
+//! ```no_run
+//! cargo_migrations::build::embed("../mongomigrations");
+//! ```
+
+mod files;
+mod generate;
+mod source;
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// What a migration file's name looks like, unless `pattern` says otherwise.
+pub(crate) const DEFAULT_PATTERN: &str = r"(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs";
+
+/// Compiles the migration files of a directory (relative to the package's own) into the manager.
+///
+/// What is wrong with the files (a wrong name, say) does not fail the build: it is carried along, and the manager reports it.
+/// Call it as a statement of its own: the work is done when the returned value is dropped, after [`Embed::pattern`].
+///
+/// # Panics
+/// Only outside a build script.
+pub fn embed(directory: impl Into<PathBuf>) -> Embed {
+    Embed { directory: directory.into(), pattern: DEFAULT_PATTERN.to_owned() }
+}
+
+/// The directory to embed; see [`embed`].
+#[derive(Debug)]
+pub struct Embed {
+    directory: PathBuf,
+    pattern: String,
+}
+
+impl Embed {
+    /// Another pattern for the files' names, matched against the whole name. Its group `migr_nr` is the number (digits).
+    ///
+    /// ```no_run
+    /// cargo_migrations::build::embed("../mongomigrations").pattern(r"m(?P<migr_nr>[0-9]+)\.rs");
+    /// ```
+    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.pattern = pattern.into();
+        self
+    }
+}
+
+impl Drop for Embed {
+    fn drop(&mut self) {
+        let variable = |name| env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: `embed` is for build scripts"));
+        let out = Path::new(&variable("OUT_DIR")).join("cargo_migrations.rs");
+        let directory = absolute(&Path::new(&variable("CARGO_MANIFEST_DIR")).join(&self.directory));
+        let found = files::find(&directory, &self.pattern);
+        let code = generate::code(&found, &env::var("PROFILE").unwrap_or_default());
+
+        say(&format!("cargo::rerun-if-changed={}", directory.display()));
+        say("cargo::rerun-if-changed=build.rs");
+        // An unchanged file keeps its time stamp, and the manager is not compiled again for nothing.
+        if std::fs::read_to_string(&out).is_ok_and(|before| before == code) {
+            return;
+        }
+        if let Err(error) = std::fs::write(&out, code) {
+            say(&format!("cargo::error=cannot write {}: {error}", out.display()));
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a build script talks to cargo on stdout")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// The path without `..`, where it exists; cargo and rustc then show users a path they know.
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| {
+        let mut clean = PathBuf::new();
+        for part in path.components() {
+            match part {
+                std::path::Component::ParentDir => {
+                    clean.pop();
+                }
+                part => clean.push(part),
+            }
+        }
+        clean
+    })
+}

@@ -1,0 +1,89 @@
+#![doc = include_str!("../docs/library.md")]
+
+#[cfg(feature = "_line")]
+mod args;
+mod embed;
+mod error;
+#[cfg(feature = "_line")]
+mod line;
+mod number;
+#[cfg(feature = "cli")]
+pub mod plugin;
+#[cfg(feature = "_line")]
+mod term;
+
+#[cfg(feature = "manager")]
+mod connect;
+#[cfg(feature = "manager")]
+mod db;
+#[cfg(feature = "manager")]
+mod describe;
+#[cfg(feature = "manager")]
+mod manager;
+#[cfg(feature = "manager")]
+mod migration;
+#[cfg(feature = "manager")]
+pub mod mongod;
+#[cfg(feature = "manager")]
+mod names;
+#[cfg(feature = "manager")]
+mod origin;
+#[cfg(feature = "manager")]
+mod panics;
+#[cfg(feature = "manager")]
+mod plan;
+#[cfg(feature = "manager")]
+mod registry;
+#[cfg(feature = "manager")]
+mod report;
+#[cfg(feature = "manager")]
+mod run;
+#[cfg(feature = "manager")]
+mod stop;
+#[cfg(feature = "manager")]
+mod subtasks;
+
+pub use error::{Error, ErrorKind, Result};
+
+#[cfg(feature = "manager")]
+pub use {
+    db::Db,
+    manager::{Config, Context, Flow, FromEnv, MigrationsManager, Options, Subtasks, run},
+    migration::{Action, Embedded, IntoAction, Migration},
+    mongodb,
+    report::{Progress, Reporter},
+};
+
+/// The built-in subtasks. A manager that overrides one reaches it here: `builtin::execute(self, cx, migration).await`.
+#[cfg(feature = "manager")]
+pub mod builtin {
+    pub use crate::subtasks::{dbdump, execute, help, ignore, rollback, show_status};
+}
+
+/// What a manager's build script calls.
+pub mod build {
+    pub use crate::embed::{Embed, embed};
+}
+
+/// Everything that managers and migrations need: `use cargo_migrations::prelude::*;`
+#[cfg(feature = "manager")]
+pub mod prelude {
+    pub use std::process::ExitCode;
+
+    pub use mongodb::Database;
+    pub use mongodb::bson::{Document, doc};
+
+    pub use crate::manager::FromEnv as _;
+    pub use crate::{Config, Context, Db, Flow, MigrationsManager, Result, Subtasks, builtin};
+}
+
+/// The migrations that the build script found: `cargo_migrations::run(Migrations, cargo_migrations::embedded!())`.
+///
+/// The package's `build.rs` calls [`build::embed`].
+#[cfg(feature = "manager")]
+#[macro_export]
+macro_rules! embedded {
+    () => {
+        ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/cargo_migrations.rs"))
+    };
+}

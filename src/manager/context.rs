@@ -1,0 +1,187 @@
+//! What subtasks get: the database, the configuration in force, the task's options, and a place to report to.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use mongodb::Database;
+use tokio::sync::OnceCell;
+
+use super::Config;
+use crate::args::Args;
+use crate::connect::{self, Connection};
+use crate::error::Error;
+use crate::line::TaskOption;
+use crate::migration::{Embedded, Migration};
+use crate::mongod;
+use crate::registry::Registry;
+use crate::report::Reporter;
+use crate::stop::Stop;
+
+/// What a subtask works with. One is made for every task of the line.
+#[derive(Debug)]
+pub struct Context {
+    shared: Rc<Shared>,
+    options: Options,
+}
+
+/// What the tasks of one line share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) embedded: Embedded,
+    pub(crate) args: Args,
+    pub(crate) reporter: Reporter,
+    pub(crate) stop: Stop,
+    pub(crate) connection: OnceCell<Connection>,
+}
+
+impl Context {
+    pub(crate) fn new(shared: Rc<Shared>, options: Options) -> Self {
+        Self { shared, options }
+    }
+
+    /// The database, connected when first asked for.
+    ///
+    /// # Errors
+    /// No server or database is named, or the server cannot be reached.
+    pub async fn database(&self) -> Result<&Database, Error> {
+        Ok(&self.connection().await?.database)
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The options of the task under way.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Where to say what is done.
+    pub fn reporter(&self) -> &Reporter {
+        &self.shared.reporter
+    }
+
+    /// The migrations, in the order in which they run.
+    pub fn migrations(&self) -> &[Migration] {
+        &self.shared.embedded.migrations
+    }
+
+    /// Whether the line answers every question with yes.
+    pub fn yes(&self) -> bool {
+        self.shared.args.yes
+    }
+
+    pub(crate) fn args(&self) -> &Args {
+        &self.shared.args
+    }
+
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.shared.stop
+    }
+
+    pub(crate) async fn registry(&self) -> Result<Registry, Error> {
+        let database = self.database().await?;
+        Ok(Registry::new(database, &self.config().migrations_collection))
+    }
+
+    /// The folder for the local server's data, or why this manager has none.
+    pub(crate) fn local_server_directory(&self) -> Result<PathBuf, Error> {
+        mongod::local::directory(self.shared.embedded.profile)
+    }
+
+    async fn connection(&self) -> Result<&Connection, Error> {
+        self.shared
+            .connection
+            .get_or_try_init(async || {
+                let config = &self.shared.config;
+                if config.local_server && !config.names_a_server() {
+                    config.check()?;
+                    let server = mongod::local::ensure(&self.local_server_directory()?, self.reporter()).await?;
+                    return connect::connect(config, Some(&server.uri())).await;
+                }
+                connect::connect(config, None).await
+            })
+            .await
+    }
+}
+
+/// The options of a task: `a`, `b` and `to` = `c` of `copy:a,b,to=c`, their escapes resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    plain: Vec<String>,
+    named: Vec<(String, String)>,
+}
+
+impl Options {
+    /// Takes the line's options; plain values after the first fill `names` in order. An error says what does not fit.
+    pub(crate) fn new(options: &[TaskOption], takes_first: bool, names: &[String]) -> Result<Self, String> {
+        let mut this = Self::default();
+        let mut unnamed = names.iter();
+        for option in options {
+            let (name, value) = match option {
+                TaskOption::Keyed { key, value } if names.contains(key) => (key, value),
+                TaskOption::Keyed { key, .. } => return Err(format!("no option `{key}`")),
+                TaskOption::Plain(value) if takes_first && this.plain.is_empty() => {
+                    this.plain.push(value.clone());
+                    continue;
+                }
+                TaskOption::Plain(value) => match unnamed.next() {
+                    Some(name) => {
+                        this.plain.push(value.clone());
+                        (name, value)
+                    }
+                    None => return Err(format!("no further value (`{value}`)")),
+                },
+            };
+            if this.get(name).is_some() {
+                return Err(format!("`{name}` once, not twice"));
+            }
+            this.named.push((name.clone(), value.clone()));
+        }
+        Ok(this)
+    }
+
+    /// The first plain value: what the subtask gets as its `option`.
+    pub fn first(&self) -> Option<&str> {
+        self.plain.first().map(String::as_str)
+    }
+
+    /// All plain values, in order.
+    pub fn plain(&self) -> impl Iterator<Item = &str> {
+        self.plain.iter().map(String::as_str)
+    }
+
+    /// The value of a name that the subtask [takes](super::Subtasks::takes).
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.named.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::Task;
+
+    fn options(word: &str, names: &[&str]) -> Result<Options, String> {
+        let task: Task = word.parse().unwrap();
+        Options::new(&task.options, true, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn one_plain_value_is_the_most_unless_more_are_named() {
+        assert_eq!(options("t:a", &[]).unwrap().first(), Some("a"));
+        assert_eq!(options("t:a,b", &[]), Err("no further value (`b`)".into()));
+        assert_eq!(options("t:k=v", &[]), Err("no option `k`".into()));
+    }
+
+    #[test]
+    fn names_are_filled_by_key_or_in_order() {
+        assert_eq!(options("t:a,to=b", &["to"]).unwrap().get("to"), Some("b"));
+        let by_place = options("t:a,b", &["to"]).unwrap();
+        assert_eq!((by_place.get("to"), by_place.plain().count()), (Some("b"), 2));
+        assert_eq!(options("t:to=b", &["to"]).unwrap().first(), None);
+        assert_eq!(options("t:to=b,to=c", &["to"]), Err("`to` once, not twice".into()));
+    }
+}

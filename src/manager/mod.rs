@@ -1,0 +1,126 @@
+//! The manager: what a user writes, and how the line reaches it.
+
+mod check;
+mod config;
+mod context;
+mod dispatch;
+mod subtasks;
+
+pub use config::{Config, FromEnv};
+pub use context::{Context, Options};
+pub use dispatch::run;
+pub use subtasks::Subtasks;
+
+use crate::builtin;
+use crate::error::Result;
+
+/// Whether a run goes on after [`task_hook`](MigrationsManager::task_hook).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The subtask runs.
+    Continue,
+    /// The whole run ends here, with success; migopy's `StopTaskExecution`.
+    Stop,
+}
+
+/// A team's migrations manager. Every method has a default; an overridden one reaches it through [`builtin`](crate::builtin).
+///
+/// ```
+/// use cargo_migrations::prelude::*;
+///
+/// struct Migrations;
+///
+/// impl MigrationsManager for Migrations {
+///     fn config(&self) -> Config {
+///         Config::new().mongo_database("blog").from_env()
+///     }
+///
+///     async fn execute(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+///         cx.reporter().note("hold on");
+///         builtin::execute(self, cx, migration).await
+///     }
+/// }
+/// ```
+// The futures run on the thread that called `run`: nobody needs them to be `Send`.
+#[expect(async_fn_in_trait, reason = "implemented by one type of the user's, and awaited on one thread")]
+pub trait MigrationsManager: Sized {
+    /// What to work on; the environment's variables, unless overridden.
+    fn config(&self) -> Config {
+        Config::from_env()
+    }
+
+    /// Adds subtasks of the team's own.
+    fn subtasks(subtasks: Subtasks<Self>) -> Subtasks<Self> {
+        subtasks
+    }
+
+    /// Runs before every subtask, with its first plain option; [`Flow::Stop`] ends the run.
+    ///
+    /// # Errors
+    /// An error ends the run with failure, and the subtask does not run.
+    async fn task_hook(&self, cx: &Context, subtask: &str, option: Option<&str>) -> Result<Flow> {
+        let _ = (cx, subtask, option);
+        Ok(Flow::Continue)
+    }
+
+    /// The command line that runs a subtask, quoted for a POSIX shell; migopy's `fab_command`.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    /// # struct Migrations;
+    /// # impl MigrationsManager for Migrations {}
+    /// assert_eq!(Migrations.cargo_command("execute", Some("0002_x")), "cargo migrations execute:0002_x");
+    /// assert_eq!(Migrations.cargo_command("reindex", Some("a b")), "cargo migrations 'reindex:a b'");
+    /// ```
+    fn cargo_command(&self, subtask: &str, option: Option<&str>) -> String {
+        dispatch::cargo_command(subtask, option)
+    }
+
+    /// Shows which migrations are registered and which are not.
+    ///
+    /// # Errors
+    /// The server failed, or `--check` found something unregistered.
+    async fn show_status(&self, cx: &Context, option: Option<&str>) -> Result<()> {
+        builtin::show_status(self, cx, option).await
+    }
+
+    /// Runs one migration, or every unregistered one.
+    ///
+    /// # Errors
+    /// A migration or the server failed, or the migration is registered already.
+    async fn execute(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+        builtin::execute(self, cx, migration).await
+    }
+
+    /// Registers one migration, or every unregistered one, without running it.
+    ///
+    /// # Errors
+    /// The server failed, or the migration is registered already.
+    async fn ignore(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+        builtin::ignore(self, cx, migration).await
+    }
+
+    /// Runs a registered migration's `down`, and unregisters it.
+    ///
+    /// # Errors
+    /// The migration is not registered, has no `down`, or failed; or the server did.
+    async fn rollback(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+        builtin::rollback(self, cx, migration).await
+    }
+
+    /// Dumps the database.
+    ///
+    /// # Errors
+    /// The dump failed.
+    async fn dbdump(&self, cx: &Context, option: Option<&str>) -> Result<()> {
+        builtin::dbdump(self, cx, option).await
+    }
+
+    /// Lists the subtasks.
+    ///
+    /// # Errors
+    /// None of its own.
+    async fn help(&self, cx: &Context, subtask: Option<&str>) -> Result<()> {
+        builtin::help(self, cx, subtask).await
+    }
+}

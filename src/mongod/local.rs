@@ -1,0 +1,160 @@
+//! The local development server: one for each target directory, started when needed, and kept running.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mongodb::bson::doc;
+use serde_json::{Value, json};
+
+use super::{binary, process, replica_set};
+use crate::error::Error;
+use crate::report::Reporter;
+
+/// The plugin tells where cargo's target directory is.
+const TARGET_DIRECTORY: &str = "CARGO_MIGRATIONS_TARGET_DIR";
+
+/// A running local server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    port: u16,
+}
+
+impl Server {
+    pub(crate) fn uri(&self) -> String {
+        replica_set::uri(self.port)
+    }
+}
+
+/// The server's folder below the target directory; or why there is none: it is for development builds that cargo runs.
+pub(crate) fn directory(profile: &str) -> Result<PathBuf, Error> {
+    let refuse = |why: &str| Err(Error::usage(format!("no server is named, and {why}; set MONGO_URI (or MONGO_HOST)")));
+    if profile == "release" {
+        return refuse("a release build starts no local server");
+    }
+    if std::env::var_os("CARGO").is_none() {
+        return refuse("a local server is for runs through cargo only");
+    }
+    let target = std::env::var_os(TARGET_DIRECTORY).map(PathBuf::from).or_else(|| {
+        // `cargo run`: the manager is target/debug/NAME.
+        Some(std::env::current_exe().ok()?.parent()?.parent()?.to_owned())
+    });
+    match target {
+        Some(target) => Ok(target.join("cargo-migrations").join("mongod")),
+        None => refuse("the target directory is not known"),
+    }
+}
+
+/// The server of that folder, started if it does not run.
+pub(crate) async fn ensure(directory: &Path, reporter: &Reporter) -> Result<Server, Error> {
+    let server = match running(directory).await? {
+        Some(server) => server,
+        None => start(directory, reporter).await?,
+    };
+    reporter
+        .status("Using", format!("a local mongod on 127.0.0.1:{} (`cargo migrations mongod:stop` stops it)", server.port));
+    Ok(server)
+}
+
+async fn start(directory: &Path, reporter: &Reporter) -> Result<Server, Error> {
+    let unwritable = |error: std::io::Error| {
+        Error::failed(format!("{} cannot be written for the local server", directory.display())).caused_by(error)
+    };
+    fs::create_dir_all(directory).map_err(unwritable)?;
+    let lock = lock(directory).await.map_err(unwritable)?;
+    // Another process may have started it while this one waited.
+    if let Some(server) = running(directory).await? {
+        return Ok(server);
+    }
+    let state = read(directory);
+    let port = state.as_ref().map(|state| state.port);
+    let (data, log) = process::folders(directory);
+    let reporter = reporter.clone();
+    let process = blocking(move || {
+        let binary = binary::locate(Some(&reporter))?;
+        let arguments: Vec<OsString> =
+            ["--replSet", replica_set::NAME, "--wiredTigerCacheSizeGB", "0.5", "--logappend"].map(OsString::from).into();
+        process::start(&binary, &data, &log, port, &arguments)
+    })
+    .await?;
+    replica_set::make(process.port).await?;
+    let text = json!({ "port": process.port, "pid": process.child.id() }).to_string();
+    let file = directory.join("server.json");
+    fs::write(file.with_extension("new"), text)
+        .and_then(|()| fs::rename(file.with_extension("new"), file))
+        .map_err(unwritable)?;
+    drop(lock);
+    Ok(Server { port: process.port })
+}
+
+/// The server of that folder, if it runs.
+pub(crate) async fn running(directory: &Path) -> Result<Option<Server>, Error> {
+    let Some(state) = read(directory) else { return Ok(None) };
+    if !is_ours(state.port, directory).await {
+        return Ok(None);
+    }
+    Ok(Some(Server { port: state.port }))
+}
+
+/// Stops the server of that folder; whether one ran.
+pub(crate) async fn stop(directory: &Path) -> Result<bool, Error> {
+    let Some(server) = running(directory).await? else { return Ok(false) };
+    let client = replica_set::direct(server.port).await?;
+    // The server closes the connection instead of answering.
+    let _ = client.database("admin").run_command(doc! { "shutdown": 1, "force": true }).await;
+    for _ in 0..300 {
+        // It frees its data's lock last: until then another one could not be started.
+        if std::net::TcpStream::connect(("127.0.0.1", server.port)).is_err() && lock_file_is_empty(directory) {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(Error::failed(format!(
+        "the local server on 127.0.0.1:{} does not stop; its log: {}",
+        server.port,
+        process::folders(directory).1.display()
+    )))
+}
+
+/// What was noted of the server started last.
+struct State {
+    port: u16,
+}
+
+fn read(directory: &Path) -> Option<State> {
+    let state: Value = serde_json::from_slice(&fs::read(directory.join("server.json")).ok()?).ok()?;
+    Some(State { port: state["port"].as_u64()?.try_into().ok()? })
+}
+
+/// Whether the server on that port is the one of that folder, and not another that took its port.
+async fn is_ours(port: u16, directory: &Path) -> bool {
+    // Refused at once where nobody listens; the driver would try for a while.
+    if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        return false;
+    }
+    let Ok(client) = replica_set::direct(port).await else { return false };
+    let Ok(options) = client.database("admin").run_command(doc! { "getCmdLineOpts": 1 }).await else { return false };
+    let path = options
+        .get_document("parsed")
+        .and_then(|parsed| parsed.get_document("storage"))
+        .and_then(|storage| storage.get_str("dbPath"));
+    let (data, _) = process::folders(directory);
+    path.is_ok_and(|path| Path::new(path).canonicalize().ok() == data.canonicalize().ok())
+}
+
+/// A clean shutdown empties the file.
+fn lock_file_is_empty(directory: &Path) -> bool {
+    fs::metadata(process::folders(directory).0.join("mongod.lock")).is_ok_and(|file| file.len() == 0)
+}
+
+async fn lock(directory: &Path) -> std::io::Result<File> {
+    let file = File::create(directory.join("start.lock"))?;
+    tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await?
+}
+
+pub(super) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(f)
+        .await
+        .map_err(|error| Error::failed("a local server could not be started").caused_by(error))?
+}

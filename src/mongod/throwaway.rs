@@ -1,0 +1,107 @@
+//! Servers that end with whoever started them, and leave nothing behind.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::local::blocking;
+use super::{binary, process, replica_set};
+use crate::error::Error;
+
+/// A real `mongod` on a loopback port with its data in a temporary folder. It is killed, and the folder removed, when the
+/// value is dropped or the process that started it ends, however it ends.
+///
+/// ```no_run
+/// # async fn example() -> cargo_migrations::Result<()> {
+/// let server = cargo_migrations::mongod::Throwaway::replica_set().await?;
+/// let client = cargo_migrations::mongodb::Client::with_uri_str(server.uri()).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Throwaway {
+    child: Child,
+    port: u16,
+    directory: PathBuf,
+    is_replica_set: bool,
+    watchdog: Option<Child>,
+}
+
+impl Throwaway {
+    /// A replica set of one, ready for writes.
+    ///
+    /// # Errors
+    /// No `mongod` can be had, or it does not start.
+    pub async fn replica_set() -> Result<Self, Error> {
+        let mut server = Self::start(&["--replSet", replica_set::NAME]).await?;
+        replica_set::make(server.port).await?;
+        server.is_replica_set = true;
+        Ok(server)
+    }
+
+    /// A server as it comes, with further arguments for its command line; it accepts connections.
+    ///
+    /// # Errors
+    /// No `mongod` can be had, or it does not start.
+    pub async fn start(arguments: &[&str]) -> Result<Self, Error> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("cargo-migrations-{}-{count}", std::process::id()));
+        let mut all: Vec<OsString> =
+            ["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"]
+                .map(OsString::from)
+                .into();
+        all.extend(arguments.iter().map(OsString::from));
+        let folder = directory.clone();
+        blocking(move || {
+            let binary = binary::locate(None)?;
+            let (data, log) = process::folders(&folder);
+            let started = process::start(&binary, &data, &log, None, &all);
+            if started.is_err() {
+                let _ = fs::remove_dir_all(&folder);
+            }
+            let process = started?;
+            let watchdog = watch(process.child.id(), &folder);
+            Ok(Self { port: process.port, child: process.child, directory: folder, is_replica_set: false, watchdog })
+        })
+        .await
+    }
+
+    /// The server's connection string, without a database.
+    pub fn uri(&self) -> String {
+        if self.is_replica_set { replica_set::uri(self.port) } else { format!("mongodb://127.0.0.1:{}/", self.port) }
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.directory);
+        if let Some(mut watchdog) = self.watchdog.take() {
+            // What it would do is done, and the server's process id may soon be another's.
+            let _ = watchdog.kill();
+            let _ = watchdog.wait();
+        }
+    }
+}
+
+/// A shell that waits until this process is gone (its end of the pipe is closed then), and cleans up after it.
+fn watch(server: u32, directory: &Path) -> Option<Child> {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", r#"read _; kill -9 "$1" && rm -rf -- "$2"; sleep 0.2; rm -rf -- "$2""#, "sh"])
+        .arg(server.to_string())
+        .arg(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    process::apart(&mut command);
+    command.spawn().ok()
+}

@@ -1,0 +1,103 @@
+//! Finding a migration by what people call it: file name, stem or number.
+
+use crate::error::Error;
+use crate::line::listed;
+use crate::migration::Migration;
+use crate::number;
+
+/// The one migration that `word` names, or an error that lists what may have been meant.
+pub(crate) fn find<'m>(migrations: &'m [Migration], word: &str) -> Result<&'m Migration, Error> {
+    let named: Vec<_> = migrations.iter().filter(|migration| names(migration, word)).collect();
+    match named[..] {
+        [migration] => Ok(migration),
+        [] => Err(unknown(migrations, word)),
+        _ => Err(Error::usage(format!(
+            "`{word}` names {} migrations: {}; give the whole name",
+            named.len(),
+            listed(named.iter().map(|migration| migration.stem()))
+        ))),
+    }
+}
+
+/// Whether `word` names any migration at all.
+pub(crate) fn is_any(migrations: &[Migration], word: &str) -> bool {
+    migrations.iter().any(|migration| names(migration, word))
+}
+
+fn names(migration: &Migration, word: &str) -> bool {
+    word == migration.name()
+        || word == migration.stem()
+        || number::is_number(word) && number::compare(word, migration.number()).is_eq()
+}
+
+fn unknown(migrations: &[Migration], word: &str) -> Error {
+    if migrations.is_empty() {
+        return Error::usage(format!(
+            "no migration `{word}`: there is no migration file at all; write one with `cargo migrations new:NAME`"
+        ));
+    }
+    let stems = || migrations.iter().map(Migration::stem);
+    let near = nearest(word, stems());
+    let hint = if near.is_empty() {
+        format!("the last ones are {}", listed(stems().skip(migrations.len().saturating_sub(3))))
+    } else {
+        format!("the nearest: {}", listed(near))
+    };
+    Error::usage(format!("no migration `{word}`; {hint}"))
+}
+
+/// The names that are most like `word`, best first, three at most.
+pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+    let word = crate::migration::stem(word);
+    let mut near: Vec<_> = names
+        .into_iter()
+        .map(|name| {
+            let likeness = strsim::jaro_winkler(word, name);
+            (if name.contains(word) { likeness.max(0.9) } else { likeness }, name)
+        })
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    near.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn migrations() -> Vec<Migration> {
+        ["0001_create_posts", "0002_slugs", "2_again", "0010_create_users"]
+            .into_iter()
+            .map(|stem| {
+                let number = stem.split_once('_').unwrap().0;
+                Migration::new(&format!("{stem}.rs"), number, None, "", async |_: &crate::Db| Ok::<_, Error>(()))
+            })
+            .collect()
+    }
+
+    fn found(word: &str) -> Result<String, String> {
+        find(&migrations(), word).map(|migration| migration.stem().to_owned()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn by_file_name_stem_and_number() {
+        for word in ["0001_create_posts.rs", "0001_create_posts", "0001", "1", "00000001"] {
+            assert_eq!(found(word).as_deref(), Ok("0001_create_posts"), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_number_lists_whom_it_names() {
+        assert_eq!(found("2"), Err("`2` names 2 migrations: `0002_slugs`, `2_again`; give the whole name".into()));
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_nearest() {
+        assert_eq!(found("0002_slug"), Err("no migration `0002_slug`; the nearest: `0002_slugs`".into()));
+        assert_eq!(found("users"), Err("no migration `users`; the nearest: `0010_create_users`".into()));
+        assert_eq!(
+            found("zzz"),
+            Err("no migration `zzz`; the last ones are `0002_slugs`, `2_again`, `0010_create_users`".into())
+        );
+    }
+}

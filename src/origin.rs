@@ -1,0 +1,37 @@
+//! Who runs this, and where: what registry entries say of their origin.
+
+use std::sync::LazyLock;
+
+use mongodb::bson::{Document, doc};
+
+/// This crate's version.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+static ORIGIN: LazyLock<(String, String)> = LazyLock::new(|| {
+    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    (user.or_else(user_id).unwrap_or_else(|| "unknown".into()), host().unwrap_or_else(|| "unknown".into()))
+});
+
+/// The fields `who`, `where` and `tool_version`.
+pub(crate) fn document() -> Document {
+    let (who, place) = &*ORIGIN;
+    doc! { "who": who, "where": place, "tool_version": VERSION }
+}
+
+/// Containers often set no USER: the number is better than nothing.
+#[cfg(unix)]
+fn user_id() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").ok().map(|process| format!("uid {}", process.uid()))
+}
+
+#[cfg(not(unix))]
+fn user_id() -> Option<String> {
+    None
+}
+
+fn host() -> Option<String> {
+    let from_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let host = from_kernel.or_else(|| std::env::var("HOSTNAME").ok()).or_else(|| std::env::var("COMPUTERNAME").ok())?;
+    Some(host.trim().to_owned()).filter(|host| !host.is_empty())
+}

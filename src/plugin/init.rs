@@ -1,0 +1,339 @@
+//! `init` sets a workspace up: a manager, a directory for migrations, and the workspace's member. Nothing is overwritten:
+//! all of it is planned first, and a manifest that exists only gains lines.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+
+use super::new::write_new;
+use super::templates;
+use super::workspace::{DIRECTORY, MANAGER, cargo};
+use crate::args::Args;
+use crate::error::Error;
+use crate::term;
+
+/// The manager's package where the workspace has another `xtask`.
+const OTHER_MANAGER: &str = "xtask-migrations";
+
+pub(super) fn init(args: &Args) -> Result<(), Error> {
+    let folder = match &args.manifest_path {
+        Some(path) => path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
+        None => PathBuf::from("."),
+    };
+    let folder = folder
+        .canonicalize()
+        .map_err(|error| Error::usage(format!("there is no folder {}", folder.display())).caused_by(error))?;
+    let plan = match root(&folder)? {
+        Some(root) => extend(&root, args)?,
+        None => create(&folder, args)?,
+    };
+    plan.carry_out()
+}
+
+/// What is to be written.
+struct Plan {
+    root: PathBuf,
+    files: Vec<(PathBuf, String)>,
+    /// The root manifest's new text, where one exists.
+    manifest: Option<String>,
+}
+
+impl Plan {
+    fn carry_out(self) -> Result<(), Error> {
+        if self.files.is_empty() && self.manifest.is_none() {
+            term::status("Finished", &format!("{} is set up already; nothing was changed", self.root.display()));
+            return Ok(());
+        }
+        for (path, text) in &self.files {
+            let full = self.root.join(path);
+            if let Some(folder) = full.parent() {
+                fs::create_dir_all(folder)
+                    .map_err(|error| Error::usage(format!("{} cannot be made", folder.display())).caused_by(error))?;
+            }
+            write_new(&full, text)?;
+            term::status("Created", &path.display().to_string());
+        }
+        if let Some(text) = self.manifest {
+            let path = self.root.join("Cargo.toml");
+            fs::write(&path, text)
+                .map_err(|error| Error::usage(format!("{} cannot be written", path.display())).caused_by(error))?;
+            term::status("Changed", "Cargo.toml");
+        }
+        term::status(
+            "Finished",
+            "`cargo migrations new:NAME` writes a migration, `cargo migrations execute` runs what is new",
+        );
+        Ok(())
+    }
+}
+
+/// The root of the workspace or lone package that the folder belongs to.
+fn root(folder: &Path) -> Result<Option<PathBuf>, Error> {
+    if !folder.ancestors().any(|folder| folder.join("Cargo.toml").is_file()) {
+        return Ok(None);
+    }
+    let output = Command::new(cargo())
+        .args(["locate-project", "--workspace", "--message-format", "plain"])
+        .current_dir(folder)
+        .output()
+        .map_err(|error| Error::failed("cargo cannot be run").caused_by(error))?;
+    let text =
+        String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr }).trim().to_owned();
+    if !output.status.success() {
+        let text = text.strip_prefix("error: ").unwrap_or(&text).to_owned();
+        return Err(Error::usage("cargo cannot read the manifest here; mend it first").caused_by(text));
+    }
+    Ok(Path::new(&text).parent().map(Path::to_owned))
+}
+
+/// A new project.
+fn create(folder: &Path, args: &Args) -> Result<Plan, Error> {
+    let mut files = vec![(PathBuf::from("Cargo.toml"), templates::workspace(MANAGER))];
+    if !folder.join(".gitignore").exists() {
+        files.push((".gitignore".into(), "/target\n/mongodumps\n".into()));
+    }
+    files.extend(manager_files(folder, MANAGER, DIRECTORY, args)?);
+    files.extend(directory_file(folder, DIRECTORY));
+    refuse_existing(folder, &files)?;
+    Ok(Plan { root: folder.to_owned(), files, manifest: None })
+}
+
+/// A workspace that exists, or a lone package that becomes one.
+fn extend(root: &Path, args: &Args) -> Result<Plan, Error> {
+    let path = root.join("Cargo.toml");
+    let before = fs::read_to_string(&path)
+        .map_err(|error| Error::usage(format!("{} cannot be read", path.display())).caused_by(error))?;
+    let mut manifest: DocumentMut = before.parse().map_err(|error: toml_edit::TomlError| {
+        Error::usage(format!("{} is no TOML; mend it first", path.display())).caused_by(error)
+    })?;
+    let directory = setting(&manifest, "directory").unwrap_or(DIRECTORY).to_owned();
+    let named = setting(&manifest, "manager").map(str::to_owned);
+    let mut manager = named.clone().unwrap_or_else(|| MANAGER.into());
+    let mut files = Vec::new();
+    match manager_state(root, &manager) {
+        Found::Manager => {}
+        Found::Nothing => files = manager_files(root, &manager, &directory, args)?,
+        // A team's own xtask is left alone.
+        Found::Other if named.is_none() => {
+            OTHER_MANAGER.clone_into(&mut manager);
+            if !matches!(manager_state(root, &manager), Found::Manager) {
+                files = manager_files(root, &manager, &directory, args)?;
+            }
+        }
+        Found::Other => {
+            return Err(Error::usage(format!(
+                "{manager} exists and is no migrations manager, but [workspace.metadata.migrations] names it; \
+                 name another one there, and run init again"
+            )));
+        }
+    }
+    files.extend(directory_file(root, &directory));
+    refuse_existing(root, &files)?;
+    // A manager that is a member already may lie anywhere.
+    if !files.is_empty() || root.join(&manager).is_dir() {
+        add_member(&mut manifest, &manager, &path)?;
+        if named.is_none() && manager != MANAGER {
+            name_manager(&mut manifest, &manager, &path)?;
+        }
+    }
+    let after = manifest.to_string();
+    Ok(Plan { root: root.to_owned(), files, manifest: (after != before).then_some(after) })
+}
+
+fn setting<'a>(manifest: &'a DocumentMut, key: &str) -> Option<&'a str> {
+    manifest.get("workspace")?.get("metadata")?.get("migrations")?.get(key)?.as_str()
+}
+
+/// What lies where the manager is to be.
+enum Found {
+    Nothing,
+    Manager,
+    Other,
+}
+
+fn manager_state(root: &Path, manager: &str) -> Found {
+    let folder = root.join(manager);
+    let Ok(text) = fs::read_to_string(folder.join("Cargo.toml")) else {
+        return if folder.exists() { Found::Other } else { Found::Nothing };
+    };
+    let manifest: Option<DocumentMut> = text.parse().ok();
+    let depends = manifest.is_some_and(|manifest| {
+        manifest.get("dependencies").is_some_and(|dependencies| {
+            dependencies.get("cargo-migrations").is_some()
+                || dependencies.as_table_like().is_some_and(|table| {
+                    table.iter().any(|(_, item)| item.get("package").and_then(Item::as_str) == Some("cargo-migrations"))
+                })
+        })
+    });
+    if depends { Found::Manager } else { Found::Other }
+}
+
+fn manager_files(root: &Path, name: &str, directory: &str, args: &Args) -> Result<Vec<(PathBuf, String)>, Error> {
+    let folder = Path::new(name);
+    let dependency = match &args.path {
+        None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
+        Some(path) => format!("path = {}", Value::from(checkout(path, &root.join(name))?)),
+    };
+    Ok(vec![
+        (folder.join("Cargo.toml"), templates::manager_manifest(name, &dependency)),
+        (folder.join("build.rs"), templates::build_script(&format!("../{directory}"))),
+        (folder.join("src").join("main.rs"), templates::manager(&database_name(root))),
+    ])
+}
+
+/// The way from the manager to a checkout of this crate.
+fn checkout(path: &Path, manager: &Path) -> Result<String, Error> {
+    let manifest = path.join("Cargo.toml");
+    let is_ours =
+        fs::read_to_string(&manifest).ok().and_then(|text| text.parse::<DocumentMut>().ok()).is_some_and(|manifest| {
+            manifest.get("package").and_then(|package| package.get("name")).and_then(Item::as_str)
+                == Some("cargo-migrations")
+        });
+    let full = path.canonicalize().ok().filter(|_| is_ours).ok_or_else(|| {
+        Error::usage(format!(
+            "{} is no checkout of cargo-migrations; give `--path` the folder that holds its Cargo.toml",
+            path.display()
+        ))
+    })?;
+    let relative = pathdiff::diff_paths(&full, manager).unwrap_or(full);
+    Ok(relative.to_string_lossy().replace('\\', "/"))
+}
+
+/// A file that makes git keep the directory while it is empty.
+fn directory_file(root: &Path, directory: &str) -> Option<(PathBuf, String)> {
+    (!root.join(directory).exists()).then(|| (Path::new(directory).join(".gitkeep"), String::new()))
+}
+
+fn refuse_existing(root: &Path, files: &[(PathBuf, String)]) -> Result<(), Error> {
+    match files.iter().find(|(path, _)| root.join(path).exists()) {
+        Some((path, _)) => Err(Error::usage(format!(
+            "{} exists already, and init overwrites nothing; move it away, and run init again",
+            root.join(path).display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The folder's name, with what a database's name may have.
+fn database_name(root: &Path) -> String {
+    let name: String = root
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
+        .take(38)
+        .collect();
+    if name.is_empty() { "app".into() } else { name }
+}
+
+fn add_member(manifest: &mut DocumentMut, member: &str, path: &Path) -> Result<(), Error> {
+    let strange = || Error::usage(format!("`workspace.members` in {} is no list of paths; mend it first", path.display()));
+    let workspace = manifest.entry("workspace").or_insert_with(|| Item::Table(Table::new()));
+    let members = workspace
+        .as_table_like_mut()
+        .ok_or_else(strange)?
+        .entry("members")
+        .or_insert_with(|| Item::Value(Array::new().into()))
+        .as_array_mut()
+        .ok_or_else(strange)?;
+    if members.iter().filter_map(Value::as_str).any(|pattern| matches(pattern, member)) {
+        return Ok(());
+    }
+    // As its neighbours are written: each on a line of its own, or not.
+    let like =
+        members.iter().last().and_then(|last| last.decor().prefix()).and_then(|prefix| prefix.as_str()).map(str::to_owned);
+    let mut value = Value::from(member);
+    match (like, members.len()) {
+        (Some(prefix), 1..) if prefix.contains('\n') => {
+            // A comment ahead of the neighbour is the neighbour's.
+            let indent = prefix.rsplit('\n').next().unwrap_or_default();
+            value.decor_mut().set_prefix(format!("\n{indent}"));
+        }
+        (_, 0) => {}
+        _ => value.decor_mut().set_prefix(" "),
+    }
+    members.push_formatted(value);
+    Ok(())
+}
+
+fn name_manager(manifest: &mut DocumentMut, manager: &str, path: &Path) -> Result<(), Error> {
+    let strange = || Error::usage(format!("`workspace.metadata` in {} is no table; mend it first", path.display()));
+    let implicit = || {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    };
+    let metadata = manifest["workspace"].as_table_like_mut().ok_or_else(strange)?.entry("metadata").or_insert_with(implicit);
+    let is_inline = metadata.is_inline_table();
+    let empty = || if is_inline { Item::Value(InlineTable::new().into()) } else { Item::Table(Table::new()) };
+    let settings = metadata.as_table_like_mut().ok_or_else(strange)?.entry("migrations").or_insert_with(empty);
+    settings.as_table_like_mut().ok_or_else(strange)?.insert("manager", manager.into());
+    Ok(())
+}
+
+/// Whether a member's pattern (`crates/*`, `./xtask`) covers the path.
+fn matches(pattern: &str, path: &str) -> bool {
+    let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
+    let regex = regex::escape(pattern).replace(r"\*", "[^/]*").replace(r"\?", "[^/]");
+    regex::Regex::new(&format!("^{regex}$")).is_ok_and(|regex| regex.is_match(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_member(text: &str) -> String {
+        let mut manifest = text.parse().unwrap();
+        add_member(&mut manifest, "xtask", Path::new("Cargo.toml")).unwrap();
+        manifest.to_string()
+    }
+
+    #[test]
+    fn members_keep_their_layout_and_comments() {
+        assert_eq!(
+            with_member("[workspace]\nmembers = [\"a\"] # ours\n"),
+            "[workspace]\nmembers = [\"a\", \"xtask\"] # ours\n"
+        );
+        assert_eq!(
+            with_member("[workspace]\nmembers = [\n    # the app\n    \"a\",\n    \"b\", # last\n]\n\n[profile.dev]\n"),
+            "[workspace]\nmembers = [\n    # the app\n    \"a\",\n    \"b\", # last\n    \"xtask\",\n]\n\n[profile.dev]\n"
+        );
+        assert_eq!(with_member("[workspace]\nmembers = []\n"), "[workspace]\nmembers = [\"xtask\"]\n");
+        assert_eq!(with_member("[workspace]\nresolver = \"2\"\n"), "[workspace]\nresolver = \"2\"\nmembers = [\"xtask\"]\n");
+        assert_eq!(
+            with_member("# mine\n[package]\nname = \"a\"\n\n[dependencies]\n"),
+            "# mine\n[package]\nname = \"a\"\n\n[dependencies]\n\n[workspace]\nmembers = [\"xtask\"]\n"
+        );
+    }
+
+    #[test]
+    fn a_pattern_that_covers_the_manager_is_enough() {
+        for text in [
+            "[workspace]\nmembers = [\"*\"]\n",
+            "[workspace]\nmembers = [\"./xtask/\"]\n",
+            "[workspace]\nmembers = [\"x*\"]\n",
+        ] {
+            assert_eq!(with_member(text), text);
+        }
+        assert!(!matches("crates/*", "xtask") && !matches("*", "a/b"));
+    }
+
+    #[test]
+    fn another_manager_is_named_in_the_metadata() {
+        let mut manifest = "[workspace]\nmembers = [\"a\"]\n".parse().unwrap();
+        name_manager(&mut manifest, "m", Path::new("Cargo.toml")).unwrap();
+        assert_eq!(
+            manifest.to_string(),
+            "[workspace]\nmembers = [\"a\"]\n\n[workspace.metadata.migrations]\nmanager = \"m\"\n"
+        );
+    }
+
+    #[test]
+    fn the_folder_names_the_database() {
+        assert_eq!(database_name(Path::new("/src/My Blog.app")), "my_blog_app");
+        assert_eq!(database_name(Path::new("/")), "app");
+    }
+}

@@ -1,0 +1,138 @@
+//! Builds the manager and runs it on the same line. Cargo decides what is stale.
+
+use std::ffi::OsString;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use cargo_metadata::semver::Version;
+use cargo_metadata::{Message, PackageId};
+
+use super::workspace::{self, Workspace};
+use crate::args::{Args, Color};
+use crate::error::Error;
+
+/// Builds the manager, and becomes it.
+pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error> {
+    let workspace = Workspace::find(args)?;
+    let manager = match build(args, &workspace)? {
+        Ok(manager) => manager,
+        Err(code) => return Ok(code),
+    };
+    let own_word = words.get(1).is_some_and(|word| word == "migrations");
+    let mut command = Command::new(&manager);
+    command
+        .args(&words[if own_word { 2 } else { 1 }..])
+        .env("CARGO", workspace::cargo())
+        .env("CARGO_MIGRATIONS_TARGET_DIR", workspace.target_directory())
+        .env("CARGO_MIGRATIONS_WORKSPACE_ROOT", workspace.root());
+    become_it(command)
+        .map_err(|error| Error::failed(format!("the manager {} cannot be started", manager.display())).caused_by(error))
+}
+
+/// The manager's executable; or cargo's exit code, when cargo has said what is wrong.
+fn build(args: &Args, workspace: &Workspace) -> Result<Result<PathBuf, ExitCode>, Error> {
+    let (package, binary) = workspace.manager()?;
+    let mut command = Command::new(workspace::cargo());
+    command
+        .args(["build", "--message-format", "json-render-diagnostics", "--bin", binary, "--manifest-path"])
+        .arg(&package.manifest_path)
+        .args(cargo_flags(args))
+        .stdout(Stdio::piped());
+    let unstartable = |error| Error::failed("cargo cannot be run to build the manager").caused_by(error);
+    let mut cargo = command.spawn().map_err(unstartable)?;
+    let stdout = cargo.stdout.take().expect("piped above");
+    let mut executable = None;
+    let mut version = None;
+    for message in Message::parse_stream(BufReader::new(stdout)).map_while(Result::ok) {
+        let Message::CompilerArtifact(artifact) = message else { continue };
+        if artifact.package_id == package.id && artifact.target.name == binary {
+            executable = artifact.executable.map(PathBuf::from).or(executable);
+        } else if artifact.target.name == "cargo_migrations" && artifact.features.iter().any(|feature| feature == "manager")
+        {
+            version = version_of(&artifact.package_id);
+        }
+    }
+    let status = cargo.wait().map_err(unstartable)?;
+    if !status.success() {
+        return Ok(Err(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101))));
+    }
+    let ours: Version = env!("CARGO_PKG_VERSION").parse().expect("cargo's own");
+    if let Some(theirs) = version.filter(|theirs| !compatible(&ours, theirs)) {
+        return Err(Error::usage(format!(
+            "the manager `{}` is built with cargo-migrations {theirs}, this is cargo-migrations {ours}; \
+             either `cargo install cargo-migrations --version {theirs}`, or depend on version {ours} in {}",
+            package.name, package.manifest_path
+        )));
+    }
+    executable
+        .map(Ok)
+        .ok_or_else(|| Error::failed(format!("cargo built the manager `{}` but named no executable", package.name)))
+}
+
+fn cargo_flags(args: &Args) -> Vec<&str> {
+    let mut flags = Vec::new();
+    let switches = [
+        ("--release", args.release),
+        ("--locked", args.locked),
+        ("--offline", args.offline),
+        ("--frozen", args.frozen),
+        ("--quiet", args.quiet),
+        ("--verbose", args.verbose > 1),
+    ];
+    flags.extend(switches.iter().filter(|(_, on)| *on).map(|(flag, _)| *flag));
+    if let Some(profile) = &args.profile {
+        flags.extend(["--profile", profile]);
+    }
+    if let Some(color) = args.color.map(Color::as_str) {
+        flags.extend(["--color", color]);
+    }
+    flags
+}
+
+/// `registry+…#cargo-migrations@0.1.0`, `path+file:///…/cargo-migrations#0.1.0`
+fn version_of(id: &PackageId) -> Option<Version> {
+    let fragment = id.repr.rsplit_once('#')?.1;
+    fragment.rsplit_once('@').map_or(fragment, |(_, version)| version).parse().ok()
+}
+
+/// As cargo sees it: the leftmost number that is not zero is the same.
+fn compatible(a: &Version, b: &Version) -> bool {
+    match (a.major, a.minor) {
+        (0, 0) => (b.major, b.minor, b.patch) == (0, 0, a.patch),
+        (0, minor) => (b.major, b.minor) == (0, minor),
+        (major, _) => b.major == major,
+    }
+}
+
+/// On Unix the manager takes this process's place, so that signals and exit codes are its own.
+#[cfg(unix)]
+fn become_it(mut command: Command) -> std::io::Result<ExitCode> {
+    use std::os::unix::process::CommandExt as _;
+    Err(command.exec())
+}
+
+#[cfg(not(unix))]
+fn become_it(mut command: Command) -> std::io::Result<ExitCode> {
+    let status = command.status()?;
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_off_package_ids() {
+        for repr in ["path+file:///src/cargo-migrations#0.1.2", "registry+https://index#cargo-migrations@0.1.2"] {
+            assert_eq!(version_of(&PackageId { repr: repr.into() }), Some(Version::new(0, 1, 2)), "{repr}");
+        }
+    }
+
+    #[test]
+    fn compatible_means_what_cargo_means() {
+        let compatible = |a: &str, b: &str| compatible(&a.parse().unwrap(), &b.parse().unwrap());
+        assert!(compatible("0.1.0", "0.1.9") && compatible("1.2.3", "1.0.0"));
+        assert!(!compatible("0.1.0", "0.2.0") && !compatible("1.0.0", "2.0.0") && !compatible("0.0.1", "0.0.2"));
+    }
+}

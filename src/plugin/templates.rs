@@ -1,0 +1,83 @@
+//! The files that `init` and `new` write.
+
+/// A migration file.
+pub(super) fn migration(words: &str) -> String {
+    format!(
+        r#"//! {words}
+use cargo_migrations::prelude::*;
+
+pub async fn up(db: &Database) -> Result<()> {{
+    // db.collection::<Document>("notes").update_many(doc! {{}}, doc! {{ "$set": {{ "archived": false }} }}).await?;
+    let _ = db;
+    Ok(())
+}}
+
+// Undoes `up`. Without it the migration cannot be rolled back.
+pub async fn down(db: &Database) -> Result<()> {{
+    let _ = db;
+    Ok(())
+}}
+"#
+    )
+}
+
+/// The manager's manifest; `dependency` is `version = "…"` or `path = "…"`.
+pub(super) fn manager_manifest(name: &str, dependency: &str) -> String {
+    format!(
+        r#"[package]
+name = "{name}"
+version = "0.0.0"
+edition = "2024"
+publish = false
+
+# The manager itself.
+[dependencies]
+cargo-migrations = {{ {dependency}, default-features = false, features = ["manager"] }}
+
+# What build.rs needs to compile the migration files in.
+[build-dependencies]
+cargo-migrations = {{ {dependency}, default-features = false }}
+"#
+    )
+}
+
+/// The manager's build script.
+pub(super) fn build_script(directory: &str) -> String {
+    format!("fn main() {{\n    cargo_migrations::build::embed({directory:?});\n}}\n")
+}
+
+/// The manager.
+pub(super) fn manager(database: &str) -> String {
+    format!(
+        r#"//! The migrations manager: `cargo migrations` builds and runs it.
+use cargo_migrations::prelude::*;
+
+struct Migrations;
+
+impl MigrationsManager for Migrations {{
+    fn config(&self) -> Config {{
+        // MONGO_URI and its like win over what stands here; with no server named, development builds start a local one.
+        Config::new().mongo_database({database:?}).from_env().or_local_server()
+    }}
+}}
+
+fn main() -> ExitCode {{
+    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+}}
+"#
+    )
+}
+
+/// A new workspace's manifest.
+pub(super) fn workspace(member: &str) -> String {
+    format!(
+        r#"[workspace]
+members = ["{member}"]
+resolver = "3"
+
+# Line numbers in backtraces, without the debug information that makes linking with the driver slow.
+[profile.dev]
+debug = "line-tables-only"
+"#
+    )
+}

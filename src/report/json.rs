@@ -1,0 +1,146 @@
+//! For programs: one JSON document, or one JSON line per event, on stdout. Nothing else goes there.
+
+use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mongodb::bson::DateTime;
+use serde_json::{Value, json};
+
+use super::{Event, Outcome, Sink, Task, Verb};
+use crate::migration::Migration;
+use crate::plan::Row;
+use crate::term;
+
+/// How often a task's progress makes an event, its end apart.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) struct Json {
+    quiet: bool,
+}
+
+impl Json {
+    pub(super) fn new(quiet: bool) -> Self {
+        Self { quiet }
+    }
+}
+
+impl Sink for Json {
+    fn event(&self, event: &Event<'_>) {
+        match *event {
+            Event::RunStarted { verb, database, total } => print(&json!({
+                "event": "run_started", "subtask": subtask(verb), "database": database, "migrations": total,
+            })),
+            Event::MigrationStarted { verb, migration, .. } => print(&about("migration_started", verb, migration)),
+            Event::MigrationDone { verb, migration, took } => {
+                let name = match verb {
+                    Verb::Execute => "migration_executed",
+                    Verb::Ignore => "migration_ignored",
+                    Verb::Rollback => "migration_rolled_back",
+                };
+                let mut value = about(name, verb, migration);
+                value["duration_ms"] = millis(took);
+                print(&value);
+            }
+            Event::MigrationFailed { verb, migration, took, error } => {
+                let mut value = about("migration_failed", verb, migration);
+                value["duration_ms"] = millis(took);
+                value["error"] = term::scrub(error).into();
+                print(&value);
+            }
+            Event::RunEnded { verb, database, done, took, outcome } => {
+                print(&run_ended(verb, database, done, took, outcome))
+            }
+            Event::NothingToDo { verb, database } => {
+                print(&run_ended(verb, database, 0, Duration::ZERO, Outcome::Done));
+            }
+            Event::Status { database, rows } => print(&status(database, rows)),
+            Event::Step { verb, message } => {
+                if !self.quiet {
+                    term::status(verb, message);
+                }
+            }
+            Event::Warning(message) => term::warning(message),
+            Event::Note(message) => {
+                if !self.quiet {
+                    term::note(message);
+                }
+            }
+            Event::Text(text) => print(&json!({ "event": "text", "text": text })),
+        }
+    }
+
+    fn progress(&self, total: u64) -> Box<dyn Task> {
+        Box::new(Lines { total, state: Mutex::new((None, String::new())) })
+    }
+}
+
+struct Lines {
+    total: u64,
+    state: Mutex<(Option<Instant>, String)>,
+}
+
+impl Task for Lines {
+    fn position(&self, position: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.0.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) && position < self.total {
+            return;
+        }
+        state.0 = Some(Instant::now());
+        print(&json!({ "event": "progress", "position": position, "total": self.total, "message": state.1 }));
+    }
+
+    fn message(&self, message: &str) {
+        message.clone_into(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).1);
+    }
+}
+
+fn print(value: &Value) {
+    // A reader that went away is no error of ours.
+    let _ = writeln!(std::io::stdout().lock(), "{value}");
+}
+
+fn subtask(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Execute => "execute",
+        Verb::Ignore => "ignore",
+        Verb::Rollback => "rollback",
+    }
+}
+
+fn about(event: &str, verb: Verb, migration: &Migration) -> Value {
+    json!({ "event": event, "subtask": subtask(verb), "name": migration.name(), "number": migration.number() })
+}
+
+fn run_ended(verb: Verb, database: &str, done: usize, took: Duration, outcome: Outcome) -> Value {
+    let outcome = match outcome {
+        Outcome::Done => "done",
+        Outcome::Failed => "failed",
+        Outcome::Interrupted => "interrupted",
+    };
+    json!({
+        "event": "run_ended", "subtask": subtask(verb), "database": database, "outcome": outcome,
+        "migrations": done, "duration_ms": millis(took),
+    })
+}
+
+fn millis(duration: Duration) -> Value {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
+}
+
+fn status(database: &str, rows: &[Row<'_>]) -> Value {
+    let migrations: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "name": row.name,
+                "number": row.number,
+                "state": row.state.as_str(),
+                "registered_at": row.registered_at.map(DateTime::try_to_rfc3339_string).and_then(Result::ok),
+                "description": row.description,
+            })
+        })
+        .collect();
+    let unregistered = rows.iter().filter(|row| row.state.is_open()).count();
+    json!({ "database": database, "migrations": migrations, "unregistered": unregistered })
+}

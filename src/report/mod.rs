@@ -1,0 +1,168 @@
+//! What a run tells: events go in, and one of two sinks (for people, for programs) writes them.
+
+mod human;
+mod json;
+mod progress;
+mod table;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::args::{Args, Format};
+use crate::migration::Migration;
+use crate::plan::Row;
+
+pub use progress::Progress;
+pub(crate) use progress::Task;
+pub(crate) use table::columns;
+
+/// What a run does with a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Execute,
+    Ignore,
+    Rollback,
+}
+
+/// Something that happened. Borrowed: sinks keep nothing.
+pub(crate) enum Event<'a> {
+    RunStarted {
+        verb: Verb,
+        database: &'a str,
+        total: usize,
+    },
+    MigrationStarted {
+        verb: Verb,
+        migration: &'a Migration,
+        index: usize,
+        total: usize,
+    },
+    MigrationDone {
+        verb: Verb,
+        migration: &'a Migration,
+        took: Duration,
+    },
+    MigrationFailed {
+        verb: Verb,
+        migration: &'a Migration,
+        took: Duration,
+        error: &'a str,
+    },
+    RunEnded {
+        verb: Verb,
+        database: &'a str,
+        done: usize,
+        took: Duration,
+        outcome: Outcome,
+    },
+    NothingToDo {
+        verb: Verb,
+        database: &'a str,
+    },
+    Status {
+        database: &'a str,
+        rows: &'a [Row<'a>],
+    },
+    /// A line like cargo's: a verb, and what it is about.
+    Step {
+        verb: &'a str,
+        message: &'a str,
+    },
+    Warning(&'a str),
+    Note(&'a str),
+    /// Text for stdout, whole lines.
+    Text(&'a str),
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    Failed,
+    Interrupted,
+}
+
+/// One way to tell people or programs.
+pub(crate) trait Sink: Send + Sync {
+    fn event(&self, event: &Event<'_>);
+
+    /// Shows a migration's or subtask's own progress.
+    fn progress(&self, total: u64) -> Box<dyn Task>;
+}
+
+/// Where subtasks and migrations say what they do. stdout is for results, stderr for the rest; progress bars stay whole.
+#[derive(Clone)]
+pub struct Reporter(Arc<dyn Sink>);
+
+impl Reporter {
+    pub(crate) fn new(args: &Args) -> Self {
+        match args.format {
+            Format::Human => Self(Arc::new(human::Human::new(args.quiet))),
+            Format::Json => Self(Arc::new(json::Json::new(args.quiet))),
+        }
+    }
+
+    pub(crate) fn event(&self, event: &Event<'_>) {
+        self.0.event(event);
+    }
+
+    /// A line like cargo's on stderr: a verb of up to 12 letters, and what it is about. Not shown with `--quiet`.
+    pub fn status(&self, verb: &str, message: impl AsRef<str>) {
+        self.event(&Event::Step { verb, message: message.as_ref() });
+    }
+
+    /// A warning on stderr.
+    pub fn warning(&self, message: impl AsRef<str>) {
+        self.event(&Event::Warning(message.as_ref()));
+    }
+
+    /// A note on stderr. Not shown with `--quiet`.
+    pub fn note(&self, message: impl AsRef<str>) {
+        self.event(&Event::Note(message.as_ref()));
+    }
+
+    /// A result: a line on stdout.
+    pub fn println(&self, text: impl AsRef<str>) {
+        self.event(&Event::Text(text.as_ref()));
+    }
+
+    /// Shows progress over `total` steps of any unit. It ends when dropped.
+    pub fn progress(&self, total: u64) -> Progress {
+        Progress::new(self.0.progress(total), total)
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reporter")
+    }
+}
+
+/// A duration as people read it: `0.05s`, `12.3s`, `3m 07s`, `2h 05m`.
+pub(crate) fn human_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.2}s", duration.as_secs_f64()),
+        10..60 => format!("{:.1}s", duration.as_secs_f64()),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `1 migration`, `2 migrations`
+pub(crate) fn migrations(count: usize) -> String {
+    format!("{count} migration{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        for (ms, text) in [(0, "0.00s"), (9_994, "9.99s"), (12_345, "12.3s"), (187_000, "3m 07s"), (7_500_000, "2h 05m")] {
+            assert_eq!(human_duration(Duration::from_millis(ms)), text);
+        }
+    }
+}

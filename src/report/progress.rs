@@ -1,0 +1,64 @@
+//! Progress that a migration or subtask shows of its own.
+
+use std::fmt;
+
+/// What a sink does with the progress of one task.
+pub(crate) trait Task: Send + Sync {
+    fn position(&self, position: u64);
+    fn message(&self, message: &str);
+}
+
+/// Progress over a known number of steps, shown below the run's own; it ends when dropped.
+///
+/// On a terminal it is a bar. Elsewhere a line says now and then how far it is, and so does a JSON event.
+pub struct Progress {
+    task: Box<dyn Task>,
+    position: std::sync::atomic::AtomicU64,
+    total: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(task: Box<dyn Task>, total: u64) -> Self {
+        Self { task, position: 0.into(), total }
+    }
+
+    /// The same with a message beside it.
+    #[must_use]
+    pub fn with_message(self, message: impl AsRef<str>) -> Self {
+        self.set_message(message);
+        self
+    }
+
+    /// Changes the message.
+    pub fn set_message(&self, message: impl AsRef<str>) {
+        self.task.message(message.as_ref());
+    }
+
+    /// Goes on by `steps`.
+    pub fn inc(&self, steps: u64) {
+        let before = self.position.fetch_add(steps, std::sync::atomic::Ordering::Relaxed);
+        self.task.position(before.saturating_add(steps));
+    }
+
+    /// Sets how many steps are done.
+    pub fn set_position(&self, position: u64) {
+        self.position.store(position, std::sync::atomic::Ordering::Relaxed);
+        self.task.position(position);
+    }
+
+    /// How many steps are done.
+    pub fn position(&self) -> u64 {
+        self.position.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// How many steps there are.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").field("position", &self.position()).field("total", &self.total).finish_non_exhaustive()
+    }
+}

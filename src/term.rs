@@ -1,0 +1,124 @@
+//! What a person sees on stderr: cargo's right-aligned status lines, warnings and errors. Nothing else writes there, but
+//! for the progress bars of `report`.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use anstream::ColorChoice;
+use anstyle::{AnsiColor, Style};
+use regex::Regex;
+
+use crate::args::Color;
+
+const GREEN: Style = AnsiColor::Green.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const RED: Style = AnsiColor::Red.on_default().bold();
+
+/// Decides about colour as cargo does: the flag, then CARGO_TERM_COLOR, then NO_COLOR and whether a terminal is there.
+pub(crate) fn choose_color(flag: Option<Color>) {
+    let choice = match flag {
+        Some(Color::Always) => ColorChoice::Always,
+        Some(Color::Never) => ColorChoice::Never,
+        Some(Color::Auto) => ColorChoice::Auto,
+        None => match std::env::var("CARGO_TERM_COLOR").as_deref() {
+            Ok("always") => ColorChoice::Always,
+            Ok("never") => ColorChoice::Never,
+            _ => ColorChoice::Auto,
+        },
+    };
+    choice.write_global();
+}
+
+/// Whether stderr takes colour, for those who write there by other means.
+#[cfg(feature = "manager")]
+pub(crate) fn stderr_has_color() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never
+}
+
+/// `   Executing 0002_x (2 of 3)`
+pub(crate) fn status(verb: &str, message: &str) {
+    line(&format!("{GREEN}{verb:>12}{GREEN:#} {message}"));
+}
+
+/// `warning: …`
+pub(crate) fn warning(message: &str) {
+    line(&format!("{YELLOW}warning{YELLOW:#}{b}:{b:#} {message}", b = Style::new().bold()));
+}
+
+/// `note: …`
+#[cfg(feature = "manager")]
+pub(crate) fn note(message: &str) {
+    line(&format!("{CYAN}note{CYAN:#}{b}:{b:#} {message}", b = Style::new().bold()));
+}
+
+/// `error: …` and, below it, what caused it.
+pub(crate) fn error(error: &(dyn StdError + 'static), describe: impl Fn(&(dyn StdError + 'static)) -> String) {
+    let mut text = describe(error);
+    let mut causes = String::new();
+    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
+        let cause = describe(cause);
+        // Many error types show their source's text within their own: once is enough.
+        if !text.contains(&cause) && !causes.contains(&cause) {
+            let _ = write!(causes, "\n    {}", cause.replace('\n', "\n    "));
+        }
+    }
+    if !causes.is_empty() {
+        let _ = write!(text, "\n\nCaused by:{causes}");
+    }
+    let first_and_rest = text.split_once('\n');
+    let (first, rest) = first_and_rest.map_or((text.as_str(), ""), |(first, rest)| (first, rest));
+    let rest = if first_and_rest.is_some() { format!("\n{rest}") } else { String::new() };
+    line(&format!("{RED}error{RED:#}{b}:{b:#} {first}{rest}", b = Style::new().bold()));
+}
+
+fn line(text: &str) {
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(anstream::stderr(), "{}", scrub(text));
+}
+
+static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// From now on, `secret` is masked in whatever this module writes.
+#[cfg(feature = "manager")]
+pub(crate) fn keep_secret(secret: &str) {
+    // A shorter one would mask half the words of a sentence.
+    if secret.len() >= 4 {
+        SECRETS.lock().unwrap_or_else(PoisonError::into_inner).push(secret.to_owned());
+    }
+}
+
+/// The text without passwords: those given to `keep_secret`, and whatever looks like a connection string's.
+pub(crate) fn scrub(text: &str) -> String {
+    static USERINFO: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"(mongodb(?:\+srv)?://)[^\s"'<>]*@"#).expect("a constant pattern"));
+    let mut text = USERINFO.replace_all(text, "${1}***@").into_owned();
+    for secret in SECRETS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        text = text.replace(secret.as_str(), "***");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_strings_lose_their_user_part() {
+        assert_eq!(
+            scrub("no answer from mongodb://deploy:s3cr3t@db-1:27017/blog, sorry"),
+            "no answer from mongodb://***@db-1:27017/blog, sorry"
+        );
+        assert_eq!(scrub("mongodb+srv://u:p@ss@cluster"), "mongodb+srv://***@cluster");
+        assert_eq!(scrub("mongodb://db-1/blog"), "mongodb://db-1/blog");
+    }
+
+    #[test]
+    #[cfg(feature = "manager")]
+    fn kept_secrets_are_masked_wherever_they_stand() {
+        keep_secret("hunter2-of-the-test");
+        assert_eq!(scrub("told hunter2-of-the-test to nobody"), "told *** to nobody");
+    }
+}

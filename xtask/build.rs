@@ -1,0 +1,5 @@
+//! Compiles the migration files into the manager.
+
+fn main() {
+    cargo_migrations::build::embed("../mongomigrations");
+}
