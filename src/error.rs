@@ -48,10 +48,12 @@ impl Error {
         Self { kind, message: message.into(), source: None }
     }
 
+    #[cfg(feature = "_line")]
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Failed, message)
     }
 
+    #[cfg(feature = "_line")]
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, message)
     }
@@ -94,14 +96,14 @@ impl StdError for Error {
 }
 
 /// The exit code that an error of any type stands for: that of the first [`Error`] in its chain, else 1.
-#[cfg(feature = "_line")]
+#[cfg(feature = "manager")]
 pub(crate) fn exit_code_of(error: &(dyn StdError + 'static)) -> u8 {
     std::iter::successors(Some(error), |&error| error.source())
         .find_map(|error| error.downcast_ref::<Error>())
         .map_or(1, Error::exit_code)
 }
 
-#[cfg(all(test, feature = "_line"))]
+#[cfg(all(test, feature = "manager"))]
 mod tests {
     use super::*;
 

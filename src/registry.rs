@@ -30,7 +30,7 @@ impl Entry {
         };
         Some(Self {
             name: document.get_str("name").ok()?.to_owned(),
-            ignored: document.get_str("state") == Ok("ignored"),
+            ignored: document.get_str("state").is_ok_and(|state| state == "ignored"),
             registered_at: document.get_datetime("registered_at").ok().copied(),
             duration: duration.map(Duration::from_millis),
         })

@@ -13,7 +13,9 @@ use regex::Regex;
 use crate::args::Color;
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
+#[cfg(feature = "manager")]
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+#[cfg(feature = "manager")]
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
 
@@ -44,6 +46,7 @@ pub(crate) fn status(verb: &str, message: &str) {
 }
 
 /// `warning: …`
+#[cfg(feature = "manager")]
 pub(crate) fn warning(message: &str) {
     line(&format!("{YELLOW}warning{YELLOW:#}{b}:{b:#} {message}", b = Style::new().bold()));
 }

@@ -10,7 +10,11 @@ pub(super) fn code(found: &Found, profile: &str) -> String {
     let mut entries = String::new();
     for (index, file) in found.files.iter().enumerate() {
         let module = module_name(index, &file.name);
-        let _ = writeln!(modules, "    #[allow(missing_docs, unreachable_pub)] #[path = {:?}] mod {module};", file.path);
+        let _ = writeln!(
+            modules,
+            "    #[allow(missing_docs, unreachable_pub, reason = \"the manager's own lints are not meant for them\")] #[path = {:?}] mod {module};",
+            file.path
+        );
         let description = &file.source.description;
         let _ = write!(
             entries,

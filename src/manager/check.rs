@@ -4,7 +4,7 @@ use super::subtasks::{First, Subtask, Subtasks};
 use super::{MigrationsManager, Options};
 use crate::args::Args;
 use crate::error::Error;
-use crate::line::{Task, listed};
+use crate::line::Task;
 use crate::migration::Embedded;
 use crate::names;
 
@@ -43,7 +43,7 @@ pub(super) fn line<'s, M: MigrationsManager>(
         return Err(Error::usage(embedded.problems.join("\n       ")));
     }
     for Checked { subtask, options } in &checked {
-        migration(subtask, options, embedded)?;
+        named(subtask, options, subtasks, embedded)?;
     }
     Ok(checked)
 }
@@ -65,11 +65,14 @@ fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
     }
 }
 
-fn migration<M>(subtask: &Subtask<M>, options: &Options, embedded: &Embedded) -> Result<(), Error> {
-    if let (First::Migration | First::NeedsMigration, Some(word)) = (subtask.takes.first, options.first()) {
-        names::find(&embedded.migrations, word)?;
+/// The migration or subtask that a task names must be there.
+fn named<M>(subtask: &Subtask<M>, options: &Options, subtasks: &Subtasks<M>, embedded: &Embedded) -> Result<(), Error> {
+    let Some(word) = options.first() else { return Ok(()) };
+    match subtask.takes.first {
+        First::Migration | First::NeedsMigration => names::find(&embedded.migrations, word).map(|_| ()),
+        First::Subtask => subtasks.find(word).map(|_| ()),
+        First::Anything | First::Nothing | First::OneOf(_) => Ok(()),
     }
-    Ok(())
 }
 
 fn unknown<M>(name: &str, before: Option<&Subtask<M>>, subtasks: &Subtasks<M>, embedded: &Embedded) -> Error {
@@ -83,7 +86,5 @@ fn unknown<M>(name: &str, before: Option<&Subtask<M>>, subtasks: &Subtasks<M>, e
         let subtask = before.filter(takes_one).map_or("execute", |subtask| &subtask.name);
         return Error::usage(format!("`{name}` is a migration, not a subtask: write `{subtask}:{name}`; nothing has run"));
     }
-    let near = names::nearest(name, subtasks.iter().map(|subtask| subtask.name.as_str()));
-    let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", listed(near)) };
-    Error::usage(format!("no subtask or environment is named `{name}`{hint} (`cargo migrations help` lists them)"))
+    subtasks.unknown(name)
 }

@@ -196,6 +196,7 @@ impl Default for Config {
 pub trait FromEnv: Sized {
     /// What the environment sets, wins over what was set before.
     #[must_use]
+    #[expect(clippy::wrong_self_convention, reason = "it reads as `mongo_database` and the other setters do")]
     fn from_env(self) -> Self;
 }
 

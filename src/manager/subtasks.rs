@@ -6,6 +6,8 @@ use futures_util::future::LocalBoxFuture;
 
 use super::{Context, MigrationsManager};
 use crate::error::{Error, Result};
+use crate::line::listed;
+use crate::names::nearest;
 use crate::subtasks as builtin;
 
 /// Names that the line uses otherwise.
@@ -44,6 +46,8 @@ pub(crate) enum First {
     Migration,
     /// A migration, and it must be given.
     NeedsMigration,
+    /// A subtask, if given.
+    Subtask,
     /// One of these words.
     OneOf(&'static [&'static str]),
 }
@@ -107,7 +111,7 @@ impl<M: MigrationsManager> Subtasks<M> {
         all.push(
             "help",
             "List the subtasks, or tell about one",
-            First::Anything,
+            First::Subtask,
             async |m: &M, cx: &Context, o: Option<&str>| m.help(cx, o).await,
         );
         all
@@ -209,6 +213,17 @@ impl<M> Subtasks<M> {
         self.list.iter().find(|subtask| subtask.name == name)
     }
 
+    /// The subtask of that name, or an error that suggests others.
+    pub(crate) fn find(&self, name: &str) -> Result<&Subtask<M>, Error> {
+        self.get(name).ok_or_else(|| self.unknown(name))
+    }
+
+    pub(crate) fn unknown(&self, name: &str) -> Error {
+        let near = nearest(name, self.list.iter().map(|subtask| subtask.name.as_str()));
+        let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", listed(near)) };
+        Error::usage(format!("no subtask or environment is named `{name}`{hint} (`cargo migrations help` lists them)"))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Subtask<M>> {
         self.list.iter()
     }
@@ -230,6 +245,7 @@ impl<M> Subtask<M> {
             First::Nothing => None,
             First::Migration => Some("[:MIGRATION".to_owned()),
             First::NeedsMigration => Some(":MIGRATION".to_owned()),
+            First::Subtask => Some("[:SUBTASK".to_owned()),
             First::OneOf(words) => Some(format!("[:{}", words.join("|"))),
         };
         let mut usage = self.name.clone();

@@ -1,5 +1,4 @@
-use crate::error::{Error, Result};
-use crate::line::listed;
+use crate::error::Result;
 use crate::manager::{Context, MigrationsManager, Subtasks};
 use crate::report::columns;
 
@@ -10,11 +9,7 @@ use crate::report::columns;
 pub async fn help<M: MigrationsManager>(_: &M, cx: &Context, subtask: Option<&str>) -> Result<()> {
     let subtasks = Subtasks::<M>::of()?;
     if let Some(name) = subtask {
-        let subtask = subtasks.get(name).ok_or_else(|| {
-            let near = crate::names::nearest(name, subtasks.iter().map(|subtask| subtask.name.as_str()));
-            let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", listed(near)) };
-            Error::usage(format!("no subtask is named `{name}`{hint}"))
-        })?;
+        let subtask = subtasks.find(name)?;
         cx.reporter().println(format!("cargo migrations {}\n\n{}", subtask.usage(), subtask.help));
         return Ok(());
     }
