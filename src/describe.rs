@@ -6,10 +6,15 @@ use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 
 /// One error of a chain, without its source.
 pub(crate) fn describe(error: &(dyn StdError + 'static)) -> String {
-    match error.downcast_ref::<DriverError>() {
+    match as_driver(error) {
         Some(error) => driver(error),
         None => error.to_string(),
     }
+}
+
+/// The driver boxes its errors' sources.
+fn as_driver<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e DriverError> {
+    error.downcast_ref::<DriverError>().or_else(|| error.downcast_ref::<Box<DriverError>>().map(|boxed| &**boxed))
 }
 
 /// A driver's error in one line.

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use crate::db::Db;
 use crate::describe::describe;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::manager::Context;
 use crate::migration::Migration;
 use crate::panics;
 use crate::registry::{Entry, NoIndex, Registration, Registry};
 use crate::report::{Event, Outcome, Verb};
+use crate::stop;
 
 /// What is to be done: one verb for a list of migrations.
 pub(crate) struct Plan<'m> {
@@ -34,9 +35,6 @@ pub(crate) async fn carry_out(cx: &Context, registry: &Registry, plan: Plan<'_>)
     let mut result = Ok(());
     for (index, migration) in plan.migrations.iter().enumerate() {
         if cx.stop().is_asked() {
-            let left = total - done;
-            let message = format!("stopped as asked, {left} of {total} left; the same command goes on with them");
-            result = Err(Error::new(ErrorKind::Interrupted, message).into());
             break;
         }
         cx.reporter().event(&Event::MigrationStarted { verb, migration, index, total });
@@ -53,6 +51,10 @@ pub(crate) async fn carry_out(cx: &Context, registry: &Registry, plan: Plan<'_>)
                 break;
             }
         }
+    }
+    // Also when it was the last one: a script must not go on after Ctrl-C.
+    if result.is_ok() && cx.stop().is_asked() {
+        result = Err(stop::as_asked().into());
     }
     let outcome = match (&result, cx.stop().is_asked()) {
         (Ok(()), _) => Outcome::Done,

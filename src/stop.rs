@@ -1,44 +1,80 @@
 //! Ctrl-C and SIGTERM. While a run is under way the first asks it to stop after the migration at hand; otherwise, and the
 //! second time, everything ends now.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use tokio::sync::Notify;
+
+use crate::error::{Error, ErrorKind};
 use crate::report::Reporter;
+use crate::term;
+
+/// How long the run's own thread may take to end, once it is told to. Code that blocks it never does.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Whether somebody asked to stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<Inner>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Stop {
+struct Inner {
     asked: AtomicBool,
     /// A run is under way that looks at `asked` by itself.
     listening: AtomicBool,
+    now: Notify,
 }
 
 impl Stop {
     /// Whether to stop at the next good place.
     pub(crate) fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+        self.0.asked.load(Ordering::Relaxed)
     }
 
     /// From now until the value is dropped, the first signal only asks.
     pub(crate) fn listen(&self) -> Listening<'_> {
-        self.listening.store(true, Ordering::Relaxed);
+        self.0.listening.store(true, Ordering::Relaxed);
         Listening(self)
     }
 
     /// Returns when everything is to end now.
-    pub(crate) async fn now(&self, reporter: &Reporter) {
-        let Ok(mut signals) = Signals::new() else {
-            // Without handlers the system's own apply: the process ends at the first.
-            return std::future::pending().await;
-        };
-        loop {
-            signals.next().await;
-            if !self.listening.load(Ordering::Relaxed) || self.asked.swap(true, Ordering::Relaxed) {
-                return;
-            }
-            reporter.warning("stopping after the migration under way; once more ends it now, and leaves it half done");
-        }
+    pub(crate) async fn now(&self) {
+        self.0.now.notified().await;
     }
+
+    /// Watches for signals on a thread of its own, since a migration may block the one it runs on.
+    pub(crate) fn watch(&self, reporter: Reporter) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            // Without handlers the system's own apply: the process ends at the first.
+            let Ok(mut signals) = Signals::new() else { return };
+            loop {
+                signals.next().await;
+                let listening = this.0.listening.load(Ordering::Relaxed);
+                if this.0.asked.swap(true, Ordering::Relaxed) || !listening {
+                    break;
+                }
+                reporter.warning("stopping after the migration under way; once more ends it now, and leaves it half done");
+            }
+            this.0.now.notify_one();
+            tokio::time::sleep(GRACE).await;
+            let error = ended();
+            term::error(&error, ToString::to_string);
+            #[expect(clippy::exit, reason = "the thread that would return is blocked by a migration's code")]
+            std::process::exit(error.exit_code().into());
+        });
+    }
+}
+
+/// What is said when everything ends at once.
+pub(crate) fn ended() -> Error {
+    Error::new(ErrorKind::Interrupted, "ended by a signal; `cargo migrations` shows what was done before")
+}
+
+/// What is said when a run stopped at a good place.
+pub(crate) fn as_asked() -> Error {
+    Error::new(ErrorKind::Interrupted, "stopped as asked; the same command goes on with what is left")
 }
 
 /// See [`Stop::listen`].
@@ -46,7 +82,7 @@ pub(crate) struct Listening<'a>(&'a Stop);
 
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
-        self.0.listening.store(false, Ordering::Relaxed);
+        self.0.0.listening.store(false, Ordering::Relaxed);
     }
 }
 

@@ -10,11 +10,11 @@ use super::context::{Context, Shared};
 use super::{Flow, MigrationsManager, Subtasks};
 use crate::args::Args;
 use crate::describe::describe;
-use crate::error::{Error, ErrorKind, Result, exit_code_of};
+use crate::error::{Error, Result, exit_code_of};
 use crate::line::{Task, TaskOption};
 use crate::migration::Embedded;
 use crate::report::Reporter;
-use crate::stop::Stop;
+use crate::stop::{self, Stop};
 use crate::{panics, term};
 
 /// Runs the manager on the process's command line: the whole body of a manager's `main`.
@@ -66,11 +66,10 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
         .build()
         .map_err(|error| Error::failed("the async runtime cannot be started").caused_by(error))?;
     let result = runtime.block_on(async {
+        shared.stop.watch(shared.reporter.clone());
         tokio::select! {
             biased;
-            () = shared.stop.now(&shared.reporter) => {
-                Err(Error::new(ErrorKind::Interrupted, "stopped by a signal before the end; `cargo migrations` shows what was done").into())
-            }
+            () = shared.stop.now() => Err(stop::ended().into()),
             result = run_tasks(manager, &shared, checked) => result,
         }
     });
@@ -81,6 +80,9 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
 
 async fn run_tasks<M: MigrationsManager>(manager: &M, shared: &Rc<Shared>, tasks: Vec<Checked<'_, M>>) -> Result<()> {
     for Checked { subtask, options } in tasks {
+        if shared.stop.is_asked() {
+            return Err(stop::as_asked().into());
+        }
         let option = options.first().map(str::to_owned);
         let cx = Context::new(Rc::clone(shared), options);
         let name = subtask.name.as_str();

@@ -242,21 +242,36 @@ fn add_member(manifest: &mut DocumentMut, member: &str, path: &Path) -> Result<(
     if members.iter().filter_map(Value::as_str).any(|pattern| matches(pattern, member)) {
         return Ok(());
     }
-    // As its neighbours are written: each on a line of its own, or not.
-    let like =
-        members.iter().last().and_then(|last| last.decor().prefix()).and_then(|prefix| prefix.as_str()).map(str::to_owned);
-    let mut value = Value::from(member);
-    match (like, members.len()) {
-        (Some(prefix), 1..) if prefix.contains('\n') => {
-            // A comment ahead of the neighbour is the neighbour's.
-            let indent = prefix.rsplit('\n').next().unwrap_or_default();
-            value.decor_mut().set_prefix(format!("\n{indent}"));
-        }
-        (_, 0) => {}
-        _ => value.decor_mut().set_prefix(" "),
-    }
-    members.push_formatted(value);
+    push_like_its_neighbours(members, member);
     Ok(())
+}
+
+/// Adds a value as the others are written: on a line of its own, or not. A comment behind the last one stays there.
+fn push_like_its_neighbours(array: &mut Array, text: &str) {
+    let mut value = Value::from(text);
+    let Some(last) = array.len().checked_sub(1) else { return array.push_formatted(value) };
+    let text_of =
+        |raw: Option<&toml_edit::RawString>| raw.and_then(toml_edit::RawString::as_str).unwrap_or_default().to_owned();
+    let last = array.get_mut(last).expect("the last of a list that is not empty").decor_mut();
+    let prefix = text_of(last.prefix());
+    let Some(indent) = prefix.rsplit_once('\n').map(|(_, indent)| indent.to_owned()) else {
+        value.decor_mut().set_prefix(" ");
+        return array.push_formatted(value);
+    };
+    // What follows the last value stands ahead of the bracket, or ahead of a comma that is missing.
+    let behind = if array.trailing_comma() {
+        text_of(Some(array.trailing()))
+    } else {
+        let last = array.get_mut(array.len() - 1).expect("as above").decor_mut();
+        let behind = text_of(last.suffix());
+        last.set_suffix("");
+        behind
+    };
+    let comment = behind.rsplit_once('\n').map_or("", |(comment, _)| comment);
+    value.decor_mut().set_prefix(format!("{comment}\n{indent}"));
+    array.push_formatted(value);
+    array.set_trailing_comma(true);
+    array.set_trailing("\n");
 }
 
 fn name_manager(manifest: &mut DocumentMut, manager: &str, path: &Path) -> Result<(), Error> {
@@ -300,6 +315,10 @@ mod tests {
         assert_eq!(
             with_member("[workspace]\nmembers = [\n    # the app\n    \"a\",\n    \"b\", # last\n]\n\n[profile.dev]\n"),
             "[workspace]\nmembers = [\n    # the app\n    \"a\",\n    \"b\", # last\n    \"xtask\",\n]\n\n[profile.dev]\n"
+        );
+        assert_eq!(
+            with_member("[workspace]\nmembers = [\n  \"a\" # no comma\n]\n"),
+            "[workspace]\nmembers = [\n  \"a\", # no comma\n  \"xtask\",\n]\n"
         );
         assert_eq!(with_member("[workspace]\nmembers = []\n"), "[workspace]\nmembers = [\"xtask\"]\n");
         assert_eq!(with_member("[workspace]\nresolver = \"2\"\n"), "[workspace]\nresolver = \"2\"\nmembers = [\"xtask\"]\n");

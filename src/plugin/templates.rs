@@ -57,7 +57,10 @@ struct Migrations;
 impl MigrationsManager for Migrations {{
     fn config(&self) -> Config {{
         // MONGO_URI and its like win over what stands here; with no server named, development builds start a local one.
-        Config::new().mongo_database({database:?}).from_env().or_local_server()
+        Config::new()
+            .mongo_database({database:?})
+            .from_env()
+            .or_local_server()
     }}
 }}
 

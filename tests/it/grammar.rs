@@ -1,0 +1,129 @@
+//! The line, as the manager understands it.
+
+use super::support::{TestDatabase, blog, simple};
+
+#[test]
+fn options_reach_the_task_unescaped() {
+    let database = TestDatabase::new();
+    blog().line([r"mytask:a\,b\=c\:d\\e"]).on(&database).run().exits(0);
+    blog().run("mytask,plain mytask", &database).exits(0);
+    assert_eq!(
+        database.trace(),
+        [r#"mytask Some("a,b=c:d\\e")"#, r#"mytask Some("plain")"#, "mytask None"],
+        "the colon and the comma are alike, and a task without an option gets none"
+    );
+}
+
+#[test]
+fn keys_and_places_name_the_values_that_a_task_takes() {
+    let database = TestDatabase::new();
+    blog().run("copy:a,to=b copy:a,b,c copy:as=x", &database).exits(0);
+    assert_eq!(
+        database.trace(),
+        [
+            r#"copy Some("a") to Some("b") as None"#,
+            r#"copy Some("a") to Some("b") as Some("c")"#,
+            r#"copy None to None as Some("x")"#,
+        ]
+    );
+}
+
+#[test]
+fn options_that_a_task_does_not_take_are_refused_with_what_it_takes() {
+    let database = TestDatabase::new();
+    for (word, told) in [
+        ("mytask:a,b", "mytask takes no further value (`b`); it takes: mytask[:VALUE]"),
+        ("execute:1,2", "execute takes no further value (`2`); it takes: execute[:MIGRATION]"),
+        ("execute:to=b", "execute takes no option `to`; it takes: execute[:MIGRATION]"),
+        ("show_status:x", "show_status takes no further value (`x`); it takes: show_status"),
+        ("copy:a,b,c,d", "copy takes no further value (`d`); it takes: copy[:VALUE][,to=…][,as=…]"),
+        ("copy:a,to=b,to=c", "copy takes `to` once, not twice"),
+        ("mongod:destroy", "mongod takes no `destroy`; it takes: mongod[:start|stop]"),
+    ] {
+        // A good task ahead: the whole line is checked before it.
+        let outcome = blog().line(["mytask", word]).on(&database).run().exits(2);
+        assert!(outcome.stderr.contains(told), "{word}: {}", outcome.stderr);
+    }
+    assert!(database.collections().is_empty(), "nothing has run");
+}
+
+#[test]
+fn words_that_are_no_tasks_are_refused() {
+    let database = TestDatabase::new();
+    for (word, told) in [
+        ("execute:", "`execute:` is no task: an option is empty"),
+        (":x", "`:x` is no task: a task starts with its name"),
+        ("mytask:=v", "`mytask:=v` is no task: an option starts with `=`"),
+        ("excute", "no subtask or environment is named `excute`; did you mean `execute`?"),
+        ("qqq", "no subtask or environment is named `qqq` (`cargo migrations help` lists them)"),
+        ("help:rolback", "no subtask or environment is named `rolback`; did you mean `rollback`?"),
+        ("rollback", "rollback needs a migration: `cargo migrations rollback:0002_x`"),
+    ] {
+        let outcome = blog().line(["mytask", word]).on(&database).run().exits(2);
+        assert!(outcome.stderr.contains(told), "{word}: {}", outcome.stderr);
+    }
+    assert!(database.collections().is_empty(), "nothing has run");
+}
+
+#[test]
+fn a_migration_in_a_tasks_place_is_met_with_the_right_spelling() {
+    let database = TestDatabase::new();
+    for (line, told) in [
+        ("execute 0002_b", "`0002_b` is a migration, not a subtask: write `execute:0002_b`; nothing has run"),
+        ("rollback:1 0002_b.rs", "write `rollback:0002_b.rs`"),
+        ("2", "write `execute:2`"),
+    ] {
+        let outcome = simple().run(line, &database).exits(2);
+        assert!(outcome.stderr.contains(told), "{line}: {}", outcome.stderr);
+    }
+    assert!(database.collections().is_empty(), "nothing has run");
+}
+
+#[test]
+fn a_migration_is_named_by_file_name_stem_or_number() {
+    let database = TestDatabase::new();
+    for (line, names) in [
+        ("execute:0001_a.rs", vec!["0001_a.rs"]),
+        ("execute:0002_b", vec!["0001_a.rs", "0002_b.rs"]),
+        ("execute:10", vec!["0001_a.rs", "0002_b.rs", "0010_c.rs"]),
+        ("rollback:000002", vec!["0001_a.rs", "0010_c.rs"]),
+    ] {
+        simple().run(line, &database).exits(0);
+        assert_eq!(database.registered(), names, "{line}");
+    }
+}
+
+#[test]
+fn an_unknown_migration_is_met_with_the_nearest_before_anything_runs() {
+    let database = TestDatabase::new();
+    for (line, told) in [
+        ("execute:0001_a execute:0002_bb", "no migration `0002_bb`; the nearest: `0002_b`"),
+        ("execute ignore:77", "no migration `77`; the last ones are `0001_a`, `0002_b`, `0010_c`"),
+        ("rollback:0003_x", "no migration `0003_x`"),
+    ] {
+        let outcome = simple().run(line, &database).exits(2);
+        assert!(outcome.stderr.contains(told), "{line}: {}", outcome.stderr);
+    }
+    assert!(database.collections().is_empty(), "nothing has run");
+}
+
+#[test]
+fn tasks_run_left_to_right_and_stop_at_the_first_that_fails() {
+    let database = TestDatabase::new();
+    let outcome = blog().run("mytask:1 fail mytask:2", &database).exits(1);
+    assert!(outcome.stderr.contains("error: paper jam"), "{}", outcome.stderr);
+    assert_eq!(database.trace(), [r#"mytask Some("1")"#]);
+}
+
+#[test]
+fn flags_stand_anywhere_and_unknown_ones_are_refused() {
+    let database = TestDatabase::new();
+    simple().run("show_status --format json -q", &database).exits(0).json();
+    simple().run("--format json show_status", &database).exits(0).json();
+    simple().run("execute --forse", &database).exits(2);
+    let outcome = simple().run("execute --check", &database).exits(2);
+    assert!(outcome.stderr.contains("`--check` goes with show_status"), "{}", outcome.stderr);
+    let outcome = simple().run("execute --path .", &database).exits(2);
+    assert!(outcome.stderr.contains("`--path` goes with init"), "{}", outcome.stderr);
+    assert!(database.collections().is_empty(), "nothing has run");
+}

@@ -1,0 +1,19 @@
+//! Tests of the whole: the built plugin, in copies of small user workspaces, against real `mongod` processes.
+//!
+//! They share one server (a replica set of one, or the one that CARGO_MIGRATIONS_TEST_URI names), each with a database of its
+//! own, and one target folder, so that the driver is compiled once.
+
+mod support;
+
+mod builtins;
+mod connections;
+mod files;
+mod grammar;
+mod house_rules;
+mod init;
+mod local_server;
+mod manager;
+mod migopy;
+mod output;
+mod plugin;
+mod registry;

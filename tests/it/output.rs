@@ -1,0 +1,68 @@
+//! What people see: colour, and progress on a terminal.
+
+use super::support::{TestDatabase, assert_has, blog, plugin, pty, simple};
+
+const RED_ERROR: &str = "\u{1b}[1m\u{1b}[31merror";
+
+#[test]
+fn colour_as_cargo_does_it() {
+    let database = TestDatabase::new();
+    let run = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut line = simple().line(args.iter().copied()).on(&database);
+        for (name, value) in variables {
+            line = line.env(name, value);
+        }
+        line.run().stderr
+    };
+    let has_color = |stderr: String| {
+        assert!(stderr.contains("error"), "{stderr}");
+        stderr.contains(RED_ERROR)
+    };
+    assert!(!has_color(run(&["nonsense"], &[])), "no terminal, no colour");
+    assert!(has_color(run(&["nonsense", "--color", "always"], &[])));
+    assert!(has_color(run(&["nonsense"], &[("CARGO_TERM_COLOR", "always")])));
+    assert!(!has_color(run(&["nonsense", "--color", "never"], &[("CARGO_TERM_COLOR", "always")])), "the flag wins");
+    assert!(has_color(run(&["nonsense", "--color", "always"], &[("NO_COLOR", "1")])), "the flag wins");
+    assert!(!has_color(run(&["nonsense", "--color", "auto"], &[("CARGO_TERM_COLOR", "always")])));
+    let table = simple().line(["--color", "always"]).on(&database).run().exits(0).stdout;
+    assert_has(&table, &["\u{1b}[31munregistered\u{1b}[0m"]);
+}
+
+#[test]
+fn on_a_terminal_a_bar_shows_the_current_migration_and_its_own_progress() {
+    let database = TestDatabase::new();
+    let (screen, code) = pty(&plugin(), blog().root(), &["execute"], &database, "");
+    assert_eq!(code, 0, "{screen}");
+    assert_has(&screen, &["0001_first", "] 0/6: 0001_first", "Executed", "0002_kinds", "counting", "\u{1b}["]);
+    let (screen, code) = pty(&plugin(), blog().root(), &["execute"], &database, "");
+    assert_eq!(code, 0);
+    assert_has(&screen, &["nothing to execute"]);
+    let (screen, code) = pty(&plugin(), blog().root(), &["nonsense"], &database, "");
+    assert_eq!(code, 2);
+    assert_has(&screen, &[RED_ERROR]);
+}
+
+#[test]
+fn no_color_and_quiet_are_respected_on_a_terminal() {
+    let database = TestDatabase::new();
+    let (screen, code) = pty(&plugin(), simple().root(), &["execute", "--quiet", "--color", "never"], &database, "");
+    assert_eq!((screen.as_str(), code), ("", 0), "quiet: results, warnings and errors only");
+    let (screen, _) = pty(&plugin(), simple().root(), &["--color", "never"], &database, "");
+    assert!(!screen.contains("\u{1b}["), "{screen:?}");
+}
+
+#[test]
+fn elsewhere_progress_is_plain_lines() {
+    let database = TestDatabase::new();
+    let outcome = blog().run("execute", &database).exits(0);
+    assert_has(&outcome.stderr, &["   Executing 0001_first (1 of 6)\n", "    Progress 3/3 (100%) counting\n"]);
+    assert!(!outcome.stderr.contains('\u{1b}'));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_crash() {
+    let database = TestDatabase::new();
+    let script = format!("\"{}\" help | head -n 1", plugin().display());
+    let outcome = super::support::Line::new("sh", simple().root()).args(["-c", &script]).on(&database).run().exits(0);
+    assert_eq!(outcome.stdout, "Usage: cargo migrations [FLAGS] [TASK...]\n");
+}

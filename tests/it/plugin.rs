@@ -1,0 +1,170 @@
+//! The plugin: finds the workspace, builds the manager, runs it.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::support::{CRATE, Line, TestDatabase, Workspace, assert_has, manager, plugin, simple};
+
+#[test]
+fn it_works_from_any_folder_of_the_workspace() {
+    let database = TestDatabase::new();
+    for folder in ["", "xtask/src", "mongomigrations"] {
+        let line = Line::new(plugin(), &simple().path(folder)).args(["migrations", "--format", "json"]);
+        line.on(&database).run().exits(0).json();
+    }
+    let manifest = simple().path("Cargo.toml");
+    let line = Line::new(plugin(), Path::new("/")).args(["--manifest-path", manifest.to_str().unwrap(), "execute:1"]);
+    line.on(&database).run().exits(0);
+    assert_eq!(database.registered(), ["0001_a.rs"]);
+}
+
+#[test]
+fn cargo_finds_it_on_path_and_as_an_alias() {
+    // Outside this repository, whose own alias would win.
+    let workspace = Workspace::new();
+    for name in ["0001_a.rs", "0002_b.rs"] {
+        workspace.tracing_migration(name);
+    }
+    let database = TestDatabase::new();
+    let plugin = plugin();
+    let path = format!("{}:{}", plugin.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let line = Line::new("cargo", workspace.root()).args(["migrations", "execute:1"]).env("PATH", path);
+    line.on(&database).run().exits(0);
+    assert_eq!(database.registered(), ["0001_a.rs"]);
+
+    // An alias to the manager itself works without any plugin.
+    let alias = format!("alias.migrations=\"run --quiet --package {} --\"", workspace.manager_name());
+    let line = Line::new("cargo", &workspace.path("mongomigrations")).args(["--config", &alias, "migrations", "execute:2"]);
+    line.on(&database).run().exits(0);
+    // And this repository's own alias, from a folder below.
+    let line = Line::new("cargo", &Path::new(CRATE).join("src")).args(["migrations", "--format", "json"]);
+    let status = line.on(&database).run().exits(0).json();
+    assert_eq!(status["unregistered"], 4);
+    assert_eq!(database.registered(), ["0001_a.rs", "0002_b.rs"]);
+}
+
+#[test]
+fn outside_a_workspace() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = Line::new(plugin(), folder.path()).args(["execute"]).run().exits(2);
+    assert_has(&outcome.stderr, &["error: there is no Cargo.toml in this folder or above", "`cargo migrations init`"]);
+    let outcome = Line::new(plugin(), folder.path()).args(["--manifest-path", "nowhere/Cargo.toml"]).run().exits(2);
+    assert_has(&outcome.stderr, &["error: cargo cannot read the workspace", "Caused by:", "nowhere/Cargo.toml"]);
+}
+
+#[test]
+fn without_a_manager() {
+    let workspace = Workspace::new();
+    let name = workspace.manager_name().to_owned();
+    workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace(&name, "nobody"));
+    let outcome = workspace.line(["execute"]).run().exits(2);
+    assert_has(
+        &outcome.stderr,
+        &["has no package `nobody` for its migrations manager", "`cargo migrations init` makes one"],
+    );
+
+    workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace("\"nobody\"", "7"));
+    let outcome = workspace.line(["execute"]).run().exits(2);
+    assert_has(&outcome.stderr, &["`manager` of [workspace.metadata.migrations] in Cargo.toml is no string"]);
+
+    workspace.write("Cargo.toml", "[workspace]\nmembers = [\"xtask\"\n");
+    let outcome = workspace.line(["execute"]).run().exits(2);
+    assert_has(&outcome.stderr, &["error: cargo cannot read the workspace; mend its manifest first", "Caused by:"]);
+}
+
+#[test]
+fn an_xtask_that_is_no_manager() {
+    let workspace = Workspace::new();
+    let name = workspace.manager_name();
+    workspace.write("xtask/Cargo.toml", &format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n"));
+    let outcome = workspace.line(["execute"]).run().exits(2);
+    assert_has(&outcome.stderr, &["is no migrations manager: it does not depend on cargo-migrations"]);
+}
+
+#[test]
+fn a_manager_that_does_not_compile_ends_with_cargos_own_code() {
+    let workspace = Workspace::new();
+    workspace.manager_source("fn main() { not_rust }\n");
+    let outcome = workspace.line(["execute"]).run().exits(101);
+    assert_has(&outcome.stderr, &["cannot find value `not_rust`", "xtask/src/main.rs:1:13", "could not compile"]);
+    assert_eq!(outcome.stdout, "");
+}
+
+#[test]
+fn a_manager_of_another_version_is_told() {
+    let workspace = Workspace::new();
+    // Another version of this crate: its manifest and sources, with the number changed.
+    let other = workspace.path("other");
+    std::fs::create_dir(&other).unwrap();
+    let parts = ["src", "docs", "README.md"].map(|part| Path::new(CRATE).join(part));
+    assert!(Command::new("cp").arg("-r").args(parts).arg(&other).status().unwrap().success());
+    let manifest = std::fs::read_to_string(Path::new(CRATE).join("Cargo.toml")).unwrap();
+    let manifest =
+        manifest.replace(&format!("version = \"{}\"\nedition", env!("CARGO_PKG_VERSION")), "version = \"9.9.9\"\nedition");
+    let manifest = manifest.replace("members = [\"xtask\"]", "members = []");
+    workspace.write("other/Cargo.toml", &manifest);
+    workspace.write("xtask/Cargo.toml", &workspace.read("xtask/Cargo.toml").replace(&format!("{CRATE:?}"), "\"../other\""));
+    workspace
+        .write("Cargo.toml", &workspace.read("Cargo.toml").replace("[workspace]\n", "[workspace]\nexclude = [\"other\"]\n"));
+    let outcome = workspace.line(["help"]).run().exits(2);
+    let ours = env!("CARGO_PKG_VERSION");
+    assert_has(
+        &outcome.stderr,
+        &[
+            "is built with cargo-migrations 9.9.9",
+            &format!("this is cargo-migrations {ours}"),
+            "`cargo install cargo-migrations --version 9.9.9`",
+        ],
+    );
+}
+
+#[test]
+fn the_plugin_links_no_driver() {
+    let tree =
+        Line::new("cargo", Path::new(CRATE)).args(["tree", "--package", "cargo-migrations", "--edges", "normal"]).run();
+    let tree = tree.exits(0).stdout;
+    assert!(tree.contains("cargo_metadata ") && !tree.contains("mongodb ") && !tree.contains("tokio "), "{tree}");
+}
+
+#[test]
+fn help_and_version_need_no_workspace() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = Line::new(plugin(), folder.path()).args(["migrations", "--version"]).run().exits(0);
+    assert_eq!(outcome.stdout, format!("cargo-migrations {}\n", env!("CARGO_PKG_VERSION")));
+    let outcome = Line::new(plugin(), folder.path()).args(["migrations", "--help"]).run().exits(0);
+    assert_has(&outcome.stdout, &["Usage: cargo migrations [FLAGS] [TASK...]", "--manifest-path", "cargo migrations help"]);
+    let outcome = Line::new(plugin(), folder.path()).args(["--nonsense"]).run().exits(2);
+    assert_has(&outcome.stderr, &["error: unexpected argument '--nonsense'"]);
+}
+
+#[test]
+fn the_manager_alone_needs_neither_cargo_nor_sources() {
+    let database = TestDatabase::new();
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("migrate");
+    std::fs::copy(simple().path("manager"), &binary).unwrap();
+    for task in ["execute", "rollback:10", "ignore", "show_status", "help"] {
+        let line = Line::new(&binary, folder.path()).args([task]).env("PATH", "/nonexistent").on(&database);
+        line.run().exits(0);
+    }
+    assert_eq!(database.trace(), ["up 0001", "up 0002", "up 0010", "down 0010"]);
+    let outcome = manager(&binary, folder.path(), &["new:x"], &database).exits(2);
+    assert_has(&outcome.stderr, &["`new` needs the sources"]);
+    let outcome = Line::new(&binary, folder.path()).args(["execute"]).run().exits(2);
+    assert_has(&outcome.stderr, &["error: no server is named; set MONGO_URI"]);
+}
+
+#[test]
+fn nothing_old_is_ever_run() {
+    let workspace = Workspace::new();
+    let database = TestDatabase::new();
+    for text in ["one", "two"] {
+        workspace.manager_source(&format!(
+            "use cargo_migrations::prelude::*;\nstruct M;\nimpl MigrationsManager for M {{\n\
+             fn subtasks(s: Subtasks<Self>) -> Subtasks<Self> {{\n\
+             s.add(\"say\", \"\", async |_: &Self, cx: &Context, _: Option<&str>| {{ cx.reporter().println(\"{text}\"); Ok(()) }})\n}}\n}}\n\
+             fn main() -> ExitCode {{ cargo_migrations::run(M, cargo_migrations::embedded!()) }}\n"
+        ));
+        assert_eq!(workspace.run("say", &database).exits(0).stdout, format!("{text}\n"));
+    }
+}

@@ -1,0 +1,133 @@
+//! What is stored, and living beside migopy.
+
+use cargo_migrations::mongodb::IndexModel;
+use cargo_migrations::mongodb::bson::{Bson, doc};
+use cargo_migrations::mongodb::options::IndexOptions;
+
+use super::support::{TestDatabase, assert_has, block_on, simple};
+
+fn has_unique_index(database: &TestDatabase) -> bool {
+    block_on(async {
+        let mut cursor = database.collection("migrations").list_indexes().await.unwrap();
+        while cursor.advance().await.unwrap() {
+            let index: IndexModel = cursor.deserialize_current().unwrap();
+            if index.keys == doc! { "name": 1 } && index.options.unwrap().unique == Some(true) {
+                return true;
+            }
+        }
+        false
+    })
+}
+
+#[test]
+fn one_document_for_each_registered_migration_and_nothing_else() {
+    let database = TestDatabase::new();
+    simple().run("execute:1 ignore:2", &database).exits(0);
+    let documents = database.documents("migrations");
+    assert_eq!(documents.len(), 2);
+    let executed = &documents[0];
+    assert_eq!(executed.get_str("name"), Ok("0001_a.rs"));
+    assert_eq!(executed.get_str("number"), Ok("0001"));
+    assert_eq!(executed.get_str("state"), Ok("registered"));
+    assert!(executed.get_str("checksum").unwrap().starts_with("sha256:"));
+    assert!(matches!(executed.get("registered_at"), Some(Bson::DateTime(_))));
+    assert!(executed.get_i64("duration_ms").unwrap() >= 0);
+    assert_eq!(executed.get_str("who"), Ok("tester"));
+    assert!(!executed.get_str("where").unwrap().is_empty());
+    assert_eq!(executed.get_str("tool_version"), Ok(env!("CARGO_PKG_VERSION")));
+    assert_eq!(documents[1].get_str("state"), Ok("ignored"));
+    assert!(!documents[1].contains_key("duration_ms"));
+    assert!(has_unique_index(&database));
+}
+
+#[test]
+fn what_migopy_registered_is_registered_by_its_stem() {
+    let database = TestDatabase::new();
+    database.insert("migrations", [doc! { "name": "0001_a.py" }, doc! { "name": "0002_b.rs" }, doc! { "other": 1 }]);
+    simple().run("execute", &database).exits(0);
+    assert_eq!(database.trace(), ["up 0010"]);
+    let outcome = simple().run("execute:1", &database).exits(2);
+    assert_has(&outcome.stderr, &["0001_a is registered already"]);
+    simple().run("rollback:1", &database).exits(0);
+    let names: Vec<_> =
+        database.documents("migrations").into_iter().filter_map(|d| d.get_str("name").map(str::to_owned).ok()).collect();
+    assert_eq!(names, ["0002_b.rs", "0010_c.rs"], "migopy's document of 0001_a is gone");
+}
+
+#[test]
+fn migopy_sees_what_we_registered() {
+    // All that migopy asks is whether a document has the file's name; a failed migration must not be there.
+    let database = TestDatabase::new();
+    super::support::blog().line(["execute"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
+    let count = |name: &str| {
+        let filter = doc! { "name": name };
+        block_on(async { database.collection("migrations").count_documents(filter).await.unwrap() })
+    };
+    assert_eq!((count("0001_first.rs"), count("0003_own_error.rs"), count("0004_no_down.rs")), (1, 0, 0));
+}
+
+#[test]
+fn duplicates_that_migopy_left_are_a_warning_and_no_failure() {
+    let database = TestDatabase::new();
+    database.insert("migrations", [doc! { "name": "0001_a.rs" }, doc! { "name": "0001_a.rs" }]);
+    let told =
+        "warning: `0001_a.rs` stand in `migrations` more than once, so the server cannot keep them unique; delete all";
+    let outcome = simple().run("show_status", &database).exits(0);
+    assert_has(&outcome.stderr, &[told]);
+    let outcome = simple().run("execute", &database).exits(0);
+    assert_has(&outcome.stderr, &[told]);
+    assert_eq!(database.trace(), ["up 0002", "up 0010"]);
+    assert!(!has_unique_index(&database));
+    simple().run("rollback:1", &database).exits(0);
+    assert_eq!(database.registered(), ["0002_b.rs", "0010_c.rs"], "both are gone");
+}
+
+#[test]
+fn an_index_of_that_name_with_other_options_is_a_warning() {
+    let database = TestDatabase::new();
+    let index =
+        IndexModel::builder().keys(doc! { "name": 1 }).options(IndexOptions::builder().unique(false).build()).build();
+    block_on(async { database.collection("migrations").create_index(index).await.unwrap() });
+    let outcome = simple().run("execute:1", &database).exits(0);
+    assert_has(
+        &outcome.stderr,
+        &["warning: the server does not keep the names in `migrations` unique", "all works without"],
+    );
+    assert_eq!(database.registered(), ["0001_a.rs"]);
+}
+
+#[test]
+fn the_collections_name_can_be_set() {
+    let database = TestDatabase::new();
+    simple().line(["execute:1"]).on(&database).env("MIGRATIONS_COLLECTION", "changes").run().exits(0);
+    assert_eq!(database.documents("changes").len(), 1);
+    assert_eq!(database.collections(), ["changes", "trace"]);
+}
+
+#[test]
+fn writes_are_majority_and_journaled_whatever_the_uri_says() {
+    let database = TestDatabase::new();
+    let uri = super::support::server_uri();
+    let separator = if uri.contains('?') { "&" } else { "?" };
+    let profile = |level: i32| block_on(async { database.handle().run_command(doc! { "profile": level }).await.unwrap() });
+    profile(2);
+    let line = simple().line(["execute:1", "rollback:1"]).on(&database);
+    line.env("MONGO_URI", format!("{uri}{separator}w=1&journal=false&readPreference=secondary")).run().exits(0);
+    profile(0);
+    let commands: Vec<_> = database
+        .documents("system.profile")
+        .into_iter()
+        .filter(|entry| entry.get_str("ns").unwrap().ends_with(".migrations"))
+        .filter_map(|entry| entry.get_document("command").cloned().ok())
+        .collect();
+    let writes: Vec<_> = commands.iter().filter_map(|command| command.get_document("writeConcern").ok()).collect();
+    assert!(!commands.is_empty() && !writes.is_empty(), "the profiler saw the registry's commands");
+    for concern in writes {
+        assert_eq!((concern.get_str("w"), concern.get_bool("j")), (Ok("majority"), Ok(true)));
+    }
+    let reads: Vec<_> = commands.iter().filter(|command| command.contains_key("find")).collect();
+    assert!(!reads.is_empty());
+    for read in reads {
+        assert_eq!(read.get_document("readConcern").unwrap().get_str("level"), Ok("majority"));
+    }
+}

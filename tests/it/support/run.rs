@@ -1,0 +1,179 @@
+//! Running the built plugin, or a manager, as a user does.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::{TestDatabase, server_uri, target};
+
+/// The plugin that this test run built.
+pub(crate) fn plugin() -> PathBuf {
+    env!("CARGO_BIN_EXE_cargo-migrations").into()
+}
+
+/// A command line under way: the program, its folder, and an environment with nothing of ours or cargo's but what is set here.
+pub(crate) struct Line {
+    command: Command,
+}
+
+impl Line {
+    pub(crate) fn new(program: impl AsRef<OsStr>, folder: &Path) -> Self {
+        let mut command = Command::new(program);
+        command.current_dir(folder).stdin(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let ours = text.starts_with("MONGO_") || text.starts_with("CARGO_MIGRATIONS_") || text.starts_with("DO_MONGO");
+            let cargos = text.starts_with("CARGO_") && text != "CARGO_HOME" || text == "CARGO" || text == "OUT_DIR";
+            if ours || cargos || text == "NO_COLOR" || text.starts_with("CLICOLOR") {
+                command.env_remove(&name);
+            }
+        }
+        // What is compiled is shared; what comes of it, and the local server, is each workspace's own.
+        command.env("CARGO_BUILD_BUILD_DIR", target()).env("CARGO_INCREMENTAL", "0").env("USER", "tester");
+        Self { command }
+    }
+
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Works on that database.
+    pub(crate) fn on(self, database: &TestDatabase) -> Self {
+        self.env("MONGO_URI", server_uri()).env("MONGO_DATABASE", database.name())
+    }
+
+    pub(crate) fn run(mut self) -> Outcome {
+        let shown = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
+        Outcome::new(shown, self.command.output().expect("the program starts"))
+    }
+
+    /// Starts it with pipes, in a process group of its own.
+    pub(crate) fn spawn(mut self) -> Child {
+        use std::os::unix::process::CommandExt as _;
+        self.command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+    }
+}
+
+/// `cargo-migrations ARGS` on a pseudo-terminal of 100 columns: what it shows, escapes and all, and its exit code.
+pub(crate) fn pty(program: &Path, folder: &Path, args: &[&str], database: &TestDatabase, input: &str) -> (String, i32) {
+    // The tests need Python anyway, and its standard library has pseudo-terminals.
+    const SCRIPT: &str = "
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 40, 100, 0, 0))
+if sys.stdin.isatty() is False:
+    data = sys.stdin.buffer.read()
+    if data:
+        os.write(fd, data)
+while True:
+    try:
+        data = os.read(fd, 65536)
+    except OSError:
+        break
+    if not data:
+        break
+    sys.stdout.buffer.write(data)
+_, status = os.waitpid(pid, 0)
+sys.stdout.flush()
+sys.exit(os.waitstatus_to_exitcode(status))
+";
+    use std::io::Write as _;
+    let mut line = Line::new("python3", folder).args(["-c", SCRIPT]).args([program]).args(args).on(database);
+    let mut child = line
+        .command
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("python3");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("input");
+    let output = child.wait_with_output().expect("python3");
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))
+}
+
+/// What a command line came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    line: String,
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    pub(crate) fn new(line: String, output: Output) -> Self {
+        Self {
+            line,
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: without_cargo(&String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    /// It ended with that exit code, and nobody saw a panic or a password.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\nstdout:\n{}\nstderr:\n{}", self.line, self.stdout, self.stderr);
+        for text in [&self.stdout, &self.stderr] {
+            assert!(!text.contains("panicked at") && !text.contains("RUST_BACKTRACE"), "{text}");
+        }
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {}", self.stdout))
+    }
+
+    /// One JSON value a line.
+    #[track_caller]
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}"))).collect()
+    }
+
+    /// stderr, with what differs from run to run replaced.
+    pub(crate) fn stderr_of(&self, database: &TestDatabase) -> String {
+        redact(&self.stderr.replace(database.name(), "DATABASE"))
+    }
+
+    pub(crate) fn stdout_of(&self, database: &TestDatabase) -> String {
+        redact(&self.stdout.replace(database.name(), "DATABASE"))
+    }
+}
+
+/// Times and durations.
+fn redact(text: &str) -> String {
+    let text = regex::Regex::new(r"\b\d+\.\d\ds\b").unwrap().replace_all(text, "0.00s");
+    let text = regex::Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ").unwrap().replace_all(&text, "2026-01-02 03:04:05Z");
+    let text = regex::Regex::new(r"\d{4}-\d\d-\d\dT[0-9:.]+Z").unwrap().replace_all(&text, "2026-01-02T03:04:05Z");
+    text.into_owned()
+}
+
+/// Cargo's own lines about building are not what is tested.
+fn without_cargo(stderr: &str) -> String {
+    const CARGOS: [&str; 8] =
+        ["Compiling ", "Finished `", "Blocking ", "Locking ", "Adding ", "Downloading", "Downloaded ", "Updating "];
+    let is_cargos = |line: &&str| CARGOS.iter().any(|start| line.trim_start().starts_with(start));
+    stderr.lines().filter(|line| !is_cargos(line)).map(|line| format!("{line}\n")).collect()
+}
+
+/// Runs a manager's binary by itself.
+pub(crate) fn manager(binary: &Path, folder: &Path, args: &[&str], database: &TestDatabase) -> Outcome {
+    Line::new(binary, folder).args(args).on(database).run()
+}
