@@ -61,7 +61,7 @@ impl Stop {
             tokio::time::sleep(GRACE).await;
             let error = ended();
             term::error(&error, ToString::to_string);
-            #[expect(clippy::exit, reason = "the thread that would return is blocked by a migration's code")]
+            // The thread that would return is blocked by a migration's code.
             std::process::exit(error.exit_code().into());
         });
     }

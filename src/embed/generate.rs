@@ -1,11 +1,12 @@
 //! The code that `embedded!()` includes.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::files::Found;
 
 /// A block expression: real `mod` items whose `#[path]` is the user's file, so that the compiler points there, and the value.
-pub(super) fn code(found: &Found, profile: &str) -> String {
+pub(super) fn code(manager: &Path, found: &Found, profile: &str) -> String {
     let mut modules = String::new();
     let mut entries = String::new();
     for (index, file) in found.files.iter().enumerate() {
@@ -27,7 +28,8 @@ pub(super) fn code(found: &Found, profile: &str) -> String {
         entries.push_str(",\n");
     }
     format!(
-        "{{\n{modules}    ::cargo_migrations::Embedded::new({profile:?}, ::std::vec![\n{entries}    ], &{:?})\n}}\n",
+        "{}\n{{\n{modules}    ::cargo_migrations::Embedded::new({profile:?}, ::std::vec![\n{entries}    ], &{:?})\n}}\n",
+        super::first_line(manager),
         found.problems
     )
 }

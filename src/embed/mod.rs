@@ -13,6 +13,18 @@ mod source;
 use std::env;
 use std::path::{Path, PathBuf};
 
+/// The file in OUT_DIR that is written. Its first line names the manager's folder, as a comment.
+pub(crate) const FILE: &str = "cargo_migrations.rs";
+
+/// The plugin sets it to the manager's folder when cargo took another manager's build for this one's (two workspaces that
+/// share a target folder, and have a package of the same name in the same place, are one to it). Then all is done anew.
+pub(crate) const MANAGER_VARIABLE: &str = "CARGO_MIGRATIONS_MANAGER_DIR";
+
+/// The first line of that file.
+pub(crate) fn first_line(manager: &Path) -> String {
+    format!("// The manager in {manager:?}.")
+}
+
 /// What a migration file's name looks like, unless `pattern` says otherwise.
 pub(crate) const DEFAULT_PATTERN: &str = r"(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs";
 
@@ -49,13 +61,16 @@ impl Embed {
 impl Drop for Embed {
     fn drop(&mut self) {
         let variable = |name| env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: `embed` is for build scripts"));
-        let out = Path::new(&variable("OUT_DIR")).join("cargo_migrations.rs");
-        let directory = absolute(&Path::new(&variable("CARGO_MANIFEST_DIR")).join(&self.directory));
+        let out = Path::new(&variable("OUT_DIR")).join(FILE);
+        let manager = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
+        let directory = absolute(&manager.join(&self.directory));
         let found = files::find(&directory, &self.pattern);
-        let code = generate::code(&found, &env::var("PROFILE").unwrap_or_default());
+        let code = generate::code(&manager, &found, &env::var("PROFILE").unwrap_or_default());
 
-        say(&format!("cargo::rerun-if-changed={}", directory.display()));
+        // As it was given: in a copy of the whole workspace it is then the copy's.
+        say(&format!("cargo::rerun-if-changed={}", self.directory.display()));
         say("cargo::rerun-if-changed=build.rs");
+        say(&format!("cargo::rerun-if-env-changed={MANAGER_VARIABLE}"));
         // An unchanged file keeps its time stamp, and the manager is not compiled again for nothing.
         if std::fs::read_to_string(&out).is_ok_and(|before| before == code) {
             return;

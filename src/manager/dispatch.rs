@@ -19,7 +19,7 @@ use crate::{panics, term};
 
 /// Runs the manager on the process's command line: the whole body of a manager's `main`.
 ///
-/// ```ignore
+/// ```text
 /// fn main() -> ExitCode {
 ///     cargo_migrations::run(Migrations, cargo_migrations::embedded!())
 /// }

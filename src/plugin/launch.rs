@@ -2,22 +2,35 @@
 
 use std::ffi::OsString;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use cargo_metadata::semver::Version;
-use cargo_metadata::{Message, PackageId};
+use cargo_metadata::{Message, Package, PackageId};
 
 use super::workspace::{self, Workspace};
 use crate::args::{Args, Color};
+use crate::embed;
 use crate::error::Error;
 
 /// Builds the manager, and becomes it.
 pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error> {
     let workspace = Workspace::find(args)?;
-    let manager = match build(args, &workspace)? {
-        Ok(manager) => manager,
-        Err(code) => return Ok(code),
+    let (package, binary) = workspace.manager()?;
+    let mut built = build(args, package, binary, None)?;
+    if let Built::AnotherWorkspaces { folder } = &built {
+        built = build(args, package, binary, Some(folder))?;
+    }
+    let manager = match built {
+        Built::Executable(path) => path,
+        Built::Failed(code) => return Ok(code),
+        Built::AnotherWorkspaces { folder } => {
+            return Err(Error::failed(format!(
+                "cargo takes the manager of another workspace for the one in {}: they share a target folder and a package name; \
+                 give one of the packages another name, and set it as [workspace.metadata.migrations] manager",
+                folder.display()
+            )));
+        }
     };
     let own_word = words.get(1).is_some_and(|word| word == "migrations");
     let mut command = Command::new(&manager);
@@ -30,22 +43,43 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
         .map_err(|error| Error::failed(format!("the manager {} cannot be started", manager.display())).caused_by(error))
 }
 
-/// The manager's executable; or cargo's exit code, when cargo has said what is wrong.
-fn build(args: &Args, workspace: &Workspace) -> Result<Result<PathBuf, ExitCode>, Error> {
-    let (package, binary) = workspace.manager()?;
+/// What came of a build.
+enum Built {
+    Executable(PathBuf),
+    /// Cargo has said what is wrong; its exit code.
+    Failed(ExitCode),
+    /// What cargo took for built is another workspace's; this is the folder of ours.
+    AnotherWorkspaces {
+        folder: PathBuf,
+    },
+}
+
+/// Builds the manager; `anew` is its folder, when cargo must not take what it has.
+fn build(args: &Args, package: &Package, binary: &str, anew: Option<&Path>) -> Result<Built, Error> {
     let mut command = Command::new(workspace::cargo());
     command
         .args(["build", "--message-format", "json-render-diagnostics", "--bin", binary, "--manifest-path"])
         .arg(&package.manifest_path)
         .args(cargo_flags(args))
         .stdout(Stdio::piped());
+    if let Some(folder) = anew {
+        command.env(embed::MANAGER_VARIABLE, folder);
+    }
     let unstartable = |error| Error::failed("cargo cannot be run to build the manager").caused_by(error);
     let mut cargo = command.spawn().map_err(unstartable)?;
     let stdout = cargo.stdout.take().expect("piped above");
     let mut executable = None;
     let mut version = None;
+    let mut generated = None;
     for message in Message::parse_stream(BufReader::new(stdout)).map_while(Result::ok) {
-        let Message::CompilerArtifact(artifact) = message else { continue };
+        let artifact = match message {
+            Message::CompilerArtifact(artifact) => artifact,
+            Message::BuildScriptExecuted(script) if script.package_id == package.id => {
+                generated = Some(PathBuf::from(script.out_dir).join(embed::FILE));
+                continue;
+            }
+            _ => continue,
+        };
         if artifact.package_id == package.id && artifact.target.name == binary {
             executable = artifact.executable.map(PathBuf::from).or(executable);
         } else if artifact.target.name == "cargo_migrations" && artifact.features.iter().any(|feature| feature == "manager")
@@ -55,7 +89,8 @@ fn build(args: &Args, workspace: &Workspace) -> Result<Result<PathBuf, ExitCode>
     }
     let status = cargo.wait().map_err(unstartable)?;
     if !status.success() {
-        return Ok(Err(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101))));
+        let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101);
+        return Ok(Built::Failed(ExitCode::from(code)));
     }
     let ours: Version = env!("CARGO_PKG_VERSION").parse().expect("cargo's own");
     if let Some(theirs) = version.filter(|theirs| !compatible(&ours, theirs)) {
@@ -65,9 +100,19 @@ fn build(args: &Args, workspace: &Workspace) -> Result<Result<PathBuf, ExitCode>
             package.name, package.manifest_path
         )));
     }
+    let folder = PathBuf::from(package.manifest_path.parent().unwrap_or(&package.manifest_path));
+    if generated.is_some_and(|file| !is_of(&file, &folder)) {
+        return Ok(Built::AnotherWorkspaces { folder });
+    }
     executable
-        .map(Ok)
+        .map(Built::Executable)
         .ok_or_else(|| Error::failed(format!("cargo built the manager `{}` but named no executable", package.name)))
+}
+
+/// Whether the build script wrote that file for the manager in that folder. One that does without `embed` wrote none.
+fn is_of(generated: &Path, folder: &Path) -> bool {
+    let Ok(text) = std::fs::read_to_string(generated) else { return true };
+    text.lines().next() == Some(embed::first_line(folder).as_str())
 }
 
 fn cargo_flags(args: &Args) -> Vec<&str> {

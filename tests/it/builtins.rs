@@ -13,17 +13,23 @@ use super::support::{TestDatabase, assert_has, blog, simple};
 fn status_of_a_new_database() {
     let database = TestDatabase::new();
     let outcome = simple().run("", &database).exits(0);
-    assert_data_eq!(outcome.stdout_of(&database), str![[r#"
+    assert_data_eq!(
+        outcome.stdout_of(&database),
+        str![[r#"
 NUMBER  NAME    STATE         WHEN  TOOK  DESCRIPTION
 0001    0001_a  unregistered              Leave a trace of 0001.
 0002    0002_b  unregistered              Leave a trace of 0002.
 0010    0010_c  unregistered              Leave a trace of 0010.
 
-"#]]);
-    assert_data_eq!(outcome.stderr_of(&database), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        outcome.stderr_of(&database),
+        str![[r#"
       Status 3 migrations unregistered on DATABASE; `cargo migrations execute` runs them
 
-"#]]);
+"#]]
+    );
     assert!(database.collections().is_empty(), "show_status writes nothing");
 }
 
@@ -33,18 +39,24 @@ fn status_in_every_state() {
     simple().run("execute:1 ignore:2", &database).exits(0);
     database.insert("migrations", [doc! { "name": "0005_gone.py" }]);
     let outcome = simple().run("show_status", &database).exits(0);
-    assert_data_eq!(outcome.stdout_of(&database), str![[r#"
+    assert_data_eq!(
+        outcome.stdout_of(&database),
+        str![[r#"
 NUMBER  NAME       STATE         WHEN                  TOOK   DESCRIPTION
 0001    0001_a     registered    2026-01-02 03:04:05Z  0.00s  Leave a trace of 0001.
 0002    0002_b     ignored       2026-01-02 03:04:05Z         Leave a trace of 0002.
 0005    0005_gone  missing
 0010    0010_c     unregistered                               Leave a trace of 0010.
 
-"#]]);
-    assert_data_eq!(outcome.stderr_of(&database), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        outcome.stderr_of(&database),
+        str![[r#"
       Status 1 migration unregistered on DATABASE; `cargo migrations execute` runs it
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -89,7 +101,9 @@ fn check_exits_4_while_something_is_unregistered() {
 fn execute_runs_everything_in_order_once() {
     let database = TestDatabase::new();
     let outcome = simple().run("execute", &database).exits(0);
-    assert_data_eq!(outcome.stderr_of(&database), str![[r#"
+    assert_data_eq!(
+        outcome.stderr_of(&database),
+        str![[r#"
    Executing 0001_a (1 of 3)
     Executed 0001_a in 0.00s
    Executing 0002_b (2 of 3)
@@ -98,14 +112,18 @@ fn execute_runs_everything_in_order_once() {
     Executed 0010_c in 0.00s
     Finished 3 migrations executed on DATABASE in 0.00s
 
-"#]]);
+"#]]
+    );
     assert_eq!(outcome.stdout, "");
     assert_eq!(database.trace(), ["up 0001", "up 0002", "up 0010"]);
     let outcome = simple().run("execute", &database).exits(0);
-    assert_data_eq!(outcome.stderr_of(&database), str![[r#"
+    assert_data_eq!(
+        outcome.stderr_of(&database),
+        str![[r#"
     Finished all migrations are registered on DATABASE: nothing to execute
 
-"#]]);
+"#]]
+    );
     assert_eq!(database.trace().len(), 3, "nothing ran twice");
 }
 
@@ -146,12 +164,15 @@ fn rollback_undoes_and_unregisters() {
     let database = TestDatabase::new();
     simple().run("execute", &database).exits(0);
     let outcome = simple().run("rollback:0002_b", &database).exits(0);
-    assert_data_eq!(outcome.stderr_of(&database), str![[r#"
+    assert_data_eq!(
+        outcome.stderr_of(&database),
+        str![[r#"
 Rolling back 0002_b (1 of 1)
  Rolled back 0002_b in 0.00s
     Finished 1 migration rolled back on DATABASE in 0.00s
 
-"#]]);
+"#]]
+    );
     assert_eq!(database.trace().last().unwrap(), "down 0002");
     assert_eq!(database.registered(), ["0001_a.rs", "0010_c.rs"]);
     let outcome = simple().run("rollback:0002_b", &database).exits(2);
@@ -181,7 +202,9 @@ fn a_failed_rollback_leaves_it_registered() {
 fn a_failed_migration_stops_the_run_and_is_not_registered() {
     let database = TestDatabase::new();
     let outcome = blog().line(["execute"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
-    assert_data_eq!(outcome.stderr_of(&database), str![[r#"
+    assert_data_eq!(
+        outcome.stderr_of(&database),
+        str![[r#"
    Executing 0001_first (1 of 6)
     Executed 0001_first in 0.00s
    Executing 0002_kinds (2 of 6)
@@ -194,7 +217,8 @@ error: the migration 0003_own_error failed, and is not registered; mend it and r
 Caused by:
     out of cheese: redo from start
 
-"#]]);
+"#]]
+    );
     assert_eq!(database.registered(), ["0001_first.rs", "0002_kinds.rs"]);
     assert_eq!(database.trace(), ["up 0001", "up 0002", "up 0003"]);
     blog().run("execute", &database).exits(0);

@@ -33,8 +33,9 @@ fn cargo_finds_it_on_path_and_as_an_alias() {
     assert_eq!(database.registered(), ["0001_a.rs"]);
 
     // An alias to the manager itself works without any plugin.
-    let alias = format!("alias.migrations=\"run --quiet --package {} --\"", workspace.manager_name());
-    let line = Line::new("cargo", &workspace.path("mongomigrations")).args(["--config", &alias, "migrations", "execute:2"]);
+    let alias = format!("[alias]\nmigrations = \"run --quiet --package {} --\"\n", workspace.manager_name());
+    workspace.write(".cargo/config.toml", &alias);
+    let line = Line::new("cargo", &workspace.path("mongomigrations")).args(["migrations", "execute:2"]);
     line.on(&database).run().exits(0);
     // And this repository's own alias, from a folder below.
     let line = Line::new("cargo", &Path::new(CRATE).join("src")).args(["migrations", "--format", "json"]);
@@ -166,5 +167,29 @@ fn nothing_old_is_ever_run() {
              fn main() -> ExitCode {{ cargo_migrations::run(M, cargo_migrations::embedded!()) }}\n"
         ));
         assert_eq!(workspace.run("say", &database).exits(0).stdout, format!("{text}\n"));
+    }
+}
+
+#[test]
+fn two_workspaces_that_share_a_target_folder_never_run_each_others_migrations() {
+    let workspaces = ["one", "two"].map(|text| {
+        let workspace = Workspace::new();
+        // The same name and place: to cargo they are the same package.
+        let name = workspace.manager_name().to_owned();
+        for file in ["Cargo.toml", "xtask/Cargo.toml"] {
+            workspace.write(file, &workspace.read(file).replace(&name, "xtask-shared"));
+        }
+        let migration =
+            "use cargo_migrations::prelude::*;\n\npub async fn up(_: &Database) -> Result<()> {\n    Ok(())\n}\n";
+        workspace.migration(&format!("0001_{text}.rs"), migration);
+        (text, workspace)
+    });
+    for _ in 0..2 {
+        for (text, workspace) in &workspaces {
+            let database = TestDatabase::new();
+            // The test run's build folder is shared already.
+            workspace.run("execute", &database).exits(0);
+            assert_eq!(database.registered(), [format!("0001_{text}.rs")]);
+        }
     }
 }

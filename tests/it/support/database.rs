@@ -94,9 +94,14 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the database {} is kept while its server runs", self.name());
+            note(&format!("the database {} is kept while its server runs", self.name()));
         } else {
             let _ = block_on(self.database.drop().into_future());
         }
     }
+}
+
+#[expect(clippy::print_stderr, reason = "it stands beside the test's own failure")]
+fn note(text: &str) {
+    eprintln!("{text}");
 }

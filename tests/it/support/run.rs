@@ -45,11 +45,6 @@ impl Line {
         self
     }
 
-    pub(crate) fn env_remove(mut self, name: &str) -> Self {
-        self.command.env_remove(name);
-        self
-    }
-
     /// Works on that database.
     pub(crate) fn on(self, database: &TestDatabase) -> Self {
         self.env("MONGO_URI", server_uri()).env("MONGO_DATABASE", database.name())
