@@ -15,9 +15,9 @@ use mongodb::options::{ClientOptions, Credential, ServerAddress};
 use mongodb::{Client, Database};
 use tokio::sync::Notify;
 
+use crate::config::Config;
 use crate::describe;
 use crate::error::Error;
-use crate::manager::Config;
 use crate::term;
 
 /// How long the first contact may take, unless the connection string has a `serverSelectionTimeoutMS`.
@@ -30,6 +30,8 @@ const APP_NAME: &str = "cargo-migrations";
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) database: Database,
+    /// The hosts that were named, for people.
+    pub(crate) hosts: String,
 }
 
 /// Connects to what the configuration names. `uri` stands in for it where the configuration has no server of its own.
@@ -54,7 +56,7 @@ pub(crate) async fn connect(config: &Config, uri: Option<&str>) -> Result<Connec
     if tokio::time::timeout(patience, contact.reached.notified()).await.is_err() {
         return Err(contact.explain(&hosts, tls));
     }
-    Ok(Connection { database: client.database(&database) })
+    Ok(Connection { database: client.database(&database), hosts })
 }
 
 /// The driver's options, from the connection string or from migopy's parts.

@@ -4,14 +4,16 @@
 mod args;
 mod embed;
 mod error;
+mod file_name;
 #[cfg(feature = "_line")]
 mod line;
-mod number;
 #[cfg(feature = "cli")]
 pub mod plugin;
 #[cfg(feature = "_line")]
 mod term;
 
+#[cfg(feature = "manager")]
+mod config;
 #[cfg(feature = "manager")]
 mod connect;
 #[cfg(feature = "manager")]
@@ -39,6 +41,8 @@ mod report;
 #[cfg(feature = "manager")]
 mod run;
 #[cfg(feature = "manager")]
+mod status;
+#[cfg(feature = "manager")]
 mod stop;
 #[cfg(feature = "manager")]
 mod subtasks;
@@ -47,8 +51,9 @@ pub use error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "manager")]
 pub use {
+    config::{Config, FromEnv},
     db::Db,
-    manager::{Config, Context, Flow, FromEnv, MigrationsManager, Options, Subtasks, run},
+    manager::{Context, Flow, MigrationsManager, Options, Subtasks, run},
     migration::{Action, Embedded, IntoAction, Migration},
     mongodb,
     report::{Progress, Reporter},
@@ -73,7 +78,7 @@ pub mod prelude {
     pub use mongodb::Database;
     pub use mongodb::bson::{Document, doc};
 
-    pub use crate::manager::FromEnv as _;
+    pub use crate::config::FromEnv as _;
     pub use crate::{Config, Context, Db, Flow, MigrationsManager, Result, Subtasks, builtin};
 }
 

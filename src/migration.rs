@@ -7,6 +7,8 @@ use mongodb::Database;
 
 use crate::db::Db;
 use crate::error::Result;
+use crate::file_name;
+use crate::report::Subject;
 
 /// One migration file, compiled into the manager.
 ///
@@ -47,7 +49,7 @@ impl Migration {
 
     /// The file's name without its ending: `0002_slugs`.
     pub fn stem(&self) -> &str {
-        stem(&self.name)
+        file_name::stem(&self.name)
     }
 
     /// The number's digits as the file's name has them: `0002`.
@@ -70,6 +72,11 @@ impl Migration {
         self.down.is_some()
     }
 
+    /// What events say of it.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject { name: &self.name, number: &self.number }
+    }
+
     pub(crate) fn up(&self) -> &Action {
         &self.up
     }
@@ -83,11 +90,6 @@ impl fmt::Debug for Migration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Migration").field("name", &self.name).field("has_down", &self.has_down()).finish_non_exhaustive()
     }
-}
-
-/// A file's name without what follows its last dot; migopy's `001_test.py` and our `001_test.rs` share theirs.
-pub(crate) fn stem(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// What `up` or `down` does, whatever it takes.
@@ -228,11 +230,5 @@ mod tests {
         let migration = Migration::new("0001_a.rs", "0001", None, "", with_the_drivers).with_down(with_ours);
         assert!(migration.has_down());
         assert!(!Migration::new("0001_a.rs", "0001", None, "", with_an_own_error).has_down());
-    }
-
-    #[test]
-    fn the_stem_ends_at_the_last_dot() {
-        assert_eq!(stem("001_test.py"), "001_test");
-        assert_eq!(stem("001_test"), "001_test");
     }
 }

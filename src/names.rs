@@ -1,9 +1,9 @@
 //! Finding a migration by what people call it: file name, stem or number.
 
 use crate::error::Error;
+use crate::file_name;
 use crate::line::listed;
 use crate::migration::Migration;
-use crate::number;
 
 /// The one migration that `word` names, or an error that lists what may have been meant.
 pub(crate) fn find<'m>(migrations: &'m [Migration], word: &str) -> Result<&'m Migration, Error> {
@@ -27,7 +27,7 @@ pub(crate) fn is_any(migrations: &[Migration], word: &str) -> bool {
 fn names(migration: &Migration, word: &str) -> bool {
     word == migration.name()
         || word == migration.stem()
-        || number::is_number(word) && number::compare(word, migration.number()).is_eq()
+        || file_name::is_number(word) && file_name::compare(word, migration.number()).is_eq()
 }
 
 fn unknown(migrations: &[Migration], word: &str) -> Error {
@@ -48,7 +48,7 @@ fn unknown(migrations: &[Migration], word: &str) -> Error {
 
 /// The names that are most like `word`, best first, three at most.
 pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
-    let word = crate::migration::stem(word);
+    let word = crate::file_name::stem(word);
     let mut near: Vec<_> = names
         .into_iter()
         .map(|name| {

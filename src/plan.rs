@@ -1,52 +1,14 @@
 //! From the migration files and the registry to what is to be done. Pure: nothing here talks to a server.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use mongodb::bson::DateTime;
 
 use crate::error::Error;
+use crate::file_name;
+use crate::file_name::stem;
 use crate::line::listed;
-use crate::migration::{Migration, stem};
-use crate::number;
+use crate::migration::Migration;
 use crate::registry::Entry;
-
-/// Where a migration stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Registered,
-    Ignored,
-    Unregistered,
-    /// Registered, but there is no such file.
-    Missing,
-}
-
-impl State {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::Ignored => "ignored",
-            Self::Unregistered => "unregistered",
-            Self::Missing => "missing",
-        }
-    }
-
-    /// Whether something is left to do about it.
-    pub(crate) fn is_open(self) -> bool {
-        matches!(self, Self::Unregistered)
-    }
-}
-
-/// One line of the status.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Row<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) number: &'a str,
-    pub(crate) state: State,
-    pub(crate) registered_at: Option<DateTime>,
-    pub(crate) duration: Option<Duration>,
-    pub(crate) description: Option<&'a str>,
-}
+use crate::status::{Row, State};
 
 /// The registry's entries by stem; of several with one stem (migopy left such), the one that knows most.
 struct Registered<'a>(BTreeMap<&'a str, &'a Entry>);
@@ -97,7 +59,7 @@ pub(crate) fn status<'a>(migrations: &'a [Migration], entries: &'a [Entry]) -> V
         duration: entry.duration,
         description: None,
     }));
-    rows.sort_by(|a, b| number::compare(a.number, b.number).then_with(|| a.name.cmp(b.name)));
+    rows.sort_by(|a, b| file_name::compare(a.number, b.number).then_with(|| a.name.cmp(b.name)));
     rows
 }
 
@@ -147,7 +109,7 @@ pub(crate) fn duplicate_names(entries: &[Entry]) -> Vec<&str> {
 /// One warning for each number that several files share.
 pub(crate) fn shared_numbers(migrations: &[Migration]) -> Vec<String> {
     migrations
-        .chunk_by(|a, b| number::compare(a.number(), b.number()).is_eq())
+        .chunk_by(|a, b| file_name::compare(a.number(), b.number()).is_eq())
         .filter(|group| group.len() > 1)
         .map(|group| {
             format!(

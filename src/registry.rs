@@ -8,8 +8,8 @@ use mongodb::options::{
 };
 use mongodb::{Collection, Database, IndexModel};
 
+use crate::file_name;
 use crate::migration::Migration;
-use crate::number;
 
 /// A registered migration, as far as its document tells; migopy's has only `name`.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ impl Entry {
     pub(crate) fn number(&self) -> &str {
         let end = self.name.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.name.len());
         let number = &self.name[..end];
-        if number::is_number(number) { number } else { "0" }
+        if file_name::is_number(number) { number } else { "0" }
     }
 }
 

@@ -37,16 +37,22 @@ pub(crate) async fn carry_out(cx: &Context, registry: &Registry, plan: Plan<'_>)
         if cx.stop().is_asked() {
             break;
         }
-        cx.reporter().event(&Event::MigrationStarted { verb, migration, index, total });
+        let subject = migration.subject();
+        cx.reporter().event(&Event::MigrationStarted { verb, migration: subject, index, total });
         let since = Instant::now();
         match one(verb, migration, &db, registry, &plan.entries).await {
             Ok(()) => {
                 done += 1;
-                cx.reporter().event(&Event::MigrationDone { verb, migration, took: since.elapsed() });
+                cx.reporter().event(&Event::MigrationDone { verb, migration: subject, took: since.elapsed() });
             }
             Err(error) => {
                 let text = error_text(&*error);
-                cx.reporter().event(&Event::MigrationFailed { verb, migration, took: since.elapsed(), error: &text });
+                cx.reporter().event(&Event::MigrationFailed {
+                    verb,
+                    migration: subject,
+                    took: since.elapsed(),
+                    error: &text,
+                });
                 result = Err(error);
                 break;
             }

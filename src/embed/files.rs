@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 use super::source::{self, Source};
-use crate::number;
+use crate::file_name;
 
 /// What a directory holds.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ pub(super) fn find(directory: &Path, pattern: &str) -> Found {
         }
     }
     found.problems.sort();
-    found.files.sort_by(|a, b| number::compare(&a.number, &b.number).then_with(|| a.name.cmp(&b.name)));
+    found.files.sort_by(|a, b| file_name::compare(&a.number, &b.number).then_with(|| a.name.cmp(&b.name)));
     found
 }
 
@@ -75,7 +75,7 @@ fn read(path: &Path, pattern: &str, regex: &Regex, found: &mut Found) {
     let shown = path.display();
     let Some((name, number)) = path.file_name().and_then(|name| name.to_str()).and_then(|name| {
         let number = regex.captures(name)?.name("migr_nr")?.as_str();
-        number::is_number(number).then(|| (name.to_owned(), number.to_owned()))
+        file_name::is_number(number).then(|| (name.to_owned(), number.to_owned()))
     }) else {
         found.problems.push(format!(
             "the name of {shown} does not match `{pattern}`; rename the file, or move it out of the directory"

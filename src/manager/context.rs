@@ -6,8 +6,8 @@ use std::rc::Rc;
 use mongodb::Database;
 use tokio::sync::OnceCell;
 
-use super::Config;
 use crate::args::Args;
+use crate::config::Config;
 use crate::connect::{self, Connection};
 use crate::error::Error;
 use crate::line::TaskOption;
@@ -96,12 +96,23 @@ impl Context {
             .connection
             .get_or_try_init(async || {
                 let config = &self.shared.config;
-                if config.local_server && !config.names_a_server() {
+                let local = if config.local_server && !config.names_a_server() {
                     config.check()?;
-                    let server = mongod::local::ensure(&self.local_server_directory()?, self.reporter()).await?;
-                    return connect::connect(config, Some(&server.uri())).await;
-                }
-                connect::connect(config, None).await
+                    Some(mongod::local::ensure(&self.local_server_directory()?, self.reporter()).await?.uri())
+                } else {
+                    None
+                };
+                let connection = connect::connect(config, local.as_deref()).await?;
+                self.reporter().detail(
+                    "Connected",
+                    format!(
+                        "to {}, database {}, registry {}",
+                        connection.hosts,
+                        connection.database.name(),
+                        config.migrations_collection
+                    ),
+                );
+                Ok(connection)
             })
             .await
     }

@@ -1,17 +1,16 @@
 //! The manager: what a user writes, and how the line reaches it.
 
 mod check;
-mod config;
 mod context;
 mod dispatch;
 mod subtasks;
 
-pub use config::{Config, FromEnv};
 pub use context::{Context, Options};
 pub use dispatch::run;
 pub use subtasks::Subtasks;
 
 use crate::builtin;
+use crate::config::Config;
 use crate::error::Result;
 
 /// Whether a run goes on after [`task_hook`](MigrationsManager::task_hook).

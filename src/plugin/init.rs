@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+use toml_edit::{DocumentMut, Item, Value};
 
+use super::manifest::{add_member, name_manager, setting};
 use super::new::write_new;
 use super::templates;
 use super::workspace::{DIRECTORY, MANAGER, cargo};
@@ -142,10 +143,6 @@ fn extend(root: &Path, args: &Args) -> Result<Plan, Error> {
     Ok(Plan { root: root.to_owned(), files, manifest: (after != before).then_some(after) })
 }
 
-fn setting<'a>(manifest: &'a DocumentMut, key: &str) -> Option<&'a str> {
-    manifest.get("workspace")?.get("metadata")?.get("migrations")?.get(key)?.as_str()
-}
-
 /// What lies where the manager is to be.
 enum Found {
     Nothing,
@@ -229,126 +226,9 @@ fn database_name(root: &Path) -> String {
     if name.is_empty() { "app".into() } else { name }
 }
 
-fn add_member(manifest: &mut DocumentMut, member: &str, path: &Path) -> Result<(), Error> {
-    let strange = || Error::usage(format!("`workspace.members` in {} is no list of paths; mend it first", path.display()));
-    let workspace = manifest.entry("workspace").or_insert_with(|| Item::Table(Table::new()));
-    let members = workspace
-        .as_table_like_mut()
-        .ok_or_else(strange)?
-        .entry("members")
-        .or_insert_with(|| Item::Value(Array::new().into()))
-        .as_array_mut()
-        .ok_or_else(strange)?;
-    if members.iter().filter_map(Value::as_str).any(|pattern| matches(pattern, member)) {
-        return Ok(());
-    }
-    push_like_its_neighbours(members, member);
-    Ok(())
-}
-
-/// Adds a value as the others are written: on a line of its own, or not. A comment behind the last one stays there.
-fn push_like_its_neighbours(array: &mut Array, text: &str) {
-    let mut value = Value::from(text);
-    let Some(last) = array.len().checked_sub(1) else { return array.push_formatted(value) };
-    let text_of =
-        |raw: Option<&toml_edit::RawString>| raw.and_then(toml_edit::RawString::as_str).unwrap_or_default().to_owned();
-    let last = array.get_mut(last).expect("the last of a list that is not empty").decor_mut();
-    let prefix = text_of(last.prefix());
-    let Some(indent) = prefix.rsplit_once('\n').map(|(_, indent)| indent.to_owned()) else {
-        value.decor_mut().set_prefix(" ");
-        return array.push_formatted(value);
-    };
-    // What follows the last value stands ahead of the bracket, or ahead of a comma that is missing.
-    let behind = if array.trailing_comma() {
-        text_of(Some(array.trailing()))
-    } else {
-        let last = array.get_mut(array.len() - 1).expect("as above").decor_mut();
-        let behind = text_of(last.suffix());
-        last.set_suffix("");
-        behind
-    };
-    let comment = behind.rsplit_once('\n').map_or("", |(comment, _)| comment);
-    value.decor_mut().set_prefix(format!("{comment}\n{indent}"));
-    array.push_formatted(value);
-    array.set_trailing_comma(true);
-    array.set_trailing("\n");
-}
-
-fn name_manager(manifest: &mut DocumentMut, manager: &str, path: &Path) -> Result<(), Error> {
-    let strange = || Error::usage(format!("`workspace.metadata` in {} is no table; mend it first", path.display()));
-    let implicit = || {
-        let mut table = Table::new();
-        table.set_implicit(true);
-        Item::Table(table)
-    };
-    let metadata = manifest["workspace"].as_table_like_mut().ok_or_else(strange)?.entry("metadata").or_insert_with(implicit);
-    let is_inline = metadata.is_inline_table();
-    let empty = || if is_inline { Item::Value(InlineTable::new().into()) } else { Item::Table(Table::new()) };
-    let settings = metadata.as_table_like_mut().ok_or_else(strange)?.entry("migrations").or_insert_with(empty);
-    settings.as_table_like_mut().ok_or_else(strange)?.insert("manager", manager.into());
-    Ok(())
-}
-
-/// Whether a member's pattern (`crates/*`, `./xtask`) covers the path.
-fn matches(pattern: &str, path: &str) -> bool {
-    let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
-    let regex = regex::escape(pattern).replace(r"\*", "[^/]*").replace(r"\?", "[^/]");
-    regex::Regex::new(&format!("^{regex}$")).is_ok_and(|regex| regex.is_match(path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn with_member(text: &str) -> String {
-        let mut manifest = text.parse().unwrap();
-        add_member(&mut manifest, "xtask", Path::new("Cargo.toml")).unwrap();
-        manifest.to_string()
-    }
-
-    #[test]
-    fn members_keep_their_layout_and_comments() {
-        assert_eq!(
-            with_member("[workspace]\nmembers = [\"a\"] # ours\n"),
-            "[workspace]\nmembers = [\"a\", \"xtask\"] # ours\n"
-        );
-        assert_eq!(
-            with_member("[workspace]\nmembers = [\n    # the app\n    \"a\",\n    \"b\", # last\n]\n\n[profile.dev]\n"),
-            "[workspace]\nmembers = [\n    # the app\n    \"a\",\n    \"b\", # last\n    \"xtask\",\n]\n\n[profile.dev]\n"
-        );
-        assert_eq!(
-            with_member("[workspace]\nmembers = [\n  \"a\" # no comma\n]\n"),
-            "[workspace]\nmembers = [\n  \"a\", # no comma\n  \"xtask\",\n]\n"
-        );
-        assert_eq!(with_member("[workspace]\nmembers = []\n"), "[workspace]\nmembers = [\"xtask\"]\n");
-        assert_eq!(with_member("[workspace]\nresolver = \"2\"\n"), "[workspace]\nresolver = \"2\"\nmembers = [\"xtask\"]\n");
-        assert_eq!(
-            with_member("# mine\n[package]\nname = \"a\"\n\n[dependencies]\n"),
-            "# mine\n[package]\nname = \"a\"\n\n[dependencies]\n\n[workspace]\nmembers = [\"xtask\"]\n"
-        );
-    }
-
-    #[test]
-    fn a_pattern_that_covers_the_manager_is_enough() {
-        for text in [
-            "[workspace]\nmembers = [\"*\"]\n",
-            "[workspace]\nmembers = [\"./xtask/\"]\n",
-            "[workspace]\nmembers = [\"x*\"]\n",
-        ] {
-            assert_eq!(with_member(text), text);
-        }
-        assert!(!matches("crates/*", "xtask") && !matches("*", "a/b"));
-    }
-
-    #[test]
-    fn another_manager_is_named_in_the_metadata() {
-        let mut manifest = "[workspace]\nmembers = [\"a\"]\n".parse().unwrap();
-        name_manager(&mut manifest, "m", Path::new("Cargo.toml")).unwrap();
-        assert_eq!(
-            manifest.to_string(),
-            "[workspace]\nmembers = [\"a\"]\n\n[workspace.metadata.migrations]\nmanager = \"m\"\n"
-        );
-    }
 
     #[test]
     fn the_folder_names_the_database() {

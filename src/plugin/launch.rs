@@ -57,6 +57,11 @@ enum Built {
 /// Builds the manager; `anew` is its folder, when cargo must not take what it has.
 fn build(args: &Args, package: &Package, binary: &str, anew: Option<&Path>) -> Result<Built, Error> {
     let mut command = Command::new(workspace::cargo());
+    // `cargo run` (an alias, say) tells us about our own package. To build scripts that look at these (ring's does) they would
+    // be a change each time that a plain `cargo build` takes turns with us, and the driver would be compiled anew.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_about_a_package(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
     command
         .args(["build", "--message-format", "json-render-diagnostics", "--bin", binary, "--manifest-path"])
         .arg(&package.manifest_path)
@@ -113,6 +118,12 @@ fn build(args: &Args, package: &Package, binary: &str, anew: Option<&Path>) -> R
 fn is_of(generated: &Path, folder: &Path) -> bool {
     let Ok(text) = std::fs::read_to_string(generated) else { return true };
     text.lines().next() == Some(embed::first_line(folder).as_str())
+}
+
+/// Whether cargo sets the variable for the processes of a package that it runs.
+fn is_about_a_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| variable.starts_with(start))
+        || matches!(variable, "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE" | "OUT_DIR")
 }
 
 fn cargo_flags(args: &Args) -> Vec<&str> {

@@ -3,6 +3,7 @@
 
 mod init;
 mod launch;
+mod manifest;
 mod new;
 mod templates;
 mod workspace;

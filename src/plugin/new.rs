@@ -8,7 +8,7 @@ use super::templates;
 use super::workspace::Workspace;
 use crate::args::Args;
 use crate::error::Error;
-use crate::{number, term};
+use crate::{file_name, term};
 
 pub(super) fn new(args: &Args, name: &str) -> Result<(), Error> {
     check(name)?;
@@ -75,7 +75,7 @@ fn next_number(names: &[String]) -> String {
         .iter()
         .filter(|name| name.ends_with(".rs"))
         .map(|name| &name[..name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len())]);
-    let highest = numbers.filter(|number| number::is_number(number)).max_by(|a, b| number::compare(a, b));
+    let highest = numbers.filter(|number| file_name::is_number(number)).max_by(|a, b| file_name::compare(a, b));
     highest.map_or_else(|| "0001".into(), increment)
 }
 

@@ -8,8 +8,8 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::{Event, Outcome, Sink, Task, Verb, columns, human_duration, migrations};
-use crate::migration::stem;
-use crate::plan::{Row, State};
+use crate::file_name::stem;
+use crate::status::{Row, State};
 use crate::term;
 
 /// How often a bar that nothing moves is redrawn: the elapsed time goes on.
@@ -121,11 +121,11 @@ impl Sink for Human {
         match *event {
             Event::RunStarted { verb, total, .. } => self.run_started(verb, total),
             Event::MigrationStarted { verb, migration, index, total } => {
-                self.migration_started(verb, migration.name(), index, total);
+                self.migration_started(verb, migration.name, index, total);
             }
             Event::MigrationDone { verb, migration, took } => {
                 let time = if verb == Verb::Ignore { String::new() } else { format!(" in {}", human_duration(took)) };
-                self.step(words(verb).done, &format!("{}{time}", migration.stem()));
+                self.step(words(verb).done, &format!("{}{time}", stem(migration.name)));
                 self.migration_ended();
             }
             // The error itself is told at the end, once.

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
-use super::{Event, Outcome, Sink, Task, Verb};
-use crate::migration::Migration;
-use crate::plan::Row;
+use super::{Event, Outcome, Sink, Subject, Task, Verb};
+use crate::status::Row;
 use crate::term;
 
 /// How often a task's progress makes an event, its end apart.
@@ -108,8 +107,8 @@ fn subtask(verb: Verb) -> &'static str {
     }
 }
 
-fn about(event: &str, verb: Verb, migration: &Migration) -> Value {
-    json!({ "event": event, "subtask": subtask(verb), "name": migration.name(), "number": migration.number() })
+fn about(event: &str, verb: Verb, migration: Subject<'_>) -> Value {
+    json!({ "event": event, "subtask": subtask(verb), "name": migration.name, "number": migration.number })
 }
 
 fn run_ended(verb: Verb, database: &str, done: usize, took: Duration, outcome: Outcome) -> Value {

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::{Args, Format};
-use crate::migration::Migration;
-use crate::plan::Row;
+use crate::status::Row;
 
 pub use progress::Progress;
 pub(crate) use progress::Task;
@@ -25,6 +24,13 @@ pub(crate) enum Verb {
     Rollback,
 }
 
+/// The migration that an event is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) number: &'a str,
+}
+
 /// Something that happened. Borrowed: sinks keep nothing.
 pub(crate) enum Event<'a> {
     RunStarted {
@@ -34,18 +40,18 @@ pub(crate) enum Event<'a> {
     },
     MigrationStarted {
         verb: Verb,
-        migration: &'a Migration,
+        migration: Subject<'a>,
         index: usize,
         total: usize,
     },
     MigrationDone {
         verb: Verb,
-        migration: &'a Migration,
+        migration: Subject<'a>,
         took: Duration,
     },
     MigrationFailed {
         verb: Verb,
-        migration: &'a Migration,
+        migration: Subject<'a>,
         took: Duration,
         error: &'a str,
     },
@@ -93,18 +99,28 @@ pub(crate) trait Sink: Send + Sync {
 
 /// Where subtasks and migrations say what they do. stdout is for results, stderr for the rest; progress bars stay whole.
 #[derive(Clone)]
-pub struct Reporter(Arc<dyn Sink>);
+pub struct Reporter {
+    sink: Arc<dyn Sink>,
+    verbose: bool,
+}
 
 impl Reporter {
     pub(crate) fn new(args: &Args) -> Self {
         match args.format {
-            Format::Human => Self(Arc::new(human::Human::new(args.quiet))),
-            Format::Json => Self(Arc::new(json::Json::new(args.quiet))),
+            Format::Human => Self { sink: Arc::new(human::Human::new(args.quiet)), verbose: args.verbose > 0 },
+            Format::Json => Self { sink: Arc::new(json::Json::new(args.quiet)), verbose: args.verbose > 0 },
+        }
+    }
+
+    /// A status line that only `--verbose` shows.
+    pub fn detail(&self, verb: &str, message: impl AsRef<str>) {
+        if self.verbose {
+            self.status(verb, message);
         }
     }
 
     pub(crate) fn event(&self, event: &Event<'_>) {
-        self.0.event(event);
+        self.sink.event(event);
     }
 
     /// A line like cargo's on stderr: a verb of up to 12 letters, and what it is about. Not shown with `--quiet`.
@@ -129,7 +145,7 @@ impl Reporter {
 
     /// Shows progress over `total` steps of any unit. It ends when dropped.
     pub fn progress(&self, total: u64) -> Progress {
-        Progress::new(self.0.progress(total), total)
+        Progress::new(self.sink.progress(total), total)
     }
 }
 

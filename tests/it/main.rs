@@ -7,6 +7,7 @@ mod support;
 
 mod builtins;
 mod connections;
+mod errors;
 mod files;
 mod grammar;
 mod house_rules;

@@ -193,3 +193,20 @@ fn two_workspaces_that_share_a_target_folder_never_run_each_others_migrations() 
         }
     }
 }
+
+#[test]
+fn a_run_from_within_cargo_run_rebuilds_nothing() {
+    let database = TestDatabase::new();
+    let fresh = |variables: &[(&str, &str)]| {
+        let mut line = simple().line(["--verbose", "--verbose"]).on(&database);
+        for (name, value) in variables {
+            line = line.env(name, value);
+        }
+        let stderr = line.run().exits(0).stderr;
+        assert!(stderr.contains("Fresh ring ") && !stderr.contains("Dirty "), "{stderr}");
+    };
+    // As an alias for `cargo run` sets them; ring's build script looks at these.
+    fresh(&[]);
+    fresh(&[("CARGO_MANIFEST_DIR", "/elsewhere"), ("CARGO_PKG_NAME", "cargo-migrations"), ("CARGO_PKG_VERSION_MAJOR", "7")]);
+    fresh(&[]);
+}

@@ -1,6 +1,12 @@
-//! A migration's number: digits of any length, compared by value.
+//! A migration file's name: its stem, and its number, digits of any length compared by value.
 
 use std::cmp::Ordering;
+
+/// The name without what follows its last dot; migopy's `001_test.py` and our `001_test.rs` share theirs.
+#[cfg(feature = "manager")]
+pub(crate) fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
 
 /// Whether the text is a number: ASCII digits, at least one.
 pub(crate) fn is_number(text: &str) -> bool {
@@ -25,6 +31,13 @@ mod tests {
         assert_eq!(compare("007", "7"), Ordering::Equal);
         assert_eq!(compare("0", "000"), Ordering::Equal);
         assert_eq!(compare(&"9".repeat(40), &format!("1{}", "0".repeat(40))), Ordering::Less);
+    }
+
+    #[test]
+    #[cfg(feature = "manager")]
+    fn the_stem_ends_at_the_last_dot() {
+        assert_eq!(stem("001_test.py"), "001_test");
+        assert_eq!(stem("001_test"), "001_test");
     }
 
     proptest! {
