@@ -70,7 +70,7 @@ async fn options(config: &Config, uri: Option<&str>) -> Result<ClientOptions, Er
     match uri {
         Some(uri) => parse(uri).await,
         None => Err(Error::usage(
-            "no server is named; set MONGO_URI (mongodb://user:password@host:27017/database) or MONGO_HOST, \
+            "no server is named; set MONGO_URI (mongodb://host:27017/database) or MONGO_HOST, \
              or `mongo_uri` in the manager's config",
         )),
     }
@@ -105,7 +105,7 @@ async fn parse(uri: &str) -> Result<ClientOptions, Error> {
                 Ok(_) => "it cannot be read".into(),
             };
             Err(Error::usage(format!(
-                "MONGO_URI is no connection string: {why}; it looks like mongodb://user:password@host:27017/database"
+                "MONGO_URI is no connection string: {why}; it looks like mongodb://host:27017/database"
             )))
         }
     }

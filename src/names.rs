@@ -55,7 +55,7 @@ pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) 
             let likeness = strsim::jaro_winkler(word, name);
             (if name.contains(word) { likeness.max(0.9) } else { likeness }, name)
         })
-        .filter(|(likeness, _)| *likeness > 0.75)
+        .filter(|(likeness, _)| *likeness > 0.87)
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     near.into_iter().take(3).map(|(_, name)| name).collect()
