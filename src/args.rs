@@ -105,12 +105,8 @@ pub(crate) enum Format {
 }
 
 impl Args {
-    /// Reads a process's arguments. Cargo passes a plugin its own name (`migrations`) first; it is dropped.
+    /// Reads a process's arguments.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut args: Vec<_> = args.into_iter().collect();
-        if args.get(1).is_some_and(|arg| arg == "migrations") {
-            args.remove(1);
-        }
         Self::try_parse_from(args)
     }
 }
@@ -131,16 +127,10 @@ mod tests {
 
     #[test]
     fn flags_may_stand_anywhere() {
-        let args = read(&["cargo-migrations", "migrations", "staging", "--yes", "execute", "--format", "json"]).unwrap();
+        let args = read(&["cargo-migrations", "staging", "--yes", "execute", "--format", "json"]).unwrap();
         assert_eq!(args.tasks, ["staging", "execute"]);
         assert!(args.yes);
         assert_eq!(args.format, Format::Json);
-    }
-
-    #[test]
-    fn cargos_own_word_is_dropped_once() {
-        assert_eq!(read(&["cargo-migrations", "migrations", "migrations"]).unwrap().tasks, ["migrations"]);
-        assert_eq!(read(&["cargo-migrations", "execute"]).unwrap().tasks, ["execute"]);
     }
 
     #[test]

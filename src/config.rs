@@ -1,5 +1,7 @@
 //! The manager's configuration: migopy's attributes under their own names, and the connection string.
 
+use std::cell::RefCell;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -63,7 +65,7 @@ impl Config {
     ///
     /// On a value, `.from_env()` (of [`FromEnv`](crate::prelude), which the prelude brings) lets the environment win over it.
     pub fn from_env() -> Self {
-        Self::new().with_variables(|name| std::env::var(name).ok())
+        Self::new().with_variables(|name| std::env::var_os(name))
     }
 
     /// The connection string (`mongodb://…`, `mongodb+srv://…`).
@@ -150,8 +152,16 @@ impl Config {
         }
     }
 
-    fn with_variables(mut self, variable: impl Fn(&str) -> Option<String>) -> Self {
-        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+    fn with_variables(mut self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let invalid = RefCell::new(Vec::new());
+        let variable = |name: &str| match variable(name)?.into_string() {
+            Ok(value) => Some(value).filter(|value| !value.is_empty()),
+            Err(_) => {
+                // Taken for unset, it would lead to another server or database.
+                invalid.borrow_mut().push(format!("{name} is not UTF-8; set it anew"));
+                None
+            }
+        };
         let set = |field: &mut Option<String>, name: &str| {
             if let Some(value) = variable(name) {
                 *field = Some(value);
@@ -181,6 +191,7 @@ impl Config {
         if let Some(directory) = variable("MONGO_DUMP_DIRECTORY") {
             self.mongo_dump_directory = directory.into();
         }
+        self.invalid.append(&mut invalid.into_inner());
         self
     }
 }
@@ -202,7 +213,7 @@ pub trait FromEnv: Sized {
 
 impl FromEnv for Config {
     fn from_env(self) -> Self {
-        self.with_variables(|name| std::env::var(name).ok())
+        self.with_variables(|name| std::env::var_os(name))
     }
 }
 
@@ -211,7 +222,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hidden = |value: &Option<String>| value.as_ref().map(|_| "***");
         f.debug_struct("Config")
-            .field("mongo_uri", &self.mongo_uri.as_deref().map(crate::term::scrub))
+            .field("mongo_uri", &hidden(&self.mongo_uri))
             .field("mongo_host", &self.mongo_host)
             .field("mongo_port", &self.mongo_port)
             .field("mongo_user", &self.mongo_user)
@@ -231,7 +242,7 @@ mod tests {
     fn with(variables: &[(&str, &str)]) -> Config {
         Config::new()
             .mongo_database("blog")
-            .with_variables(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+            .with_variables(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(*value)))
     }
 
     #[test]
@@ -267,8 +278,17 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn what_is_not_utf_8_is_not_taken_for_unset() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let config = Config::new()
+            .with_variables(|name| (name == "MONGO_URI").then(|| OsString::from_vec(b"mongodb://caf\xe9".to_vec())));
+        assert_eq!(config.check().unwrap_err().to_string(), "MONGO_URI is not UTF-8; set it anew");
+    }
+
+    #[test]
     fn debug_shows_no_password() {
-        let config = Config::new().mongo_uri("mongodb://u:hush@h/").mongo_user_password("hush");
+        let config = Config::new().mongo_uri("mongodb://u:hush's \"own\"@h/?proxyPassword=hush").mongo_user_password("hush");
         assert!(!format!("{config:?}").contains("hush"));
     }
 

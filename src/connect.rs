@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mongodb::error::ErrorKind as DriverErrorKind;
 use mongodb::event::EventHandler;
@@ -37,6 +37,7 @@ pub(crate) struct Connection {
 /// Connects to what the configuration names. `uri` stands in for it where the configuration has no server of its own.
 pub(crate) async fn connect(config: &Config, uri: Option<&str>) -> Result<Connection, Error> {
     config.check()?;
+    let started = Instant::now();
     let mut options = options(config, uri).await?;
     let database = config.mongo_database.clone().or_else(|| options.default_database.clone()).ok_or_else(|| {
         Error::usage("no database is named; set MONGO_DATABASE, or `mongo_database` in the manager's config, or end MONGO_URI in its name")
@@ -49,12 +50,14 @@ pub(crate) async fn connect(config: &Config, uri: Option<&str>) -> Result<Connec
     options.sdam_event_handler = Some(EventHandler::callback(move |event| watch.note(event)));
     options.app_name.get_or_insert_with(|| APP_NAME.into());
 
-    let patience = options.server_selection_timeout.unwrap_or(FIRST_CONTACT);
+    // Looking up an SRV record has taken its part of the time.
+    let patience = options.server_selection_timeout.unwrap_or(FIRST_CONTACT.saturating_sub(started.elapsed()));
+    let set = options.repl_set_name.clone();
     let hosts = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let tls = options.tls.is_some();
     let client = Client::with_options(options).map_err(invalid_options)?;
     if tokio::time::timeout(patience, contact.reached.notified()).await.is_err() {
-        return Err(contact.explain(&hosts, tls));
+        return Err(contact.explain(&hosts, tls, set.as_deref()));
     }
     Ok(Connection { database: client.database(&database), hosts })
 }
@@ -85,6 +88,7 @@ async fn parse(uri: &str) -> Result<ClientOptions, Error> {
             if let Some(password) = options.credential.as_ref().and_then(|credential| credential.password.as_deref()) {
                 term::keep_secret(password);
             }
+            raw_password(uri).into_iter().for_each(term::keep_secret);
             return Ok(options);
         }
         Ok(Err(error)) => Some(error),
@@ -100,9 +104,12 @@ async fn parse(uri: &str) -> Result<ClientOptions, Error> {
              that is no letter or digit (`@` is %40, `:` is %3A, `/` is %2F, `%` is %25)",
         )),
         Some(_) => {
+            // Options may hold a password as well.
             let why = match ClientOptions::parse(&without_user).await {
-                Err(error) => describe::driver(&error).replace("An invalid argument was provided: ", ""),
-                Ok(_) => "it cannot be read".into(),
+                Err(error) if !without_user.to_lowercase().contains("password") => {
+                    describe::driver(&error).replace("An invalid argument was provided: ", "")
+                }
+                _ => "it cannot be read".into(),
             };
             Err(Error::usage(format!(
                 "MONGO_URI is no connection string: {why}; it looks like mongodb://host:27017/database"
@@ -112,7 +119,9 @@ async fn parse(uri: &str) -> Result<ClientOptions, Error> {
 }
 
 fn from_parts(config: &Config, host: &str) -> Result<ClientOptions, Error> {
-    let invalid = |_| Error::usage(format!("`{host}` cannot be a host's name; check MONGO_HOST, or use MONGO_URI"));
+    // It may be half a connection string, password and all.
+    let shown = if host.contains('@') { "what is set" } else { host };
+    let invalid = |_| Error::usage(format!("`{shown}` cannot be a host's name; check MONGO_HOST, or use MONGO_URI"));
     let address = match ServerAddress::parse(host).map_err(invalid)? {
         ServerAddress::Tcp { host, port } => ServerAddress::Tcp { host, port: port.or(Some(config.mongo_port)) },
         other => other,
@@ -139,14 +148,20 @@ fn from_parts(config: &Config, host: &str) -> Result<ClientOptions, Error> {
     Ok(options)
 }
 
-/// The connection string without what stands ahead of its last `@`.
+/// The connection string without all that stands ahead of its last `@`, wherever that is: a password that is not encoded may
+/// hold anything, a `?` or `/` too.
 fn without_user(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
-    let end = rest.find('?').unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-        None => uri.to_owned(),
+    match (uri.split_once("://"), uri.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => uri.to_owned(),
     }
+}
+
+/// The password as the connection string has it, encoded.
+fn raw_password(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let (user, _) = rest.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
 }
 
 fn bad_database_name(name: &str) -> Option<&'static str> {
@@ -177,8 +192,8 @@ fn invalid_options(error: mongodb::error::Error) -> Error {
 struct Contact {
     reached: Notify,
     failures: Mutex<BTreeMap<String, String>>,
-    /// A server that answered, but belongs to another replica set than the one asked for (its name, if any).
-    stranger: Mutex<Option<Option<String>>>,
+    /// The replica set that a server which answered belongs to, if any.
+    answered: Mutex<Option<Option<String>>>,
 }
 
 impl Contact {
@@ -186,7 +201,7 @@ impl Contact {
         match event {
             SdamEvent::ServerHeartbeatSucceeded(event) => {
                 let set = event.reply.get_str("setName").ok().map(str::to_owned);
-                *self.stranger.lock().unwrap_or_else(PoisonError::into_inner) = Some(set);
+                *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(set);
             }
             SdamEvent::ServerHeartbeatFailed(event) => {
                 let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,10 +218,10 @@ impl Contact {
         }
     }
 
-    fn explain(&self, hosts: &str, tls: bool) -> Error {
+    fn explain(&self, hosts: &str, tls: bool, asked_for: Option<&str>) -> Error {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let stranger = self.stranger.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(set) = &*stranger {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(set) = answered.as_ref().filter(|set| set.as_deref() != asked_for) {
             let what = match set {
                 Some(set) => format!("belongs to the replica set `{set}`"),
                 None => "belongs to no replica set, or to one that is not initiated".into(),
@@ -217,6 +232,9 @@ impl Contact {
         let told = if told.is_empty() { format!("{hosts} (no answer)") } else { told };
         let hint = if told.contains("certificate") || told.contains("handshake") {
             "check tlsCAFile in MONGO_URI, and that the host's name is the one in the certificate"
+        } else if answered.is_some() {
+            "the replica set's own configuration names these hosts: they must be reachable from here under those names, \
+             or add directConnection=true to MONGO_URI"
         } else if tls {
             "check host and port in MONGO_URI, that mongod runs there and speaks TLS, and the firewall between"
         } else if told.contains("closed the connection") {
@@ -261,14 +279,25 @@ mod tests {
 
     #[test]
     fn a_bad_connection_string_is_told_without_its_password() {
-        for uri in
-            ["mongodb://deploy:hu@sh/er@db-1/blog", "mongodb://deploy:hush%@db-1/blog", "mongodb://de/ploy:hush@db-1/blog"]
-        {
+        for uri in [
+            "mongodb://deploy:hu@sh/er@db-1/blog",
+            "mongodb://deploy:hush%@db-1/blog",
+            "mongodb://de/ploy:hush@db-1/blog",
+            "mongodb://deploy:hu?sh@db-1/blog",
+            "mongodb://deploy:1234?hush@db-1/blog",
+            "mongodb://deploy:hu@sh?x=1@db-1/blog",
+        ] {
             let (code, text) = message(uri);
             assert_eq!(code, 2, "{uri}");
             assert!(text.contains("percent-encode") && !text.contains("hu"), "{uri}: {text}");
         }
-        for uri in ["localhost:27017", "http://deploy:hush@db-1", "mongodb://deploy:hush@db-1:port/blog", ""] {
+        for uri in [
+            "localhost:27017",
+            "http://deploy:hush@db-1",
+            "mongodb://deploy:hush@db-1:port/blog",
+            "mongodb://h:1/?tlsCertificateKeyFilePassword=hush&x",
+            "",
+        ] {
             let (code, text) = message(uri);
             assert_eq!(code, 2, "{uri}");
             assert!(text.starts_with("MONGO_URI is no connection string") && !text.contains("hush"), "{uri}: {text}");

@@ -30,7 +30,7 @@ pub struct Error {
 pub enum ErrorKind {
     /// A task failed: a migration returned an error or panicked, or the server did. Exit code 1.
     Failed,
-    /// The line, the configuration or the migration files are wrong; nothing was touched. Exit code 2.
+    /// The line, the configuration or the migration files are wrong; the task touched nothing. Exit code 2.
     Usage,
     /// The tool, or a person who was asked, said no. Exit code 3.
     Refused,

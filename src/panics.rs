@@ -6,6 +6,9 @@ use std::sync::Once;
 
 use futures_util::FutureExt as _;
 
+use crate::error::Error;
+use crate::term;
+
 thread_local! {
     /// What the hook saw last on this thread.
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -34,10 +37,14 @@ impl Watched {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             std::panic::set_hook(Box::new(|info| {
-                if WATCHED.get() > 0 {
+                if cfg!(panic = "abort") {
+                    // Nobody will get to catch it: it is told here, and the exit code is that of a failed task.
+                    term::error(&Error::failed(format!("a panic: {}", describe(info))), ToString::to_string);
+                    std::process::exit(1);
+                } else if WATCHED.get() > 0 {
                     LAST.set(Some(describe(info)));
                 } else {
-                    crate::term::warning(&format!("a background thread panicked: {}", describe(info)));
+                    term::warning(&format!("a background thread panicked: {}", describe(info)));
                 }
             }));
         });

@@ -116,7 +116,7 @@ async fn one(verb: Verb, migration: &Migration, db: &Db, registry: &Registry, en
 /// What a rollback says of a migration without `down`.
 pub(crate) fn no_down(migration: &Migration) -> Error {
     Error::usage(format!(
-        "{name} cannot be undone: it has no `down`; write one in {file}",
+        "{name} cannot be undone: it has no `pub async fn down`; write one in {file}",
         name = migration.stem(),
         file = migration.name()
     ))

@@ -17,7 +17,7 @@ pub(super) struct Source {
 }
 
 pub(super) fn read(text: &str) -> Source {
-    // A shebang or a byte order mark is no token.
+    // A byte order mark is no token.
     let text = text.trim_start_matches('\u{feff}');
     match TokenStream::from_str(text) {
         Ok(tokens) => Source {

@@ -15,6 +15,9 @@ use crate::report::Reporter;
 /// The plugin tells where cargo's target directory is.
 const TARGET_DIRECTORY: &str = "CARGO_MIGRATIONS_TARGET_DIR";
 
+/// Notes the server started last: `{"port", "pid"}`.
+const STATE: &str = "server.json";
+
 /// A running local server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -52,6 +55,8 @@ pub(crate) async fn ensure(directory: &Path, reporter: &Reporter) -> Result<Serv
         Some(server) => server,
         None => start(directory, reporter).await?,
     };
+    // Also of one that runs: whoever started it may have been stopped before it was a replica set.
+    replica_set::make(server.port).await?;
     reporter
         .status("Using", format!("a local mongod on 127.0.0.1:{} (`cargo migrations mongod:stop` stops it)", server.port));
     Ok(server)
@@ -71,21 +76,24 @@ async fn start(directory: &Path, reporter: &Reporter) -> Result<Server, Error> {
     let port = state.as_ref().map(|state| state.port);
     let (data, log) = process::folders(directory);
     let reporter = reporter.clone();
-    let process = blocking(move || {
+    let file = directory.join(STATE);
+    let port = blocking(move || {
         let binary = binary::locate(Some(&reporter))?;
         let arguments: Vec<OsString> =
             ["--replSet", replica_set::NAME, "--wiredTigerCacheSizeGB", "0.5", "--logappend"].map(OsString::from).into();
-        process::start(&binary, &data, &log, port, &arguments)
+        // Written ahead: whatever ends this process, the next one finds the server that it left.
+        let note = |port: u16, pid: Option<u32>| {
+            fs::write(file.with_extension("new"), json!({ "port": port, "pid": pid }).to_string())?;
+            fs::rename(file.with_extension("new"), &file)
+        };
+        let process = process::start(&binary, &data, &log, port, &arguments, |port| note(port, None))?;
+        note(process.port, Some(process.child.id()))
+            .map_err(|error| Error::failed(format!("{} cannot be written", file.display())).caused_by(error))?;
+        Ok(process.port)
     })
     .await?;
-    replica_set::make(process.port).await?;
-    let text = json!({ "port": process.port, "pid": process.child.id() }).to_string();
-    let file = directory.join("server.json");
-    fs::write(file.with_extension("new"), text)
-        .and_then(|()| fs::rename(file.with_extension("new"), file))
-        .map_err(unwritable)?;
     drop(lock);
-    Ok(Server { port: process.port })
+    Ok(Server { port })
 }
 
 /// The server of that folder, if it runs.
@@ -123,7 +131,7 @@ struct State {
 }
 
 fn read(directory: &Path) -> Option<State> {
-    let state: Value = serde_json::from_slice(&fs::read(directory.join("server.json")).ok()?).ok()?;
+    let state: Value = serde_json::from_slice(&fs::read(directory.join(STATE)).ok()?).ok()?;
     Some(State { port: state["port"].as_u64()?.try_into().ok()? })
 }
 

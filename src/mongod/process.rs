@@ -19,13 +19,15 @@ pub(super) struct Process {
     pub(super) port: u16,
 }
 
-/// Starts `binary` with its data in `data` and its log in `log`. `port` is tried first, then any free one. Blocks.
+/// Starts `binary` with its data in `data` and its log in `log`. `port` is tried first, then any free one; `note` is told
+/// which, before the server is there. Blocks.
 pub(super) fn start(
     binary: &Path,
     data: &Path,
     log: &Path,
     port: Option<u16>,
     arguments: &[OsString],
+    note: impl Fn(u16) -> std::io::Result<()>,
 ) -> Result<Process, Error> {
     let io = |error: std::io::Error| {
         Error::failed(format!("{} cannot be written for a local server", data.display())).caused_by(error)
@@ -38,6 +40,7 @@ pub(super) fn start(
             Some(port) => port,
             None => free_port().map_err(io)?,
         };
+        note(port).map_err(io)?;
         let mut command = Command::new(binary);
         command
             .args(["--bind_ip", "127.0.0.1", "--port", &port.to_string(), "--nounixsocket"])

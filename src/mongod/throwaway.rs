@@ -57,7 +57,7 @@ impl Throwaway {
         blocking(move || {
             let binary = binary::locate(None)?;
             let (data, log) = process::folders(&folder);
-            let started = process::start(&binary, &data, &log, None, &all);
+            let started = process::start(&binary, &data, &log, None, &all, |_| Ok(()));
             if started.is_err() {
                 let _ = fs::remove_dir_all(&folder);
             }

@@ -10,7 +10,7 @@ use toml_edit::{DocumentMut, Item, Value};
 use super::manifest::{add_member, name_manager, setting};
 use super::new::write_new;
 use super::templates;
-use super::workspace::{DIRECTORY, MANAGER, cargo};
+use super::workspace::{DIRECTORY, MANAGER, Workspace, cargo};
 use crate::args::Args;
 use crate::error::Error;
 use crate::term;
@@ -112,45 +112,53 @@ fn extend(root: &Path, args: &Args) -> Result<Plan, Error> {
     let directory = setting(&manifest, "directory").unwrap_or(DIRECTORY).to_owned();
     let named = setting(&manifest, "manager").map(str::to_owned);
     let mut manager = named.clone().unwrap_or_else(|| MANAGER.into());
-    let mut files = Vec::new();
-    match manager_state(root, &manager) {
-        Found::Manager => {}
-        Found::Nothing => files = manager_files(root, &manager, &directory, args)?,
-        // A team's own xtask is left alone.
-        Found::Other if named.is_none() => {
-            OTHER_MANAGER.clone_into(&mut manager);
-            if !matches!(manager_state(root, &manager), Found::Manager) {
-                files = manager_files(root, &manager, &directory, args)?;
-            }
-        }
+    // What cargo knows of the members; nothing, where it cannot read the workspace.
+    let workspace = Workspace::find(args).ok();
+    let mut found = find_manager(root, workspace.as_ref(), &manager);
+    // A team's own xtask is left alone.
+    if matches!(found, Found::Other) && named.is_none() {
+        OTHER_MANAGER.clone_into(&mut manager);
+        found = find_manager(root, workspace.as_ref(), &manager);
+    }
+    let mut files = match found {
+        Found::Member | Found::Folder => Vec::new(),
+        Found::Nothing => manager_files(root, &manager, &directory, args)?,
         Found::Other => {
             return Err(Error::usage(format!(
-                "{manager} exists and is no migrations manager, but [workspace.metadata.migrations] names it; \
-                 name another one there, and run init again"
+                "{manager} exists and is no migrations manager; name another package as \
+                 [workspace.metadata.migrations] manager = \"…\", and run init again"
             )));
         }
-    }
+    };
     files.extend(directory_file(root, &directory));
     refuse_existing(root, &files)?;
-    // A manager that is a member already may lie anywhere.
-    if !files.is_empty() || root.join(&manager).is_dir() {
+    if !matches!(found, Found::Member) {
         add_member(&mut manifest, &manager, &path)?;
-        if named.is_none() && manager != MANAGER {
-            name_manager(&mut manifest, &manager, &path)?;
-        }
+    }
+    if named.is_none() && manager != MANAGER {
+        name_manager(&mut manifest, &manager, &path)?;
     }
     let after = manifest.to_string();
     Ok(Plan { root: root.to_owned(), files, manifest: (after != before).then_some(after) })
 }
 
-/// What lies where the manager is to be.
+/// What there is of that name.
 enum Found {
     Nothing,
-    Manager,
+    /// A manager that is a member of the workspace already, wherever it lies.
+    Member,
+    /// A manager's folder that is no member.
+    Folder,
+    /// A package or folder that is no manager.
     Other,
 }
 
-fn manager_state(root: &Path, manager: &str) -> Found {
+fn find_manager(root: &Path, workspace: Option<&Workspace>, manager: &str) -> Found {
+    match workspace.and_then(|workspace| workspace.is_manager(manager)) {
+        Some(true) => return Found::Member,
+        Some(false) => return Found::Other,
+        None => {}
+    }
     let folder = root.join(manager);
     let Ok(text) = fs::read_to_string(folder.join("Cargo.toml")) else {
         return if folder.exists() { Found::Other } else { Found::Nothing };
@@ -164,7 +172,7 @@ fn manager_state(root: &Path, manager: &str) -> Found {
                 })
         })
     });
-    if depends { Found::Manager } else { Found::Other }
+    if depends { Found::Folder } else { Found::Other }
 }
 
 fn manager_files(root: &Path, name: &str, directory: &str, args: &Args) -> Result<Vec<(PathBuf, String)>, Error> {

@@ -32,10 +32,9 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
             )));
         }
     };
-    let own_word = words.get(1).is_some_and(|word| word == "migrations");
     let mut command = Command::new(&manager);
     command
-        .args(&words[if own_word { 2 } else { 1 }..])
+        .args(&words[1..])
         .env("CARGO", workspace::cargo())
         .env("CARGO_MIGRATIONS_TARGET_DIR", workspace.target_directory())
         .env("CARGO_MIGRATIONS_WORKSPACE_ROOT", workspace.root());

@@ -17,7 +17,11 @@ use crate::term;
 
 /// The plugin's `main`.
 pub fn main() -> ExitCode {
-    let words: Vec<_> = std::env::args_os().collect();
+    let mut words: Vec<_> = std::env::args_os().collect();
+    // Cargo passes a plugin its own name first.
+    if words.get(1).is_some_and(|word| word == "migrations") {
+        words.remove(1);
+    }
     let args = match Args::read(words.clone()) {
         Ok(args) => args,
         Err(error) => {

@@ -74,6 +74,12 @@ impl Workspace {
         }
     }
 
+    /// Whether a package of that name is a migrations manager; `None` where there is no such package.
+    pub(super) fn is_manager(&self, name: &str) -> Option<bool> {
+        let packages = self.metadata.workspace_packages();
+        packages.iter().find(|package| package.name.as_str() == name).map(|package| depends_on_us(package))
+    }
+
     /// The manager's package and binary.
     pub(super) fn manager(&self) -> Result<(&Package, &str), Error> {
         let name = self.setting("manager")?.unwrap_or(MANAGER);
@@ -85,7 +91,7 @@ impl Workspace {
                 self.metadata.workspace_root
             ))
         })?;
-        if !package.dependencies.iter().any(|dependency| dependency.name == "cargo-migrations") {
+        if !depends_on_us(package) {
             return Err(Error::usage(format!(
                 "the package `{name}` is no migrations manager: it does not depend on cargo-migrations; \
                  `cargo migrations init` makes one, or name yours: [workspace.metadata.migrations] manager = \"…\""
@@ -108,4 +114,8 @@ impl Workspace {
             ))),
         }
     }
+}
+
+fn depends_on_us(package: &Package) -> bool {
+    package.dependencies.iter().any(|dependency| dependency.name == "cargo-migrations")
 }

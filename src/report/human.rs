@@ -216,7 +216,7 @@ struct Plain {
 impl Task for Plain {
     fn position(&self, position: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.quiet || (state.0.elapsed() < PLAIN_EVERY && position < self.total) {
+        if self.quiet || (state.0.elapsed() < PLAIN_EVERY && position != self.total) {
             return;
         }
         state.0 = Instant::now();

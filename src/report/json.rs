@@ -82,7 +82,7 @@ struct Lines {
 impl Task for Lines {
     fn position(&self, position: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.0.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) && position < self.total {
+        if state.0.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) && position != self.total {
             return;
         }
         state.0 = Some(Instant::now());

@@ -3,7 +3,7 @@
 use cargo_migrations::mongodb::bson::doc;
 use snapbox::{assert_data_eq, file};
 
-use super::support::{CRATE, Line, TestDatabase, blog, plugin, server_uri, simple};
+use super::support::{Line, TestDatabase, blog, plugin, server_uri, simple};
 
 #[test]
 fn each_error_and_its_exit_code() {
@@ -60,7 +60,8 @@ fn each_error_and_its_exit_code() {
         }
         let outcome = line.run();
         let set: String = variables.iter().map(|(name, value)| format!("{name}={value} ")).collect();
-        let stderr = outcome.stderr_of(&database).replace(uri, "SERVER").replace(CRATE, "REPOSITORY");
+        let stderr =
+            outcome.stderr_of(&database).replace(uri, "SERVER").replace(&*workspace.root().to_string_lossy(), "WORKSPACE");
         all.push_str(&format!("$ {set}cargo migrations {words}\n{stderr}[exit {}]\n\n", outcome.code));
     }
     assert_data_eq!(all, file!["snapshots/errors.txt"].raw());

@@ -149,7 +149,11 @@ fn init_leaves_a_teams_own_xtask_alone() {
     let temporary = Place::new();
     let folder = temporary.path();
     std::fs::create_dir_all(folder.join("xtask/src")).unwrap();
-    std::fs::write(folder.join("Cargo.toml"), "[workspace]\nmembers = [\"xtask\"]\nresolver = \"3\"\n").unwrap();
+    std::fs::write(
+        folder.join("Cargo.toml"),
+        "[workspace]\nmembers = [\"xtask\"]\nresolver = \"3\"\n\n[profile.dev]\ndebug = \"line-tables-only\"\n",
+    )
+    .unwrap();
     let theirs = "[package]\nname = \"xtask\"\nversion = \"0.0.0\"\nedition = \"2024\"\n";
     std::fs::write(folder.join("xtask/Cargo.toml"), theirs).unwrap();
     std::fs::write(folder.join("xtask/src/main.rs"), "fn main() {}\n").unwrap();
@@ -164,6 +168,19 @@ fn init_leaves_a_teams_own_xtask_alone() {
     plugin_in(folder, &["help"]).exits(0);
     let outcome = plugin_in(folder, &["init", "--path", CRATE]).exits(0);
     assert_has(&outcome.stderr, &["is set up already"]);
+}
+
+#[test]
+fn init_finds_a_manager_wherever_it_lies() {
+    let workspace = Workspace::new();
+    std::fs::create_dir(workspace.path("tools")).unwrap();
+    std::fs::rename(workspace.path("xtask"), workspace.path("tools/admin")).unwrap();
+    workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace("[\"xtask\"]", "[\"tools/*\"]"));
+    let before = workspace.read("Cargo.toml");
+    let outcome = workspace.line(["init", "--path", CRATE]).run().exits(0);
+    assert_has(&outcome.stderr, &["is set up already; nothing was changed"]);
+    assert_eq!(workspace.read("Cargo.toml"), before);
+    assert!(!workspace.path("xtask").exists());
 }
 
 #[test]
