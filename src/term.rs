@@ -71,10 +71,7 @@ pub(crate) fn error(error: &(dyn StdError + 'static), describe: impl Fn(&(dyn St
     if !causes.is_empty() {
         let _ = write!(text, "\n\nCaused by:{causes}");
     }
-    let first_and_rest = text.split_once('\n');
-    let (first, rest) = first_and_rest.map_or((text.as_str(), ""), |(first, rest)| (first, rest));
-    let rest = if first_and_rest.is_some() { format!("\n{rest}") } else { String::new() };
-    line(&format!("{RED}error{RED:#}{b}:{b:#} {first}{rest}", b = Style::new().bold()));
+    line(&format!("{RED}error{RED:#}{b}:{b:#} {text}", b = Style::new().bold()));
 }
 
 fn line(text: &str) {

@@ -22,7 +22,7 @@ fn every_source_file_says_what_it_is_and_holds_one_thing() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap().lines().count();
-        assert!(code <= 330, "{} has {code} lines of code", file.display());
+        assert!(code <= 300, "{} has {code} lines of code", file.display());
     }
 }
 
@@ -39,6 +39,6 @@ fn only_the_terminal_and_the_reports_print() {
             let code = line.trim_start();
             !code.starts_with("//") && (code.contains("println!(") || code.contains("stdout()") || code.contains("stderr()"))
         });
-        assert!(may || !prints || name.starts_with("src/manager/"), "{name} prints");
+        assert!(may || !prints, "{name} prints");
     }
 }
