@@ -58,14 +58,14 @@ pub(crate) async fn carry_out(cx: &Context, registry: &Registry, plan: Plan<'_>)
             }
         }
     }
-    // Also when it was the last one: a script must not go on after Ctrl-C.
-    if result.is_ok() && cx.stop().is_asked() {
+    let outcome = if result.is_err() {
+        Outcome::Failed
+    } else if cx.stop().is_asked() {
+        // Also when it was the last one: a script must not go on after Ctrl-C.
         result = Err(stop::as_asked().into());
-    }
-    let outcome = match (&result, cx.stop().is_asked()) {
-        (Ok(()), _) => Outcome::Done,
-        (Err(_), true) => Outcome::Interrupted,
-        (Err(_), false) => Outcome::Failed,
+        Outcome::Interrupted
+    } else {
+        Outcome::Done
     };
     cx.reporter().event(&Event::RunEnded { verb, database: database.name(), done, took: started.elapsed(), outcome });
     result
