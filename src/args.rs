@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
@@ -65,6 +66,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) check: bool,
 
+    /// With execute: refuse what is otherwise warned of (changed files, migrations out of order)
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Wait that long for the lock (`60s`, `5m`), where another run has it
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) wait: Option<Duration>,
+
     /// Answer every question with yes
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -105,6 +114,12 @@ pub(crate) enum Format {
 }
 
 impl Args {
+    /// How long to wait for the lock.
+    #[cfg(feature = "manager")]
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.wait
+    }
+
     /// Reads a process's arguments.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(args)
@@ -138,5 +153,13 @@ mod tests {
         assert!(read(&["x", "--release", "--profile", "dev"]).is_err());
         assert!(read(&["x", "-q", "-v"]).is_err());
         assert!(read(&["x", "--colour", "never"]).is_err());
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(read(&["x", "--wait", "60s"]).unwrap().wait, Some(Duration::from_secs(60)));
+        assert_eq!(read(&["x", "--wait=5m"]).unwrap().wait, Some(Duration::from_secs(300)));
+        assert!(read(&["x", "--wait", "60"]).unwrap_err().to_string().contains("60"));
+        assert!(read(&["x", "--wait", "soon"]).is_err());
     }
 }

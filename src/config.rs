@@ -146,6 +146,13 @@ impl Config {
 
     /// What `from_env` could not make sense of.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        if matches!(self.migrations_collection.as_str(), "migrations_log" | "migrations_lock") {
+            return Err(Error::usage(format!(
+                "`{}` cannot be the registry's collection: the log and the lock are kept in one of that name; set another \
+                 MIGRATIONS_COLLECTION",
+                self.migrations_collection
+            )));
+        }
         match &self.invalid[..] {
             [] => Ok(()),
             problems => Err(Error::usage(problems.join("; "))),

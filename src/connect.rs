@@ -5,6 +5,7 @@
 //! answered, which costs no command, and after [`FIRST_CONTACT`] without any answer they tell why not.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub(crate) struct Connection {
     pub(crate) database: Database,
     /// The hosts that were named, for people.
     pub(crate) hosts: String,
+    /// The server is a replica set or a sharded cluster, no standalone one.
+    pub(crate) has_transactions: bool,
 }
 
 /// Connects to what the configuration names. `uri` stands in for it where the configuration has no server of its own.
@@ -59,7 +62,8 @@ pub(crate) async fn connect(config: &Config, uri: Option<&str>) -> Result<Connec
     if tokio::time::timeout(patience, contact.reached.notified()).await.is_err() {
         return Err(contact.explain(&hosts, tls, set.as_deref()));
     }
-    Ok(Connection { database: client.database(&database), hosts })
+    let has_transactions = !contact.is_standalone.load(Ordering::Relaxed);
+    Ok(Connection { database: client.database(&database), hosts, has_transactions })
 }
 
 /// The driver's options, from the connection string or from migopy's parts.
@@ -194,6 +198,7 @@ struct Contact {
     failures: Mutex<BTreeMap<String, String>>,
     /// The replica set that a server which answered belongs to, if any.
     answered: Mutex<Option<Option<String>>>,
+    is_standalone: AtomicBool,
 }
 
 impl Contact {
@@ -208,9 +213,11 @@ impl Contact {
                 failures.insert(event.server_address.to_string(), reason(&event.failure));
             }
             SdamEvent::TopologyDescriptionChanged(event) => {
-                use mongodb::ServerType::{RsGhost, RsOther, Unknown};
-                let usable = event.new_description.servers();
-                if usable.iter().any(|(_, server)| !matches!(server.server_type(), Unknown | RsGhost | RsOther)) {
+                use mongodb::ServerType::{RsGhost, RsOther, Standalone, Unknown};
+                let servers = event.new_description.servers();
+                let is_standalone = servers.iter().any(|(_, server)| server.server_type() == Standalone);
+                self.is_standalone.store(is_standalone, Ordering::Relaxed);
+                if servers.iter().any(|(_, server)| !matches!(server.server_type(), Unknown | RsGhost | RsOther)) {
                     self.reached.notify_one();
                 }
             }

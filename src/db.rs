@@ -4,7 +4,9 @@ use std::ops::Deref;
 
 use mongodb::Database;
 
+use crate::error::{Error, Result};
 use crate::report::{Progress, Reporter};
+use crate::transaction::{Transaction, attempt};
 
 /// The driver's [`Database`], to which it dereferences, with what this library adds.
 ///
@@ -26,11 +28,45 @@ use crate::report::{Progress, Reporter};
 pub struct Db {
     database: Database,
     reporter: Reporter,
+    has_transactions: bool,
 }
 
 impl Db {
-    pub(crate) fn new(database: Database, reporter: Reporter) -> Self {
-        Self { database, reporter }
+    pub(crate) fn new(database: Database, reporter: Reporter, has_transactions: bool) -> Self {
+        Self { database, reporter, has_transactions }
+    }
+
+    /// Runs part of a migration in a transaction: what it does takes effect together when it returns `Ok`, or not at all.
+    ///
+    /// As in the driver's own API it runs again when the server asks for that, for up to two minutes, so it must do nothing
+    /// outside of the database.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    ///
+    /// pub async fn up(db: &Db) -> Result<()> {
+    ///     db.transaction(async |tx| {
+    ///         let half = doc! { "$inc": { "balance": -50 } };
+    ///         tx.collection::<Document>("accounts").update_one(doc! { "_id": "ada" }, half).await?;
+    ///         let half = doc! { "$inc": { "balance": 50 } };
+    ///         tx.collection::<Document>("accounts").update_one(doc! { "_id": "charles" }, half).await?;
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// What the closure returns, or the server's; nothing took effect then. Where the server's answer to the commit did not
+    /// come in two minutes, it is not known whether it did.
+    pub async fn transaction<T>(&self, run: impl AsyncFnMut(&mut Transaction) -> Result<T>) -> Result<T> {
+        if !self.has_transactions {
+            let message = "the server is standalone, which has no transactions; make it a replica set of one \
+                           (`mongod --replSet …`, then `rs.initiate()`)";
+            return Err(Error::usage(message).into());
+        }
+        let mut transaction = Transaction::new(&self.database, &self.reporter).await?;
+        attempt::run(&mut transaction, std::future::pending, run).await
     }
 
     /// Shows progress of the migration's own, below that of the run: `total` steps of any unit. It ends when dropped.

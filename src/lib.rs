@@ -17,9 +17,13 @@ mod config;
 #[cfg(feature = "manager")]
 mod connect;
 #[cfg(feature = "manager")]
+mod crash;
+#[cfg(feature = "manager")]
 mod db;
 #[cfg(feature = "manager")]
 mod describe;
+#[cfg(feature = "manager")]
+mod lock;
 #[cfg(feature = "manager")]
 mod manager;
 #[cfg(feature = "manager")]
@@ -35,17 +39,25 @@ mod panics;
 #[cfg(feature = "manager")]
 mod plan;
 #[cfg(feature = "manager")]
-mod registry;
-#[cfg(feature = "manager")]
 mod report;
 #[cfg(feature = "manager")]
 mod run;
 #[cfg(feature = "manager")]
+mod standing;
+#[cfg(feature = "manager")]
 mod status;
+#[cfg(feature = "manager")]
+mod step;
 #[cfg(feature = "manager")]
 mod stop;
 #[cfg(feature = "manager")]
+mod store;
+#[cfg(feature = "manager")]
 mod subtasks;
+#[cfg(feature = "manager")]
+mod transaction;
+#[cfg(feature = "manager")]
+mod verb;
 
 pub use error::{Error, ErrorKind, Result};
 
@@ -57,12 +69,13 @@ pub use {
     migration::{Action, Embedded, IntoAction, Migration},
     mongodb,
     report::{Progress, Reporter},
+    transaction::{Transaction, TxCollection},
 };
 
 /// The built-in subtasks. A manager that overrides one reaches it here: `builtin::execute(self, cx, migration).await`.
 #[cfg(feature = "manager")]
 pub mod builtin {
-    pub use crate::subtasks::{dbdump, execute, help, ignore, rollback, show_status};
+    pub use crate::subtasks::{dbdump, execute, help, history, ignore, rollback, show_status, unlock};
 }
 
 /// What a manager's build script calls.
@@ -79,7 +92,7 @@ pub mod prelude {
     pub use mongodb::bson::{Document, doc};
 
     pub use crate::config::FromEnv as _;
-    pub use crate::{Config, Context, Db, Flow, MigrationsManager, Result, Subtasks, builtin};
+    pub use crate::{Config, Context, Db, Flow, MigrationsManager, Result, Subtasks, Transaction, builtin};
 }
 
 /// The migrations that the build script found: `cargo_migrations::run(Migrations, cargo_migrations::embedded!())`.

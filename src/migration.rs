@@ -9,6 +9,7 @@ use crate::db::Db;
 use crate::error::Result;
 use crate::file_name;
 use crate::report::Subject;
+use crate::transaction::Transaction;
 
 /// One migration file, compiled into the manager.
 ///
@@ -95,16 +96,22 @@ impl fmt::Debug for Migration {
 /// What `up` or `down` does, whatever it takes.
 pub struct Action(Kind);
 
-enum Kind {
-    /// Takes the database, as the driver's type or ours. What takes a transaction will stand beside it.
+/// The two ways to run an action.
+pub(crate) enum Kind {
+    /// Takes the database, as the driver's type or ours.
     Database(Box<dyn OnDatabase>),
+    /// Takes a transaction: it and its registration take effect together.
+    Transaction(Box<dyn InTransaction>),
 }
 
 impl Action {
-    pub(crate) fn run<'a>(&'a self, db: &'a Db) -> LocalBoxFuture<'a, Result<()>> {
-        match &self.0 {
-            Kind::Database(action) => action.run(db),
-        }
+    /// What to run it with.
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.0
+    }
+
+    pub(crate) fn is_transactional(&self) -> bool {
+        matches!(self.0, Kind::Transaction(_))
     }
 }
 
@@ -116,15 +123,19 @@ impl fmt::Debug for Action {
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-trait OnDatabase: Send + Sync {
+pub(crate) trait OnDatabase: Send + Sync {
     fn run<'a>(&'a self, db: &'a Db) -> LocalBoxFuture<'a, Result<()>>;
+}
+
+pub(crate) trait InTransaction: Send + Sync {
+    fn run<'a>(&'a self, tx: &'a mut Transaction) -> LocalBoxFuture<'a, Result<()>>;
 }
 
 /// An async function that can be a migration's `up` or `down`. `K` tells apart what it takes; it is always inferred.
 #[diagnostic::on_unimplemented(
     message = "this function cannot be a migration's `up` or `down`",
-    label = "not an `async fn` that takes `&Database` or `&Db` and returns a `Result<(), E>`",
-    note = "write `pub async fn up(db: &Database) -> Result<()>`, or take `&Db`"
+    label = "not an `async fn` that takes `&Database`, `&Db` or `&mut Transaction` and returns a `Result<(), E>`",
+    note = "write `pub async fn up(db: &Database) -> Result<()>`, or take `&Db` or `&mut Transaction`"
 )]
 pub trait IntoAction<K> {
     /// Makes the action.
@@ -139,8 +150,13 @@ pub struct TakesDatabase<E>(std::marker::PhantomData<E>);
 #[derive(Debug)]
 pub struct TakesDb<E>(std::marker::PhantomData<E>);
 
+/// Marks functions that take our `&mut Transaction`.
+#[derive(Debug)]
+pub struct TakesTransaction<E>(std::marker::PhantomData<E>);
+
 struct ByDatabase<F>(F);
 struct ByDb<F>(F);
+struct ByTransaction<F>(F);
 
 impl<F, E> IntoAction<TakesDatabase<E>> for F
 where
@@ -159,6 +175,26 @@ where
 {
     fn into_action(self) -> Action {
         Action(Kind::Database(Box::new(ByDb(self))))
+    }
+}
+
+impl<F, E> IntoAction<TakesTransaction<E>> for F
+where
+    F: AsyncFn(&mut Transaction) -> Result<(), E> + Send + Sync + 'static,
+    E: Into<BoxError>,
+{
+    fn into_action(self) -> Action {
+        Action(Kind::Transaction(Box::new(ByTransaction(self))))
+    }
+}
+
+impl<F, E> InTransaction for ByTransaction<F>
+where
+    F: AsyncFn(&mut Transaction) -> Result<(), E> + Send + Sync,
+    E: Into<BoxError>,
+{
+    fn run<'a>(&'a self, tx: &'a mut Transaction) -> LocalBoxFuture<'a, Result<()>> {
+        Box::pin(async move { (self.0)(tx).await.map_err(Into::into) })
     }
 }
 
@@ -223,6 +259,18 @@ mod tests {
 
     async fn with_an_own_error(_: &Db) -> Result<(), Own> {
         Err(Own)
+    }
+
+    async fn in_a_transaction(tx: &mut Transaction) -> Result<(), mongodb::error::Error> {
+        tx.collection::<mongodb::bson::Document>("a").delete_many(mongodb::bson::doc! {}).await?;
+        Ok(())
+    }
+
+    #[test]
+    fn what_takes_a_transaction_is_transactional() {
+        let migration = Migration::new("0001_a.rs", "0001", None, "", in_a_transaction).with_down(with_ours);
+        assert!(migration.up().is_transactional());
+        assert!(!migration.down().unwrap().is_transactional());
     }
 
     #[test]

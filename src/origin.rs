@@ -12,9 +12,15 @@ static ORIGIN: LazyLock<(String, String)> = LazyLock::new(|| {
     (user.or_else(user_id).unwrap_or_else(|| "unknown".into()), host().unwrap_or_else(|| "unknown".into()))
 });
 
+/// The user and the host.
+pub(crate) fn who_and_where() -> (&'static str, &'static str) {
+    let (who, place) = &*ORIGIN;
+    (who, place)
+}
+
 /// The fields `who`, `where` and `tool_version`.
 pub(crate) fn document() -> Document {
-    let (who, place) = &*ORIGIN;
+    let (who, place) = who_and_where();
     doc! { "who": who, "where": place, "tool_version": VERSION }
 }
 

@@ -1,100 +1,248 @@
-//! From the migration files and the registry to what is to be done. Pure: nothing here talks to a server.
+//! From the migration files, the registry and the log to what is to be done. Pure: nothing here talks to a server.
 
 use std::collections::BTreeMap;
 
-use crate::error::Error;
+use mongodb::bson::{Document, doc};
+
+use crate::error::{Error, ErrorKind};
 use crate::file_name;
-use crate::file_name::stem;
 use crate::line::listed;
 use crate::migration::Migration;
-use crate::registry::Entry;
+use crate::standing::{self, Standing};
 use crate::status::{Row, State};
+use crate::store::{Attempt, Direction, Entry, View};
+use crate::verb::Verb;
 
-/// The registry's entries by stem; of several with one stem (migopy left such), the one that knows most.
-struct Registered<'a>(BTreeMap<&'a str, &'a Entry>);
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'m> {
+    pub(crate) verb: Verb,
+    /// That migration; `None`: whichever are not registered.
+    pub(crate) migration: Option<&'m Migration>,
+    /// Refuse what is otherwise warned of.
+    pub(crate) is_strict: bool,
+    pub(crate) has_transactions: bool,
+}
 
-impl<'a> Registered<'a> {
-    fn new(entries: &'a [Entry]) -> Self {
-        let mut by_stem: BTreeMap<&str, &Entry> = BTreeMap::new();
-        for entry in entries {
-            let known = by_stem.entry(stem(&entry.name)).or_insert(entry);
-            if known.registered_at.is_none() {
-                *known = entry;
-            }
+impl Request<'_> {
+    /// As on the command line: `execute:0002_x`.
+    pub(crate) fn command(&self) -> String {
+        match self.migration {
+            Some(migration) => format!("{}:{}", self.verb.as_str(), migration.stem()),
+            None => self.verb.as_str().to_owned(),
         }
-        Self(by_stem)
     }
+}
 
-    fn get(&self, migration: &Migration) -> Option<&'a Entry> {
-        self.0.get(migration.stem()).copied()
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) struct Plan<'m> {
+    pub(crate) steps: Vec<Step<'m>>,
+    /// What people should know ahead.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// One migration of a plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Step<'m> {
+    pub(crate) migration: &'m Migration,
+    pub(crate) direction: Direction,
+    /// Its state when the plan was made.
+    pub(crate) before: State,
+    /// The registry's documents of it: each as a filter that finds it while it is what it was.
+    pub(crate) registered: Vec<Document>,
+}
+
+/// Makes the plan, or says why there is none. An empty one: there is nothing to do.
+pub(crate) fn make<'m>(request: &Request<'m>, migrations: &'m [Migration], view: &View) -> Result<Plan<'m>, Error> {
+    let (standings, beside) = standing::all(migrations, view);
+    let chosen: Vec<&Standing<'m, '_>> = match request.migration {
+        Some(migration) => {
+            let standing = standings.iter().find(|standing| std::ptr::eq(standing.migration, migration));
+            let standing = standing.ok_or_else(|| Error::usage(format!("there is no file of {}", migration.stem())))?;
+            // Whoever is at it has the lock: what they leave is planned for when it is free.
+            if !standing.is_under_way {
+                allowed(request.verb, standing)?;
+            }
+            vec![standing]
+        }
+        None => {
+            undecided(&standings)?;
+            standings.iter().filter(|standing| standing.entry().is_none()).collect()
+        }
+    };
+    let warnings = if request.verb == Verb::Execute && !chosen.is_empty() {
+        let warnings = out_of_order(&chosen, &standings, &beside).into_iter().chain(changed(&standings)).collect();
+        if request.is_strict { refuse(warnings)? } else { warnings }
+    } else {
+        Vec::new()
+    };
+    let steps: Vec<Step<'m>> = chosen.into_iter().map(|standing| step(request.verb, standing)).collect();
+    if !request.has_transactions {
+        needs_no_transactions(&steps)?;
+    }
+    Ok(Plan { steps, warnings })
+}
+
+fn step<'m>(verb: Verb, standing: &Standing<'m, '_>) -> Step<'m> {
+    Step {
+        migration: standing.migration,
+        direction: match verb {
+            Verb::Execute => Direction::Up,
+            Verb::Ignore => Direction::Ignore,
+            Verb::Rollback => Direction::Down,
+        },
+        before: standing.effective(),
+        registered: standing
+            .entries
+            .iter()
+            .filter_map(|entry| Some(doc! { "_id": entry.id.clone()?, "run": entry.run.clone() }))
+            .collect(),
+    }
+}
+
+/// Whether that one migration can be executed, ignored or rolled back.
+fn allowed(verb: Verb, standing: &Standing<'_, '_>) -> Result<(), Error> {
+    let name = standing.migration.stem();
+    match (verb, standing.effective()) {
+        (Verb::Execute | Verb::Ignore, State::Registered | State::Ignored) => {
+            let at = standing.entry().and_then(|entry| entry.registered_at);
+            let since = at.map(|at| format!(" (since {})", at.try_to_rfc3339_string().unwrap_or_default()));
+            Err(Error::usage(format!(
+                "{name} is registered already{since}; `cargo migrations rollback:{name}` undoes it first",
+                since = since.unwrap_or_default(),
+            )))
+        }
+        (Verb::Rollback, State::Unregistered) => Err(Error::usage(format!(
+            "{name} is not registered: there is nothing to roll back; `cargo migrations` shows what is"
+        ))),
+        (Verb::Rollback, _) if !standing.migration.has_down() => Err(Error::usage(format!(
+            "{name} cannot be undone: it has no `pub async fn down`; write one in {file}",
+            file = standing.migration.name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// With an interrupted migration nothing runs until a person has said what is to become of it.
+fn undecided(standings: &[Standing<'_, '_>]) -> Result<(), Error> {
+    let told: Vec<String> =
+        standings.iter().filter(|standing| standing.needs_decision).filter_map(decision_needed).collect();
+    if told.is_empty() { Ok(()) } else { Err(Error::new(ErrorKind::Refused, told.join("\n       "))) }
+}
+
+/// What to say of an interrupted migration.
+pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<String> {
+    let name = standing.migration.stem();
+    let interrupted = interrupted(standing.attempt?);
+    Some(format!(
+        "{name} was interrupted ({interrupted}), and how much of it was done is not known; look at the data, then run \
+         `cargo migrations execute:{name}` to run it again, `ignore:{name}` to take it for done, or `rollback:{name}` to undo it"
+    ))
+}
+
+/// `up, by deploy@web-2, 2026-02-03T04:05:06Z`
+pub(crate) fn interrupted(attempt: &Attempt) -> String {
+    let what = match attempt.direction {
+        Direction::Up | Direction::Ignore => "up",
+        Direction::Down => "down",
+    };
+    let at = attempt.at.and_then(|at| at.try_to_rfc3339_string().ok()).unwrap_or_default();
+    format!("{what}, by {}@{}, {at}", attempt.who, attempt.place)
+}
+
+fn refuse(reasons: Vec<String>) -> Result<Vec<String>, Error> {
+    if reasons.is_empty() {
+        return Ok(reasons);
+    }
+    Err(Error::new(ErrorKind::Refused, format!("{}; --strict refuses to run", reasons.join("; "))))
+}
+
+/// One text for each that runs after one with a higher number was registered.
+fn out_of_order(chosen: &[&Standing<'_, '_>], standings: &[Standing<'_, '_>], beside: &[&Entry]) -> Vec<String> {
+    let Some(highest) = highest_registered(standings, beside) else { return Vec::new() };
+    let late: Vec<&str> = chosen
+        .iter()
+        .filter(|standing| standing.entry().is_none() && is_below(standing.migration.number(), highest))
+        .map(|standing| standing.migration.stem())
+        .collect();
+    match late[..] {
+        [] => Vec::new(),
+        _ => vec![format!(
+            "out of order: {} {} a lower number than `{}`, which is registered",
+            listed(late.iter().copied()),
+            if late.len() == 1 { "has" } else { "have" },
+            file_name::stem(&highest.name)
+        )],
+    }
+}
+
+fn is_below(number: &str, entry: &Entry) -> bool {
+    file_name::compare(number, entry.number()).is_lt()
+}
+
+fn highest_registered<'v>(standings: &[Standing<'_, 'v>], beside: &[&'v Entry]) -> Option<&'v Entry> {
+    let entries = standings.iter().filter_map(Standing::entry).chain(beside.iter().copied());
+    entries.max_by(|a, b| file_name::compare(a.number(), b.number()))
+}
+
+fn changed(standings: &[Standing<'_, '_>]) -> Option<String> {
+    let changed: Vec<&str> = standings.iter().filter(|s| s.is_changed()).map(|s| s.migration.stem()).collect();
+    (!changed.is_empty()).then(|| {
+        format!(
+            "{} changed after {} registered: what ran is not what the file has now",
+            listed(changed.iter().copied()),
+            if changed.len() == 1 { "it was" } else { "they were" }
+        )
+    })
+}
+
+fn needs_no_transactions(steps: &[Step<'_>]) -> Result<(), Error> {
+    let function = |step: &Step<'_>| match step.direction {
+        Direction::Up => step.migration.up().is_transactional().then_some("up"),
+        Direction::Down => step.migration.down().is_some_and(|down| down.is_transactional()).then_some("down"),
+        Direction::Ignore => None,
+    };
+    match steps.iter().find_map(|step| Some((step, function(step)?))) {
+        None => Ok(()),
+        Some((step, function)) => Err(Error::usage(format!(
+            "{name} is transactional (`{function}` takes `&mut Transaction`), and the server is standalone, which has no \
+             transactions; make it a replica set of one (`mongod --replSet …`, then `rs.initiate()`), or let `{function}` take \
+             `&Db`",
+            name = step.migration.stem()
+        ))),
     }
 }
 
 /// Every migration, on file or registered, in order of number, then name.
-pub(crate) fn status<'a>(migrations: &'a [Migration], entries: &'a [Entry]) -> Vec<Row<'a>> {
-    let mut registered = Registered::new(entries);
-    let mut rows: Vec<Row<'a>> = migrations
-        .iter()
-        .map(|migration| {
-            let entry = registered.0.remove(migration.stem());
-            Row {
-                name: migration.name(),
-                number: migration.number(),
-                state: match entry {
-                    Some(entry) if entry.ignored => State::Ignored,
-                    Some(_) => State::Registered,
-                    None => State::Unregistered,
-                },
-                registered_at: entry.and_then(|entry| entry.registered_at),
-                duration: entry.and_then(|entry| entry.duration),
-                description: migration.description(),
-            }
-        })
-        .collect();
-    rows.extend(registered.0.into_values().map(|entry| Row {
+pub(crate) fn status<'a>(standings: &[Standing<'a, 'a>], beside: &[&'a Entry]) -> Vec<Row<'a>> {
+    let highest = highest_registered(standings, beside);
+    let row = |standing: &Standing<'a, 'a>| Row {
+        name: standing.migration.name(),
+        number: standing.migration.number(),
+        state: standing.state,
+        registered_at: standing.entry().and_then(|entry| entry.registered_at),
+        duration: standing.entry().and_then(|entry| entry.duration),
+        description: standing.migration.description(),
+        is_changed: standing.is_changed(),
+        is_out_of_order: standing.entry().is_none()
+            && highest.is_some_and(|highest| is_below(standing.migration.number(), highest)),
+        is_under_way: standing.is_under_way,
+    };
+    let missing = |entry: &&'a Entry| Row {
         name: &entry.name,
         number: entry.number(),
         state: State::Missing,
         registered_at: entry.registered_at,
         duration: entry.duration,
         description: None,
-    }));
+        is_changed: false,
+        is_out_of_order: false,
+        is_under_way: false,
+    };
+    let mut rows: Vec<Row<'a>> = standings.iter().map(row).chain(beside.iter().map(missing)).collect();
     rows.sort_by(|a, b| file_name::compare(a.number, b.number).then_with(|| a.name.cmp(b.name)));
     rows
-}
-
-/// The unregistered migrations, in order.
-pub(crate) fn unregistered<'m>(migrations: &'m [Migration], entries: &[Entry]) -> Vec<&'m Migration> {
-    let registered = Registered::new(entries);
-    migrations.iter().filter(|migration| registered.get(migration).is_none()).collect()
-}
-
-/// That one migration, which must not be registered.
-pub(crate) fn one_unregistered<'m>(migration: &'m Migration, entries: &[Entry]) -> Result<&'m Migration, Error> {
-    match Registered::new(entries).get(migration) {
-        None => Ok(migration),
-        Some(entry) => Err(Error::usage(format!(
-            "{name} is registered already{when}; `cargo migrations rollback:{name}` undoes it first",
-            name = migration.stem(),
-            when = entry
-                .registered_at
-                .map(|at| format!(" (since {})", at.try_to_rfc3339_string().unwrap_or_default()))
-                .unwrap_or_default(),
-        ))),
-    }
-}
-
-/// The names under which a migration is registered: what its rollback deletes.
-pub(crate) fn registered_names<'e>(migration: &Migration, entries: &'e [Entry]) -> Result<Vec<&'e str>, Error> {
-    let names: Vec<_> =
-        entries.iter().map(|entry| entry.name.as_str()).filter(|name| stem(name) == migration.stem()).collect();
-    if names.is_empty() {
-        return Err(Error::usage(format!(
-            "{} is not registered: there is nothing to roll back; `cargo migrations` shows what is",
-            migration.stem()
-        )));
-    }
-    Ok(names)
 }
 
 /// What to say of names that stand in the registry more than once.
@@ -124,18 +272,33 @@ pub(crate) fn shared_numbers(migrations: &[Migration]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mongodb::bson::Bson;
 
     fn migration(stem: &str) -> Migration {
         let number = stem.split_once('_').unwrap().0;
-        Migration::new(&format!("{stem}.rs"), number, Some("what"), "", async |_: &crate::Db| Ok::<_, Error>(()))
+        Migration::new(&format!("{stem}.rs"), number, Some("what"), "sum", async |_: &crate::Db| Ok::<_, Error>(()))
     }
 
     fn entry(name: &str) -> Entry {
-        Entry { name: name.into(), ..Entry::default() }
+        Entry { name: name.into(), id: Some(Bson::String(name.into())), ..Entry::default() }
+    }
+
+    fn view(entries: &[Entry]) -> View {
+        View { entries: entries.to_vec(), ..View::default() }
     }
 
     fn states(migrations: &[Migration], entries: &[Entry]) -> Vec<(String, State)> {
-        status(migrations, entries).into_iter().map(|row| (row.name.to_owned(), row.state)).collect()
+        let view = view(entries);
+        let (standings, beside) = standing::all(migrations, &view);
+        status(&standings, &beside).into_iter().map(|row| (row.name.to_owned(), row.state)).collect()
+    }
+
+    fn request(verb: Verb, migration: Option<&Migration>) -> Request<'_> {
+        Request { verb, migration, is_strict: false, has_transactions: true }
+    }
+
+    fn stems(plan: &Plan<'_>) -> Vec<String> {
+        plan.steps.iter().map(|step| step.migration.stem().to_owned()).collect()
     }
 
     #[test]
@@ -146,7 +309,8 @@ mod tests {
             states(&migrations, &entries),
             [("001_test.rs".into(), State::Registered), ("002_more.rs".into(), State::Unregistered)]
         );
-        assert_eq!(unregistered(&migrations, &entries)[0].stem(), "002_more");
+        let plan = make(&request(Verb::Execute, None), &migrations, &view(&entries)).unwrap();
+        assert_eq!(stems(&plan), ["002_more"]);
     }
 
     #[test]
@@ -161,18 +325,46 @@ mod tests {
 
     #[test]
     fn a_registered_one_is_not_executed_by_name() {
-        let migration = migration("1_a");
-        assert!(one_unregistered(&migration, &[]).is_ok());
-        let error = one_unregistered(&migration, &[entry("1_a.py")]).unwrap_err();
+        let migrations = [migration("1_a")];
+        assert!(make(&request(Verb::Execute, Some(&migrations[0])), &migrations, &view(&[])).is_ok());
+        let error = make(&request(Verb::Execute, Some(&migrations[0])), &migrations, &view(&[entry("1_a.py")])).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert_eq!(error.to_string(), "1_a is registered already; `cargo migrations rollback:1_a` undoes it first");
     }
 
     #[test]
     fn a_rollback_takes_every_document_of_the_stem() {
-        let entries = [entry("1_a.py"), entry("1_a.rs"), entry("2_b.rs")];
-        assert_eq!(registered_names(&migration("1_a"), &entries).unwrap(), ["1_a.py", "1_a.rs"]);
-        assert_eq!(registered_names(&migration("9_z"), &entries).unwrap_err().exit_code(), 2);
+        let migrations = [
+            migration("1_a").with_down(async |_: &crate::Db| Ok::<_, Error>(())),
+            migration("9_z").with_down(async |_: &crate::Db| Ok::<_, Error>(())),
+        ];
+        let view = view(&[entry("1_a.py"), entry("1_a.rs"), entry("2_b.rs")]);
+        let plan = make(&request(Verb::Rollback, Some(&migrations[0])), &migrations, &view).unwrap();
+        let ids: Vec<_> = plan.steps[0].registered.iter().filter_map(|filter| filter.get_str("_id").ok()).collect();
+        assert_eq!(ids, ["1_a.py", "1_a.rs"]);
+        let error = make(&request(Verb::Rollback, Some(&migrations[1])), &migrations, &view).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn what_is_out_of_order_or_changed_is_warned_of_and_refused_when_strict() {
+        let migrations = [migration("1_a"), migration("3_c"), migration("12_d")];
+        let other = Entry { checksum: Some("another".into()), ..entry("3_c.rs") };
+        let mut request = request(Verb::Execute, None);
+        let plan = make(&request, &migrations, &view(std::slice::from_ref(&other))).unwrap();
+        assert_eq!(stems(&plan), ["1_a", "12_d"]);
+        assert_eq!(
+            plan.warnings,
+            [
+                "out of order: `1_a` has a lower number than `3_c`, which is registered",
+                "`3_c` changed after it was registered: what ran is not what the file has now",
+            ]
+        );
+        request.is_strict = true;
+        assert_eq!(make(&request, &migrations, &view(&[other])).unwrap_err().exit_code(), 3);
+        let same = Entry { checksum: Some("sum".into()), ..entry("3_c.rs") };
+        let plan = make(&request, &migrations[1..], &view(&[same])).unwrap();
+        assert!(plan.warnings.is_empty());
     }
 
     #[test]

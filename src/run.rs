@@ -1,59 +1,129 @@
-//! The one loop that carries out a plan: runs each migration, registers it, and tells what happened.
+//! The one loop that carries out a plan, always under the lock: runs each migration, registers it, and tells what happened.
 
+use std::rc::Rc;
 use std::time::Instant;
+
+use mongodb::ClientSession;
 
 use crate::db::Db;
 use crate::describe::describe;
 use crate::error::{Error, Result};
 use crate::manager::Context;
-use crate::migration::Migration;
-use crate::panics;
-use crate::registry::{Entry, NoIndex, Registration, Registry};
-use crate::report::{Event, Outcome, Verb};
+use crate::plan::{self, Plan, Request};
+use crate::report::{Event, Outcome};
 use crate::stop;
+use crate::store::{NoIndex, Record, Run, Store, View};
+use crate::verb::Verb;
+use crate::{crash, lock, step};
 
-/// What is to be done: one verb for a list of migrations.
-pub(crate) struct Plan<'m> {
-    pub(crate) verb: Verb,
-    pub(crate) migrations: Vec<&'m Migration>,
-    /// What the registry held when the plan was made.
-    pub(crate) entries: Vec<Entry>,
+/// Plans and carries out what is asked for. `before` runs once the lock is held, and only where there is something to do.
+pub(crate) async fn run(cx: &Context, request: &Request<'_>, before: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    let store = cx.store().await?;
+    let database = store.database().name();
+    // Without the lock: what is wrong with the line, or needs nothing done, waits for nobody.
+    let view = read(cx, &store).await?;
+    let plan = plan::make(request, cx.migrations(), &view)?;
+    if plan.steps.is_empty() {
+        cx.reporter().event(&Event::NothingToDo { verb: request.verb, database });
+        return Ok(());
+    }
+    let run = Run::new(request.command());
+    let (held, session) = lock::take(&store, &run, cx.args().wait(), cx.reporter()).await?;
+    let held = Rc::new(held);
+    // Whatever ends this early gives the lock back.
+    cx.hold(Some(Rc::clone(&held)));
+    let result = under_lock(cx, request, &store, &held, session, before).await;
+    cx.hold(None);
+    held.release().await;
+    result
 }
 
-/// Carries out a plan that has something to do. Stops at the first migration that fails.
-pub(crate) async fn carry_out(cx: &Context, registry: &Registry, plan: Plan<'_>) -> Result<()> {
-    let database = cx.database().await?;
-    let db = Db::new(database.clone(), cx.reporter().clone());
-    if plan.verb != Verb::Rollback {
-        keep_names_unique(cx, registry, &plan.entries).await;
+/// What the registry and the log know, and what people should know about the files before anything is done.
+pub(crate) async fn read(cx: &Context, store: &Store) -> Result<View> {
+    for warning in plan::shared_numbers(cx.migrations()) {
+        cx.reporter().warning(warning);
     }
-    let (verb, total) = (plan.verb, plan.migrations.len());
-    let started = Instant::now();
+    let view = async { store.view(&mut store.database().client().start_session().await?).await };
+    view.await.map_err(|error| unreadable(store, error).into())
+}
+
+fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
+    let message = if crate::describe::is_authentication(&error) {
+        "could not log in to the server".to_owned()
+    } else {
+        format!("the registry `{}` could not be read", store.registry_name())
+    };
+    Error::failed(message).caused_by(error)
+}
+
+async fn under_lock(
+    cx: &Context,
+    request: &Request<'_>,
+    store: &Store,
+    held: &lock::Held,
+    mut session: ClientSession,
+    before: impl AsyncFnOnce() -> Result<()>,
+) -> Result<()> {
+    // Others may have been at work until the lock was ours.
+    let view = store.view(&mut session).await.map_err(|error| unreadable(store, error))?;
+    let plan = plan::make(request, cx.migrations(), &view)?;
+    let database = store.database().name();
+    if plan.steps.is_empty() {
+        cx.reporter().event(&Event::NothingToDo { verb: request.verb, database });
+        return Ok(());
+    }
+    for warning in &plan.warnings {
+        cx.reporter().warning(warning);
+    }
+    before().await?;
+    if request.verb != Verb::Rollback {
+        keep_names_unique(cx, store, &view).await;
+    }
+    if view.attempts.is_empty() {
+        // Only speed depends on it.
+        let _ = store.index_log().await;
+        crash::point("indexes created");
+    }
     let _listening = cx.stop().listen();
+    carry_out(cx, request.verb, store, held, plan).await
+}
+
+/// The loop. Stops at the first migration that fails.
+async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, plan: Plan<'_>) -> Result<()> {
+    let database = store.database();
+    let db = Db::new(database.clone(), cx.reporter().clone(), store.has_transactions());
+    let total = plan.steps.len();
+    let started = Instant::now();
+    let mut runner = step::Runner {
+        db: &db,
+        held,
+        stop: cx.stop(),
+        reporter: cx.reporter(),
+        record: Record::new(store, held.run(), held.fence(), verb),
+        started,
+    };
     cx.reporter().event(&Event::RunStarted { verb, database: database.name(), total });
     let mut done = 0;
-    let mut result = Ok(());
-    for (index, migration) in plan.migrations.iter().enumerate() {
-        if cx.stop().is_asked() {
-            break;
-        }
-        let subject = migration.subject();
-        cx.reporter().event(&Event::MigrationStarted { verb, migration: subject, index, total });
-        let since = Instant::now();
-        match one(verb, migration, &db, registry, &plan.entries).await {
-            Ok(()) => {
-                done += 1;
-                cx.reporter().event(&Event::MigrationDone { verb, migration: subject, took: since.elapsed() });
+    let mut result = runner.begin(&plan.steps).await;
+    if result.is_ok() {
+        for (index, step) in plan.steps.iter().enumerate() {
+            let migration = step.migration.subject();
+            cx.reporter().event(&Event::MigrationStarted { verb, migration, index, total });
+            let since = Instant::now();
+            match runner.step(step, plan.steps.get(index + 1), done).await {
+                Ok(step::Next::GoOn) => {}
+                Ok(step::Next::Stop) => break,
+                Err(error) => {
+                    let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+                    let text = error_text(&*error);
+                    cx.reporter().event(&Event::MigrationFailed { verb, migration, took: since.elapsed(), error: &text });
+                    result = Err(error);
+                    break;
+                }
             }
-            Err(error) => {
-                let text = error_text(&*error);
-                cx.reporter().event(&Event::MigrationFailed {
-                    verb,
-                    migration: subject,
-                    took: since.elapsed(),
-                    error: &text,
-                });
-                result = Err(error);
+            done += 1;
+            cx.reporter().event(&Event::MigrationDone { verb, migration, took: since.elapsed() });
+            if cx.stop().is_asked() {
                 break;
             }
         }
@@ -71,88 +141,32 @@ pub(crate) async fn carry_out(cx: &Context, registry: &Registry, plan: Plan<'_>)
     result
 }
 
-async fn one(verb: Verb, migration: &Migration, db: &Db, registry: &Registry, entries: &[Entry]) -> Result<()> {
-    let name = migration.stem();
-    match verb {
-        Verb::Execute => {
-            let since = Instant::now();
-            guarded(migration.up().run(db)).await.map_err(|error| {
-                Error::failed(format!(
-                    "the migration {name} failed, and is not registered; mend it and run `cargo migrations execute` again"
-                ))
-                .caused_by(error)
-            })?;
-            registry.register(migration, Registration::Executed(since.elapsed())).await.map_err(|error| {
-                Error::failed(format!(
-                    "the migration {name} ran to its end, but could not be registered; \
-                     `cargo migrations ignore:{name}` registers it without running it again"
-                ))
-                .caused_by(error)
-            })?;
-        }
-        Verb::Ignore => {
-            let registered = registry.register(migration, Registration::Ignored).await;
-            registered
-                .map_err(|error| Error::failed(format!("the migration {name} could not be registered")).caused_by(error))?;
-        }
-        Verb::Rollback => {
-            let down = migration.down().ok_or_else(|| no_down(migration))?;
-            guarded(down.run(db)).await.map_err(|error| {
-                Error::failed(format!(
-                    "the rollback of {name} failed, and it is still registered; mend its `down` and try again"
-                ))
-                .caused_by(error)
-            })?;
-            let names = crate::plan::registered_names(migration, entries)?;
-            registry.unregister(&names).await.map_err(|error| {
-                Error::failed(format!("{name} was rolled back, but could not be unregistered; try the rollback again, if its `down` may run twice"))
-                    .caused_by(error)
-            })?;
-        }
-    }
-    Ok(())
-}
-
-/// What a rollback says of a migration without `down`.
-pub(crate) fn no_down(migration: &Migration) -> Error {
-    Error::usage(format!(
-        "{name} cannot be undone: it has no `pub async fn down`; write one in {file}",
-        name = migration.stem(),
-        file = migration.name()
-    ))
-}
-
-/// A panic becomes an error.
-async fn guarded(action: impl Future<Output = Result<()>>) -> Result<()> {
-    panics::catch_async(action).await.unwrap_or_else(|panic| Err(format!("it panicked: {panic}").into()))
-}
-
-async fn keep_names_unique(cx: &Context, registry: &Registry, entries: &[Entry]) {
-    let duplicates = crate::plan::duplicate_names(entries);
+async fn keep_names_unique(cx: &Context, store: &Store, view: &View) {
+    let duplicates = plan::duplicate_names(&view.entries);
     if !duplicates.is_empty() {
-        return cx.reporter().warning(duplicates_warning(registry, &duplicates));
+        return cx.reporter().warning(duplicates_warning(store, &duplicates));
     }
-    match registry.keep_names_unique().await {
+    match store.keep_names_unique().await {
         Ok(()) => {}
-        Err(NoIndex::Duplicates) => cx.reporter().warning(duplicates_warning(registry, &[])),
+        Err(NoIndex::Duplicates) => cx.reporter().warning(duplicates_warning(store, &[])),
         Err(NoIndex::Other(error)) => cx.reporter().warning(format!(
             "the server does not keep the names in `{}` unique ({}); all works without",
-            registry.name(),
+            store.registry_name(),
             describe(&error)
         )),
     }
 }
 
 /// How to clean up what migopy left.
-pub(crate) fn duplicates_warning(registry: &Registry, names: &[&str]) -> String {
+pub(crate) fn duplicates_warning(store: &Store, names: &[&str]) -> String {
     let which = if names.is_empty() { "names".into() } else { crate::line::listed(names.iter().copied()) };
     format!(
         "{which} stand in `{}` more than once, so the server cannot keep them unique; delete all documents but one of each",
-        registry.name()
+        store.registry_name()
     )
 }
 
 /// An error and its causes in one text.
-fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |&error| error.source()).map(describe).collect::<Vec<_>>().join(": ")
 }

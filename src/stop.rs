@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::error::{Error, ErrorKind};
 use crate::report::Reporter;
 use crate::term;
 
 /// How long the run's own thread may take to end, once it is told to. Code that blocks it never does.
-const GRACE: Duration = Duration::from_millis(500);
+pub(crate) const GRACE: Duration = Duration::from_millis(1000);
 
 /// Whether somebody asked to stop.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Stop(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    asked: AtomicBool,
+    asked: watch::Sender<bool>,
     /// A run is under way that looks at `asked` by itself.
     listening: AtomicBool,
     now: Notify,
@@ -29,7 +29,14 @@ struct Inner {
 impl Stop {
     /// Whether to stop at the next good place.
     pub(crate) fn is_asked(&self) -> bool {
-        self.0.asked.load(Ordering::Relaxed)
+        *self.0.asked.borrow()
+    }
+
+    /// Returns when somebody has asked.
+    pub(crate) async fn asked(&self) {
+        let mut asked = self.0.asked.subscribe();
+        // The sender lives as long as this value.
+        let _ = asked.wait_for(|asked| *asked).await;
     }
 
     /// From now until the value is dropped, the first signal only asks.
@@ -52,10 +59,13 @@ impl Stop {
             loop {
                 signals.next().await;
                 let listening = this.0.listening.load(Ordering::Relaxed);
-                if this.0.asked.swap(true, Ordering::Relaxed) || !listening {
+                if this.0.asked.send_replace(true) || !listening {
                     break;
                 }
-                reporter.warning("stopping after the migration under way; once more ends it now, and leaves it half done");
+                reporter.warning(
+                    "stopping after the migration under way (a transactional one is aborted); once more ends it now, and leaves \
+                     it interrupted",
+                );
             }
             this.0.now.notify_one();
             tokio::time::sleep(GRACE).await;

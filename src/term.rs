@@ -57,6 +57,21 @@ pub(crate) fn note(message: &str) {
     line(&format!("{CYAN}note{CYAN:#}{b}:{b:#} {message}", b = Style::new().bold()));
 }
 
+/// Whether a person is there to ask.
+#[cfg(feature = "manager")]
+pub(crate) fn can_ask() -> bool {
+    use std::io::IsTerminal as _;
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// A question, the cursor behind it.
+#[cfg(feature = "manager")]
+pub(crate) fn question(text: &str) {
+    let mut stderr = anstream::stderr();
+    let _ = write!(stderr, "{YELLOW}{:>12}{YELLOW:#} {} ", "Confirm", scrub(text));
+    let _ = stderr.flush();
+}
+
 /// `error: …` and, below it, what caused it.
 pub(crate) fn error(error: &(dyn StdError + 'static), describe: impl Fn(&(dyn StdError + 'static)) -> String) {
     let mut text = describe(error);

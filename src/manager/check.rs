@@ -34,6 +34,9 @@ pub(super) fn line<'s, M: MigrationsManager>(
     if args.check && !checked.iter().any(|checked| checked.subtask.name == "show_status") {
         return Err(Error::usage("`--check` goes with show_status: `cargo migrations show_status --check`"));
     }
+    if args.strict && !checked.iter().any(|checked| checked.subtask.name == "execute") {
+        return Err(Error::usage("`--strict` goes with execute: `cargo migrations execute --strict`"));
+    }
     if args.path.is_some() {
         return Err(Error::usage("`--path` goes with init: `cargo migrations init --path DIR`"));
     }
@@ -71,7 +74,7 @@ fn named<M>(subtask: &Subtask<M>, options: &Options, subtasks: &Subtasks<M>, emb
     match subtask.takes.first {
         First::Migration | First::NeedsMigration => names::find(&embedded.migrations, word).map(|_| ()),
         First::Subtask => subtasks.find(word).map(|_| ()),
-        First::Anything | First::Nothing | First::OneOf(_) => Ok(()),
+        First::Anything | First::AnyMigration | First::Nothing | First::OneOf(_) => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What subtasks get: the database, the configuration in force, the task's options, and a place to report to.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -11,11 +12,12 @@ use crate::config::Config;
 use crate::connect::{self, Connection};
 use crate::error::Error;
 use crate::line::TaskOption;
+use crate::lock::Held;
 use crate::migration::{Embedded, Migration};
 use crate::mongod;
-use crate::registry::Registry;
 use crate::report::Reporter;
 use crate::stop::Stop;
+use crate::store::Store;
 
 /// What a subtask works with. One is made for every task of the line.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) reporter: Reporter,
     pub(crate) stop: Stop,
     pub(crate) connection: OnceCell<Connection>,
+    /// The lock that is held now.
+    pub(crate) held: RefCell<Option<Rc<Held>>>,
 }
 
 impl Context {
@@ -81,9 +85,15 @@ impl Context {
         &self.shared.stop
     }
 
-    pub(crate) async fn registry(&self) -> Result<Registry, Error> {
-        let database = self.database().await?;
-        Ok(Registry::new(database, &self.config().migrations_collection))
+    /// What is stored of the database's migrations.
+    pub(crate) async fn store(&self) -> Result<Store, Error> {
+        let connection = self.connection().await?;
+        Ok(Store::new(&connection.database, &self.config().migrations_collection, connection.has_transactions))
+    }
+
+    /// Notes which lock is held, so that it is given back however the process ends; `None`: no longer.
+    pub(crate) fn hold(&self, held: Option<Rc<Held>>) {
+        *self.shared.held.borrow_mut() = held;
     }
 
     /// The folder for the local server's data, or why this manager has none.

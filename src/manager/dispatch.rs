@@ -1,5 +1,6 @@
 //! The manager's `main`: reads the line, checks it, runs its tasks one after the other, and tells the exit code.
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -58,6 +59,7 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
         args,
         stop: Stop::default(),
         connection: OnceCell::new(),
+        held: RefCell::new(None),
     });
     // More than one thread, so that what must go on in the background does so while a migration blocks its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -67,11 +69,17 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
         .map_err(|error| Error::failed("the async runtime cannot be started").caused_by(error))?;
     let result = runtime.block_on(async {
         shared.stop.watch(shared.reporter.clone());
-        tokio::select! {
+        let result = tokio::select! {
             biased;
             () = shared.stop.now() => Err(stop::ended().into()),
             result = run_tasks(manager, &shared, checked) => result,
+        };
+        // A run that was ended in its middle: nobody need wait until its lock runs out.
+        let held = shared.held.borrow_mut().take();
+        if let Some(held) = held {
+            let _ = tokio::time::timeout(stop::GRACE / 2, held.release()).await;
         }
+        result
     });
     // What still runs in the background (the driver's monitors, say) is not waited for.
     runtime.shutdown_background();

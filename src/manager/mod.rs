@@ -1,6 +1,7 @@
 //! The manager: what a user writes, and how the line reaches it.
 
 mod check;
+mod confirm;
 mod context;
 mod dispatch;
 mod subtasks;
@@ -105,6 +106,22 @@ pub trait MigrationsManager: Sized {
     /// The migration is not registered, has no `down`, or failed; or the server did.
     async fn rollback(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
         builtin::rollback(self, cx, migration).await
+    }
+
+    /// Shows the log, newest last, of one migration or all.
+    ///
+    /// # Errors
+    /// The server failed, or nothing is known of such a migration.
+    async fn history(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+        builtin::history(self, cx, migration).await
+    }
+
+    /// Shows who has the lock, asks, and frees it.
+    ///
+    /// # Errors
+    /// The server failed, or whoever was asked said no.
+    async fn unlock(&self, cx: &Context, option: Option<&str>) -> Result<()> {
+        builtin::unlock(self, cx, option).await
     }
 
     /// Dumps the database.

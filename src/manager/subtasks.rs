@@ -44,6 +44,8 @@ pub(crate) enum First {
     Nothing,
     /// A migration, if given.
     Migration,
+    /// A migration, if given; its file may be gone.
+    AnyMigration,
     /// A migration, and it must be given.
     NeedsMigration,
     /// A subtask, if given.
@@ -98,6 +100,18 @@ impl<M: MigrationsManager> Subtasks<M> {
             "Undo a registered migration, and unregister it",
             First::NeedsMigration,
             async |m: &M, cx: &Context, o: Option<&str>| m.rollback(cx, o).await,
+        );
+        all.push(
+            "history",
+            "Show the log: what was run, by whom, and how it ended",
+            First::AnyMigration,
+            async |m: &M, cx: &Context, o: Option<&str>| m.history(cx, o).await,
+        );
+        all.push(
+            "unlock",
+            "Show who has the lock, and free it",
+            First::Nothing,
+            async |m: &M, cx: &Context, o: Option<&str>| m.unlock(cx, o).await,
         );
         all.push("dbdump", "Dump the database", First::Nothing, async |m: &M, cx: &Context, o: Option<&str>| {
             m.dbdump(cx, o).await
@@ -243,7 +257,7 @@ impl<M> Subtask<M> {
         let first = match self.takes.first {
             First::Anything => Some("[:VALUE".to_owned()),
             First::Nothing => None,
-            First::Migration => Some("[:MIGRATION".to_owned()),
+            First::Migration | First::AnyMigration => Some("[:MIGRATION".to_owned()),
             First::NeedsMigration => Some(":MIGRATION".to_owned()),
             First::Subtask => Some("[:SUBTASK".to_owned()),
             First::OneOf(words) => Some(format!("[:{}", words.join("|"))),

@@ -4,13 +4,12 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-use super::{Event, Outcome, Sink, Task, Verb, columns, human_duration, migrations};
+use super::{Event, HistoryOf, Outcome, Sink, StatusOf, Task, columns, history, human_duration, migrations, status};
 use crate::file_name::stem;
-use crate::status::{Row, State};
 use crate::term;
+use crate::verb::Verb;
 
 /// How often a bar that nothing moves is redrawn: the elapsed time goes on.
 const TICK: Duration = Duration::from_millis(100);
@@ -97,23 +96,32 @@ impl Human {
         }
     }
 
-    fn status(&self, database: &str, rows: &[Row<'_>]) {
-        let open = rows.iter().filter(|row| row.state.is_open()).count();
+    fn status(&self, status: &StatusOf<'_>) {
+        let StatusOf { database, rows, .. } = *status;
         if !rows.is_empty() {
-            let width = console::Term::stdout().size_checked().map(|(_, width)| usize::from(width));
-            self.stdout(&status_table(rows, width));
+            self.stdout(&status::table(rows, stdout_width()));
         }
-        let message = match (open, rows.len()) {
-            (0, 0) => format!("no migrations yet on {database}; `cargo migrations new:NAME` writes the first"),
-            (0, _) => format!("all migrations are registered on {database}: nothing to execute"),
-            (open, _) => format!(
-                "{} unregistered on {database}; `cargo migrations execute` runs {}",
-                migrations(open),
-                if open == 1 { "it" } else { "them" }
-            ),
-        };
-        self.step("Status", &message);
+        for note in status.notes {
+            self.write(|| term::warning(note));
+        }
+        if let Some(at_work) = &status.at_work {
+            self.step("Running", at_work);
+        }
+        self.step("Status", &status::summary(database, rows));
     }
+
+    fn history(&self, history: &HistoryOf<'_>) {
+        let rows = history::rows(history);
+        if rows.len() > 1 {
+            self.stdout(&columns(&rows, stdout_width()));
+        } else {
+            self.step("History", &format!("nothing was run on {} yet", history.database));
+        }
+    }
+}
+
+fn stdout_width() -> Option<usize> {
+    console::Term::stdout().size_checked().map(|(_, width)| usize::from(width))
 }
 
 impl Sink for Human {
@@ -154,7 +162,8 @@ impl Sink for Human {
                     &format!("all migrations are registered on {database}: nothing to {}", words(verb).plain),
                 );
             }
-            Event::Status { database, rows } => self.status(database, rows),
+            Event::Status(status) => self.status(status),
+            Event::History(history) => self.history(history),
             Event::Step { verb, message } => self.step(verb, message),
             Event::Warning(message) => self.write(|| term::warning(message)),
             Event::Note(message) => {
@@ -247,44 +256,4 @@ fn words(verb: Verb) -> Words {
 fn short_elapsed(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
     if seconds < 60 { format!("{seconds}s") } else { format!("{}m{:02}s", seconds / 60, seconds % 60) }
-}
-
-fn status_table(rows: &[Row<'_>], width: Option<usize>) -> String {
-    let bold = Style::new().bold();
-    let header = ["NUMBER", "NAME", "STATE", "WHEN", "TOOK", "DESCRIPTION"];
-    let mut lines = vec![header.map(|title| format!("{bold}{title}{bold:#}")).to_vec()];
-    for row in rows {
-        let color = match row.state {
-            State::Registered => AnsiColor::Green.on_default(),
-            State::Ignored => AnsiColor::Cyan.on_default(),
-            State::Unregistered => AnsiColor::Red.on_default(),
-            State::Missing => AnsiColor::Yellow.on_default(),
-        };
-        lines.push(vec![
-            row.number.to_owned(),
-            stem(row.name).to_owned(),
-            format!("{color}{}{color:#}", row.state.as_str()),
-            row.registered_at.and_then(|at| at.try_to_rfc3339_string().ok()).map(|at| short_time(&at)).unwrap_or_default(),
-            row.duration.map(human_duration).unwrap_or_default(),
-            row.description.unwrap_or_default().to_owned(),
-        ]);
-    }
-    columns(&lines, width)
-}
-
-/// `2026-02-03T04:05:06.789Z` as `2026-02-03 04:05:06Z`: servers and people are in different time zones.
-fn short_time(rfc3339: &str) -> String {
-    let seconds = rfc3339.split(['.', 'Z']).next().unwrap_or(rfc3339);
-    format!("{}Z", seconds.replacen('T', " ", 1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_short_and_say_their_zone() {
-        assert_eq!(short_time("2026-02-03T04:05:06.789Z"), "2026-02-03 04:05:06Z");
-        assert_eq!(short_time("2026-02-03T04:05:06Z"), "2026-02-03 04:05:06Z");
-    }
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
-use super::{Event, Outcome, Sink, Subject, Task, Verb};
+use super::{Event, Outcome, Sink, Subject, Task, history};
 use crate::status::Row;
 use crate::term;
+use crate::verb::Verb;
 
 /// How often a task's progress makes an event, its end apart.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -28,7 +29,7 @@ impl Sink for Json {
     fn event(&self, event: &Event<'_>) {
         match *event {
             Event::RunStarted { verb, database, total } => print(&json!({
-                "event": "run_started", "subtask": subtask(verb), "database": database, "migrations": total,
+                "event": "run_started", "subtask": verb.as_str(), "database": database, "migrations": total,
             })),
             Event::MigrationStarted { verb, migration, .. } => print(&about("migration_started", verb, migration)),
             Event::MigrationDone { verb, migration, took } => {
@@ -53,7 +54,8 @@ impl Sink for Json {
             Event::NothingToDo { verb, database } => {
                 print(&run_ended(verb, database, 0, Duration::ZERO, Outcome::Done));
             }
-            Event::Status { database, rows } => print(&status(database, rows)),
+            Event::Status(of) => print(&status(of.database, of.rows)),
+            Event::History(of) => print(&history::json(of)),
             Event::Step { verb, message } => {
                 if !self.quiet {
                     term::status(verb, message);
@@ -99,16 +101,8 @@ fn print(value: &Value) {
     let _ = writeln!(std::io::stdout().lock(), "{value}");
 }
 
-fn subtask(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Execute => "execute",
-        Verb::Ignore => "ignore",
-        Verb::Rollback => "rollback",
-    }
-}
-
 fn about(event: &str, verb: Verb, migration: Subject<'_>) -> Value {
-    json!({ "event": event, "subtask": subtask(verb), "name": migration.name, "number": migration.number })
+    json!({ "event": event, "subtask": verb.as_str(), "name": migration.name, "number": migration.number })
 }
 
 fn run_ended(verb: Verb, database: &str, done: usize, took: Duration, outcome: Outcome) -> Value {
@@ -118,7 +112,7 @@ fn run_ended(verb: Verb, database: &str, done: usize, took: Duration, outcome: O
         Outcome::Interrupted => "interrupted",
     };
     json!({
-        "event": "run_ended", "subtask": subtask(verb), "database": database, "outcome": outcome,
+        "event": "run_ended", "subtask": verb.as_str(), "database": database, "outcome": outcome,
         "migrations": done, "duration_ms": millis(took),
     })
 }
@@ -131,13 +125,22 @@ fn status(database: &str, rows: &[Row<'_>]) -> Value {
     let migrations: Vec<_> = rows
         .iter()
         .map(|row| {
-            json!({
+            let mut value = json!({
                 "name": row.name,
                 "number": row.number,
                 "state": row.state.as_str(),
                 "registered_at": row.registered_at.map(DateTime::try_to_rfc3339_string).and_then(Result::ok),
                 "description": row.description,
-            })
+            });
+            // Only where there is something to say.
+            for (key, is) in
+                [("changed", row.is_changed), ("out_of_order", row.is_out_of_order), ("running", row.is_under_way)]
+            {
+                if is {
+                    value[key] = true.into();
+                }
+            }
+            value
         })
         .collect();
     let unregistered = rows.iter().filter(|row| row.state.is_open()).count();

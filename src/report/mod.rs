@@ -1,28 +1,25 @@
 //! What a run tells: events go in, and one of two sinks (for people, for programs) writes them.
 
+mod history;
 mod human;
 mod json;
 mod progress;
+mod status;
 mod table;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mongodb::bson::Document;
+
 use crate::args::{Args, Format};
 use crate::status::Row;
+use crate::verb::Verb;
 
 pub use progress::Progress;
 pub(crate) use progress::Task;
 pub(crate) use table::columns;
-
-/// What a run does with a migration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
-    Execute,
-    Ignore,
-    Rollback,
-}
 
 /// The migration that an event is about.
 #[derive(Clone, Copy, Debug)]
@@ -66,10 +63,8 @@ pub(crate) enum Event<'a> {
         verb: Verb,
         database: &'a str,
     },
-    Status {
-        database: &'a str,
-        rows: &'a [Row<'a>],
-    },
+    Status(&'a StatusOf<'a>),
+    History(&'a HistoryOf<'a>),
     /// A line like cargo's: a verb, and what it is about.
     Step {
         verb: &'a str,
@@ -79,6 +74,25 @@ pub(crate) enum Event<'a> {
     Note(&'a str),
     /// Text for stdout, whole lines.
     Text(&'a str),
+}
+
+/// Where a database's migrations stand.
+pub(crate) struct StatusOf<'a> {
+    pub(crate) database: &'a str,
+    pub(crate) rows: &'a [Row<'a>],
+    /// What is to be said beyond the states.
+    pub(crate) notes: &'a [String],
+    /// Who has the lock now.
+    pub(crate) at_work: Option<String>,
+}
+
+/// A database's log.
+pub(crate) struct HistoryOf<'a> {
+    pub(crate) database: &'a str,
+    /// Oldest first.
+    pub(crate) events: &'a [Document],
+    /// The run that has the lock now.
+    pub(crate) at_work: Option<&'a str>,
 }
 
 /// How a run ended.
@@ -163,6 +177,15 @@ pub(crate) fn human_duration(duration: Duration) -> String {
         10..60 => format!("{:.1}s", duration.as_secs_f64()),
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// How long ago something was, roughly: `2 s`, `3 min`, `5 h`.
+pub(crate) fn ago(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
     }
 }
 

@@ -1,15 +1,14 @@
 use crate::error::Result;
 use crate::manager::{Context, MigrationsManager};
-use crate::report::Verb;
 use crate::run;
+use crate::verb::Verb;
 
 /// Registers one migration, or every unregistered one, without running it.
 ///
 /// # Errors
-/// The server failed, or the migration is registered already.
+/// The server failed; the migration is registered already; another run has the lock; or a migration was interrupted, and
+/// nobody has decided yet what is to become of it.
 pub async fn ignore<M: MigrationsManager>(_: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
-    match super::plan_unregistered(cx, Verb::Ignore, migration).await? {
-        Some((registry, plan)) => run::carry_out(cx, &registry, plan).await,
-        None => Ok(()),
-    }
+    let request = super::request(cx, Verb::Ignore, migration).await?;
+    run::run(cx, &request, async || Ok(())).await
 }

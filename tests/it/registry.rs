@@ -101,7 +101,7 @@ fn the_collections_name_can_be_set() {
     let database = TestDatabase::new();
     simple().line(["execute:1"]).on(&database).env("MIGRATIONS_COLLECTION", "changes").run().exits(0);
     assert_eq!(database.documents("changes").len(), 1);
-    assert_eq!(database.collections(), ["changes", "trace"]);
+    assert_eq!(database.collections(), ["changes", "migrations_lock", "migrations_log", "trace"]);
 }
 
 #[test]

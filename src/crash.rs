@@ -1,0 +1,33 @@
+//! Named points after each write, where a test lets the process die or freeze. Without the feature `_crash-points` they are
+//! nothing.
+
+/// Dies (SIGKILL) or freezes (SIGSTOP) here, if the test says so.
+///
+/// `CARGO_MIGRATIONS_CRASH_AT` is `KILL:n` or `STOP:n`, for the n-th point that the process comes to; with
+/// `CARGO_MIGRATIONS_CRASH_TRACE` each is appended to that file by name.
+#[cfg(feature = "_crash-points")]
+#[expect(unsafe_code, reason = "a process kills itself through libc")]
+pub(crate) fn point(name: &str) {
+    use std::io::Write as _;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    if let Some(file) = std::env::var_os("CARGO_MIGRATIONS_CRASH_TRACE") {
+        let file = std::fs::File::options().append(true).create(true).open(file);
+        let _ = file.and_then(|mut file| writeln!(file, "{name}"));
+    }
+    let Ok(wanted) = std::env::var("CARGO_MIGRATIONS_CRASH_AT") else { return };
+    let signal = match wanted.split_once(':') {
+        Some(("KILL", at)) if at == count.to_string() => libc::SIGKILL,
+        Some(("STOP", at)) if at == count.to_string() => libc::SIGSTOP,
+        _ => return,
+    };
+    // SAFETY: both calls take and return plain numbers.
+    unsafe {
+        libc::kill(libc::getpid(), signal);
+    }
+}
+
+#[cfg(not(feature = "_crash-points"))]
+#[inline(always)]
+pub(crate) fn point(_: &str) {}

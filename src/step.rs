@@ -1,0 +1,280 @@
+//! One migration of a run: its `up` or `down`, and the change that registers what came of it.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
+
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::lock::Held;
+use crate::migration::{InTransaction, Kind, OnDatabase};
+use crate::plan::Step;
+use crate::report::Reporter;
+use crate::run::error_text;
+use crate::status::State;
+use crate::stop::Stop;
+use crate::store::{About, Change, Direction, Ended, Record, Refusal, Registration, new_id, registration};
+use crate::transaction::{Transaction, attempt};
+use crate::{crash, panics};
+
+/// What carries out the steps of one run.
+pub(crate) struct Runner<'r> {
+    pub(crate) db: &'r Db,
+    pub(crate) held: &'r Held,
+    pub(crate) stop: &'r Stop,
+    pub(crate) reporter: &'r Reporter,
+    pub(crate) record: Record,
+    /// When the run began.
+    pub(crate) started: Instant,
+}
+
+/// Whether the run goes on after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    GoOn,
+    /// The step was not done: somebody asked to stop.
+    Stop,
+}
+
+/// Why a migration's own code was left before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Halt {
+    /// The lock is another's: nothing more may be written.
+    Lost,
+    /// Somebody asked to stop, and all can be undone.
+    Asked,
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lost => "the lock was lost",
+            Self::Asked => "stopped as asked",
+        })
+    }
+}
+
+impl std::error::Error for Halt {}
+
+impl Runner<'_> {
+    /// Notes that the run, and its first migration, begin. The start of each further one is noted with the end of the one before.
+    pub(crate) async fn begin(&mut self, steps: &[Step<'_>]) -> Result<()> {
+        let now = self.held.now();
+        let mut log = vec![self.record.run_started(steps.len(), now)];
+        log.extend(steps.first().map(|step| self.record.migration_started(&about(step), now)));
+        match self.held.fence().write(&Change { log, ..Change::default() }).await {
+            Ok(()) => crash::point("run begun"),
+            Err(Refusal::Lost) => return Err(self.held.lost_error().await.into()),
+            Err(Refusal::Server(error)) => {
+                return Err(Error::failed("the log could not be written; nothing has run").caused_by(error).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out one step. `next` follows it, unless somebody asks to stop; `done` were done before.
+    pub(crate) async fn step(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, done: usize) -> Result<Next, Error> {
+        if self.stop.is_asked() {
+            self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
+            return Ok(Next::Stop);
+        }
+        if !self.held.is_ours().await {
+            return Err(self.held.lost_error().await);
+        }
+        let since = Instant::now();
+        let action = match step.direction {
+            Direction::Up => Some(step.migration.up()),
+            Direction::Down => step.migration.down(),
+            Direction::Ignore => None,
+        };
+        let ran = match action.map(|action| action.kind()) {
+            Some(Kind::Transaction(action)) => self.in_transaction(&**action, step, next, done).await,
+            Some(Kind::Database(action)) => match self.on_database(&**action).await {
+                Ok(()) => return self.register(step, next, since.elapsed(), done).await.map(|()| Next::GoOn),
+                Err(error) => Err(error),
+            },
+            None => return self.register(step, next, since.elapsed(), done).await.map(|()| Next::GoOn),
+        };
+        let Err(error) = ran else { return Ok(Next::GoOn) };
+        match error.downcast_ref::<Halt>() {
+            Some(Halt::Lost) => Err(self.held.lost_error().await),
+            Some(Halt::Asked) => {
+                self.note_end(step, since.elapsed(), Ended::Aborted, None, done).await;
+                Ok(Next::Stop)
+            }
+            None => {
+                let text = error_text(&*error);
+                self.note_end(step, since.elapsed(), Ended::Failed, Some(&text), done).await;
+                Err(failed(step, error))
+            }
+        }
+    }
+
+    /// Runs what takes the database; a lost lock ends it at its next `await`.
+    async fn on_database(&self, action: &dyn OnDatabase) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = self.held.lost() => Err(Halt::Lost.into()),
+            ran = guarded(action.run(self.db)) => ran,
+        }
+    }
+
+    /// Runs what takes a transaction, and commits it together with its registration.
+    async fn in_transaction(
+        &mut self,
+        action: &dyn InTransaction,
+        step: &Step<'_>,
+        next: Option<&Step<'_>>,
+        done: usize,
+    ) -> Result<()> {
+        let (held, stop) = (self.held, self.stop);
+        let halted = async || -> Box<dyn std::error::Error + Send + Sync> {
+            tokio::select! {
+                () = held.lost() => Halt::Lost.into(),
+                () = stop.asked() => Halt::Asked.into(),
+            }
+        };
+        let mut transaction = Transaction::new(self.db, self.reporter).await?;
+        attempt::run(&mut transaction, halted, async |tx: &mut Transaction| {
+            let since = Instant::now();
+            guarded(action.run(tx)).await?;
+            crash::point("transaction's own part done");
+            let change = self.change(step, next, since.elapsed(), done);
+            match held.fence().write_within(tx.session(), &change).await {
+                Ok(()) => Ok(()),
+                Err(Refusal::Lost) => Err(Halt::Lost.into()),
+                Err(Refusal::Server(error)) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    /// Registers what has come to its end. This write is what makes it done.
+    async fn register(
+        &mut self,
+        step: &Step<'_>,
+        next: Option<&Step<'_>>,
+        took: Duration,
+        done: usize,
+    ) -> Result<(), Error> {
+        crash::point("ended, not registered");
+        if !self.held.is_ours().await {
+            return Err(self.held.lost_error().await);
+        }
+        let change = self.change(step, next, took, done);
+        match self.held.fence().write(&change).await {
+            Ok(()) => {
+                crash::point("registered");
+                Ok(())
+            }
+            Err(Refusal::Lost) => Err(self.held.lost_error().await),
+            Err(Refusal::Server(error)) => Err(not_registered(step, error)),
+        }
+    }
+
+    /// The change that a step which came to its end makes.
+    fn change(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, took: Duration, done: usize) -> Change {
+        let now = self.held.now();
+        let mut log = vec![self.record.migration_ended(&about(step), took, Ended::Done, None, now)];
+        log.push(match next {
+            Some(next) if !self.stop.is_asked() => self.record.migration_started(&about(next), now),
+            _ => {
+                let outcome = if self.stop.is_asked() { Ended::Aborted } else { Ended::Done };
+                self.record.run_ended(done + 1, self.started.elapsed(), outcome, now)
+            }
+        });
+        let register = match step.direction {
+            Direction::Up => Some(Registration::Executed(took)),
+            // What was registered all along stays as it is.
+            Direction::Ignore if step.registered.is_empty() => Some(Registration::Ignored),
+            Direction::Ignore | Direction::Down => None,
+        };
+        Change {
+            log,
+            register: register.map(|how| {
+                let id = step.registered.first().and_then(|filter| filter.get("_id")).cloned().unwrap_or_else(new_id);
+                registration(id, step.migration, how, &self.held.run().id, now)
+            }),
+            unregister: if step.direction == Direction::Down { step.registered.clone() } else { Vec::new() },
+        }
+    }
+
+    /// Notes in the log that a step, and with it the run, ended without being done.
+    async fn note_end(&mut self, step: &Step<'_>, took: Duration, outcome: Ended, error: Option<&str>, done: usize) {
+        let now = self.held.now();
+        let log = vec![
+            self.record.migration_ended(&about(step), took, outcome, error, now),
+            self.record.run_ended(done, self.started.elapsed(), outcome, now),
+        ];
+        if let Err(Refusal::Server(error)) = self.held.fence().write(&Change { log, ..Change::default() }).await {
+            self.reporter.warning(format!(
+                "the end of {} could not be noted in the log ({}); it will be shown as interrupted",
+                step.migration.stem(),
+                crate::describe::driver(&error)
+            ));
+        }
+        crash::point("end noted");
+    }
+}
+
+fn about<'m>(step: &Step<'m>) -> About<'m> {
+    let action = match step.direction {
+        Direction::Up => Some(step.migration.up()),
+        Direction::Down => step.migration.down(),
+        Direction::Ignore => None,
+    };
+    About {
+        migration: step.migration,
+        direction: step.direction,
+        is_transactional: action.is_some_and(|action| action.is_transactional()),
+        was_registered: !step.registered.is_empty(),
+        before: step.before,
+    }
+}
+
+/// A panic becomes an error.
+async fn guarded(action: impl Future<Output = Result<()>>) -> Result<()> {
+    panics::catch_async(action).await.unwrap_or_else(|panic| Err(format!("it panicked: {panic}").into()))
+}
+
+fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let name = step.migration.stem();
+    let message = if attempt::has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+        format!(
+            "the server did not tell whether the transaction of {name} was committed; `cargo migrations` shows whether it is \
+             registered, and what it did is there if it is"
+        )
+    } else {
+        let nothing = if about(step).is_transactional { "; it is transactional: nothing of it took effect" } else { "" };
+        match step.direction {
+            Direction::Up => format!(
+                "the migration {name} failed, and is not registered{nothing}; mend it and run `cargo migrations execute` again"
+            ),
+            _ if step.registered.is_empty() => {
+                format!("the rollback of {name} failed{nothing}; mend its `down` and try again")
+            }
+            _ => {
+                format!("the rollback of {name} failed, and it is still registered{nothing}; mend its `down` and try again")
+            }
+        }
+    };
+    Error::failed(message).caused_by(error)
+}
+
+fn not_registered(step: &Step<'_>, error: mongodb::error::Error) -> Error {
+    let name = step.migration.stem();
+    let message = match (step.direction, step.before) {
+        (Direction::Up, _) => format!(
+            "the migration {name} ran to its end, but it is not known to be registered; where `cargo migrations` shows it as \
+             interrupted, `cargo migrations ignore:{name}` registers it without running it again"
+        ),
+        (Direction::Down, State::Registered | State::Ignored) => format!(
+            "{name} was rolled back, but it is not known to be unregistered; where `cargo migrations` shows it as interrupted, \
+             roll it back again, if its `down` may run twice"
+        ),
+        (Direction::Down, _) => format!("{name} was rolled back, but that could not be noted in the log"),
+        (Direction::Ignore, _) => format!("the migration {name} could not be registered"),
+    };
+    Error::failed(message).caused_by(error)
+}

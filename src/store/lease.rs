@@ -1,0 +1,242 @@
+//! The lease: who may work on the database now. On the server's clock, so that clients' clocks don't matter.
+//!
+//! Its term grows each time that somebody takes it or frees it by force; the fence follows (see `fence`).
+
+use std::time::Duration;
+
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, Result};
+use mongodb::options::ReturnDocument;
+
+use super::log::Run;
+use super::{Store, fence};
+
+/// How long a lease holds after it was last renewed.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+
+/// The document's `_id`.
+pub(super) const ID: &str = "lease";
+
+/// How often a write that is safe to repeat is tried, and how long after a failure.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// The lease as it was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Lease {
+    /// Grows with every owner.
+    pub(crate) term: i64,
+    pub(crate) holder: Option<Holder>,
+}
+
+/// Whose lease it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Holder {
+    /// The run's id.
+    pub(crate) owner: String,
+    pub(crate) user: String,
+    pub(crate) host: String,
+    pub(crate) pid: i64,
+    pub(crate) command: String,
+    /// How long ago it was taken, and renewed, on the server's clock.
+    pub(crate) held_for: Duration,
+    pub(crate) renewed: Duration,
+    /// Whether it still holds.
+    pub(crate) is_live: bool,
+}
+
+/// What came of an attempt to take the lease.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// It is the run's; the server's time when it was taken.
+    Yes { term: i64, at: DateTime },
+    /// Somebody else has it.
+    Held(Lease),
+}
+
+impl Lease {
+    /// Reads the document with a field `now` added.
+    pub(super) fn read(document: &Document) -> Self {
+        let term = document.get_i64("term").unwrap_or_default();
+        let Ok(owner) = document.get_str("owner") else { return Self { term, holder: None } };
+        let text = |key| document.get_str(key).unwrap_or("unknown").to_owned();
+        let time = |key| document.get_datetime(key).map_or(0, |at| at.timestamp_millis());
+        let since = |key| Duration::from_millis(u64::try_from(time("now") - time(key)).unwrap_or(0));
+        let holder = Holder {
+            owner: owner.to_owned(),
+            user: text("user"),
+            host: text("host"),
+            pid: document.get_i64("pid").unwrap_or_default(),
+            command: text("command"),
+            held_for: since("acquired_at"),
+            renewed: since("renewed_at"),
+            is_live: time("expires_at") > time("now"),
+        };
+        Self { term, holder: Some(holder) }
+    }
+
+    /// Whoever holds it now.
+    pub(crate) fn live(&self) -> Option<&Holder> {
+        self.holder.as_ref().filter(|holder| holder.is_live)
+    }
+}
+
+impl Store {
+    /// Takes the lease, if it is free or has run out. May be repeated: it is then the same run's.
+    pub(crate) async fn take_lease(&self, run: &Run) -> Result<Taken> {
+        loop {
+            let free = doc! { "$or": [
+                { "$eq": [{ "$ifNull": ["$owner", Bson::Null] }, Bson::Null] },
+                { "$lte": ["$expires_at", "$$NOW"] },
+            ] };
+            // Nobody but the owner renews it, so the answer to a repeated attempt is the same.
+            let filter = doc! { "_id": ID, "$or": [{ "owner": &run.id }, { "$expr": free }] };
+            let (user, host) = crate::origin::who_and_where();
+            let is_ours = doc! { "$eq": ["$owner", { "$literal": &run.id }] };
+            let mut set = doc! {
+                "term": { "$cond": [is_ours, "$term", { "$add": ["$term", 1_i64] }] },
+                "owner": { "$literal": &run.id },
+                "user": { "$literal": user },
+                "host": { "$literal": host },
+                "pid": i64::from(std::process::id()),
+                "command": { "$literal": &run.command },
+                "acquired_at": "$$NOW",
+            };
+            set.extend(renewed());
+            let taken = again(async || {
+                self.lock()
+                    .find_one_and_update(filter.clone(), vec![doc! { "$set": set.clone() }])
+                    .return_document(ReturnDocument::After)
+                    .await
+            })
+            .await?;
+            if let Some(document) = taken {
+                let at = document.get_datetime("acquired_at").copied().unwrap_or_else(|_| DateTime::now());
+                return Ok(Taken::Yes { term: document.get_i64("term").unwrap_or_default(), at });
+            }
+            match self.read_lease().await? {
+                Some(lease) if lease.live().is_some() => return Ok(Taken::Held(lease)),
+                // It ran out meanwhile.
+                Some(_) => {}
+                None => self.lay_lock().await?,
+            }
+        }
+    }
+
+    /// The lease as it is, if there ever was one.
+    pub(crate) async fn read_lease(&self) -> Result<Option<Lease>> {
+        let pipeline = [doc! { "$match": { "_id": ID } }, doc! { "$set": { "now": "$$NOW" } }];
+        let mut cursor = self.lock().aggregate(pipeline).await?;
+        Ok(if cursor.advance().await? { Some(Lease::read(&Document::try_from(cursor.current())?)) } else { None })
+    }
+
+    /// Renews the lease; also one that ran out, if nobody took it. `false`: it is another's.
+    pub(crate) async fn renew_lease(&self, run: &Run) -> Result<bool> {
+        let update = vec![doc! { "$set": renewed() }];
+        let renewed = self.lock().update_one(doc! { "_id": ID, "owner": &run.id }, update).await?;
+        Ok(renewed.matched_count == 1)
+    }
+
+    /// Frees the lease that the run holds.
+    pub(crate) async fn release_lease(&self, run: &Run) -> Result<()> {
+        let update = vec![doc! { "$set": { "owner": Bson::Null, "expires_at": "$$NOW" } }];
+        again(async || self.lock().update_one(doc! { "_id": ID, "owner": &run.id }, update.clone()).await).await?;
+        Ok(())
+    }
+
+    /// Frees the lease that somebody else holds, and keeps them from registering anything more. `false`: they hold it no longer.
+    pub(crate) async fn break_lease(&self, owner: &str) -> Result<bool> {
+        let update =
+            vec![doc! { "$set": { "owner": Bson::Null, "expires_at": "$$NOW", "term": { "$add": ["$term", 1_i64] } } }];
+        let broken = self
+            .lock()
+            .find_one_and_update(doc! { "_id": ID, "owner": owner }, update)
+            .return_document(ReturnDocument::After)
+            .await?;
+        let Some(document) = broken else { return Ok(false) };
+        let mut session = self.database().client().start_session().await?;
+        self.raise_fence(document.get_i64("term").unwrap_or_default(), &mut session).await?;
+        Ok(true)
+    }
+
+    /// Writes the two documents that are then never deleted. Where somebody deleted one, it starts above all that was.
+    async fn lay_lock(&self) -> Result<()> {
+        let fence = self.lock().find_one(doc! { "_id": fence::ID }).await?;
+        let fence = fence.and_then(|fence| fence.get_i64("number").ok()).unwrap_or_default();
+        let logged = self.log().find_one(doc! { "fence": { "$type": "long" } }).sort(doc! { "fence": -1 }).await?;
+        let logged = logged.and_then(|event| event.get_i64("fence").ok()).unwrap_or_default();
+        let number = fence.max(logged);
+        let documents =
+            [doc! { "_id": ID, "term": number, "owner": Bson::Null }, doc! { "_id": fence::ID, "number": number }];
+        match again(async || self.lock().insert_many(&documents).ordered(false).await).await {
+            Ok(_) => Ok(()),
+            // Another process was faster.
+            Err(error) if is_duplicate(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn renewed() -> Document {
+    let lease = i64::try_from(LEASE.as_millis()).expect("a constant");
+    doc! { "renewed_at": "$$NOW", "expires_at": { "$add": ["$$NOW", lease] } }
+}
+
+/// Repeats what may be repeated when the server did not answer, or is no primary any more. The driver repeats by itself, but
+/// once only, and not where the connection string has `retryWrites=false`.
+pub(super) async fn again<T>(mut operation: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let mut tries = 1;
+    loop {
+        match operation().await {
+            Err(error) if tries < TRIES && is_passing(&error) => {
+                tokio::time::sleep(PAUSE * tries).await;
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_passing(error: &Error) -> bool {
+    // A primary that steps down, or shuts down, or whose answer did not come.
+    const CODES: [i32; 11] = [6, 7, 89, 91, 189, 9001, 10107, 11600, 11602, 13435, 13436];
+    let by_code = match &*error.kind {
+        ErrorKind::Command(command) => CODES.contains(&command.code),
+        ErrorKind::Write(mongodb::error::WriteFailure::WriteConcernError(concern)) => CODES.contains(&concern.code),
+        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => true,
+        _ => false,
+    };
+    by_code || error.contains_label(RETRYABLE_WRITE_ERROR)
+}
+
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    match &*error.kind {
+        ErrorKind::Write(mongodb::error::WriteFailure::WriteError(write)) => write.code == 11000,
+        ErrorKind::InsertMany(insert) => {
+            insert.write_concern_error.is_none() && insert.write_errors.iter().flatten().all(|write| write.code == 11000)
+        }
+        ErrorKind::Command(command) => command.code == 11000,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_live_on_the_servers_clock() {
+        let at = |seconds: i64| DateTime::from_millis(1_000_000 + seconds * 1000);
+        let mut document = doc! {
+            "term": 4_i64, "owner": "run", "user": "deploy", "host": "web-2", "pid": 7_i64, "command": "execute",
+            "acquired_at": at(0), "renewed_at": at(60), "expires_at": at(70), "now": at(62),
+        };
+        let lease = Lease::read(&document);
+        let holder = lease.live().unwrap();
+        assert_eq!((holder.held_for, holder.renewed), (Duration::from_secs(62), Duration::from_secs(2)));
+        document.insert("now", at(70));
+        assert!(Lease::read(&document).live().is_none());
+        document.insert("owner", Bson::Null);
+        assert_eq!(Lease::read(&document), Lease { term: 4, holder: None });
+    }
+}

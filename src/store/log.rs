@@ -1,0 +1,289 @@
+//! The log: start and end of every run and of every migration in it. Documents are only ever added.
+//!
+//! Events are in order by the number of the run (its fence) and their place in it, not by time: what a run that was frozen
+//! writes late, belongs where it was.
+
+use std::time::Duration;
+
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+
+use super::{Fence, Store};
+use crate::file_name;
+use crate::migration::Migration;
+use crate::status::State;
+use crate::term;
+use crate::verb::Verb;
+
+/// How much of an error's text is kept, in bytes.
+const ERROR_LIMIT: usize = 4096;
+
+/// One run: what all its events, and its lease, say.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) id: String,
+    /// As on the command line: `execute:0002_x`.
+    pub(crate) command: String,
+}
+
+impl Run {
+    pub(crate) fn new(command: String) -> Self {
+        Self { id: ObjectId::new().to_hex(), command }
+    }
+}
+
+/// What is done with a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+    /// Registered without running.
+    Ignore,
+}
+
+impl Direction {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Ignore => "ignore",
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [Self::Up, Self::Down, Self::Ignore].into_iter().find(|direction| direction.as_str() == text)
+    }
+}
+
+/// How a migration's `up` or `down`, or a whole run, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Done,
+    Failed,
+    /// Stopped on request: of a run, after what was done; of a transactional migration, without any effect.
+    Aborted,
+}
+
+impl Ended {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [Self::Done, Self::Failed, Self::Aborted].into_iter().find(|ended| ended.as_str() == text)
+    }
+}
+
+/// The last that the log knows of a migration.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Attempt {
+    pub(crate) name: String,
+    pub(crate) run: String,
+    pub(crate) fence: i64,
+    pub(crate) direction: Direction,
+    pub(crate) is_transactional: bool,
+    /// Whether it was registered when this began, and what its state was.
+    pub(crate) was_registered: bool,
+    pub(crate) before: State,
+    /// `None`: it began, and its end is not known.
+    pub(crate) ended: Option<Ended>,
+    pub(crate) at: Option<DateTime>,
+    pub(crate) who: String,
+    pub(crate) place: String,
+    pub(crate) error: Option<String>,
+}
+
+impl Attempt {
+    /// What an event tells. Never fails: what is no event of ours is nothing.
+    pub(super) fn read(event: &Document) -> Option<Self> {
+        let text = |key| event.get_str(key).ok();
+        Some(Self {
+            name: text("name")?.to_owned(),
+            run: text("run")?.to_owned(),
+            fence: event.get_i64("fence").ok()?,
+            direction: Direction::read(text("direction")?)?,
+            is_transactional: event.get_bool("transactional").unwrap_or(false),
+            was_registered: event.get_bool("was_registered").unwrap_or(false),
+            before: text("before").and_then(State::read).unwrap_or(State::Unregistered),
+            ended: text("outcome").and_then(Ended::read),
+            at: event.get_datetime("at").ok().copied(),
+            who: text("who").unwrap_or("unknown").to_owned(),
+            place: text("where").unwrap_or("unknown").to_owned(),
+            error: text("error").map(str::to_owned),
+        })
+    }
+}
+
+/// Makes the events of one run, in order.
+#[derive(Debug)]
+pub(crate) struct Record {
+    registry: String,
+    run: Run,
+    fence: i64,
+    verb: Verb,
+    seq: i64,
+}
+
+impl Record {
+    pub(crate) fn new(store: &Store, run: &Run, fence: &Fence, verb: Verb) -> Self {
+        Self { registry: store.registry_name().to_owned(), run: run.clone(), fence: fence.number(), verb, seq: 0 }
+    }
+
+    pub(crate) fn run_started(&mut self, migrations: usize, at: DateTime) -> Document {
+        let mut event = self.event("run_started", at);
+        event.insert("migrations", i64::try_from(migrations).unwrap_or(i64::MAX));
+        event
+    }
+
+    pub(crate) fn run_ended(&mut self, done: usize, took: Duration, outcome: Ended, at: DateTime) -> Document {
+        let mut event = self.event("run_ended", at);
+        event.insert("migrations", i64::try_from(done).unwrap_or(i64::MAX));
+        end(&mut event, took, outcome, None);
+        event
+    }
+
+    pub(crate) fn migration_started(&mut self, about: &About<'_>, at: DateTime) -> Document {
+        let mut event = self.event("migration_started", at);
+        event.extend(about.document());
+        event
+    }
+
+    pub(crate) fn migration_ended(
+        &mut self,
+        about: &About<'_>,
+        took: Duration,
+        outcome: Ended,
+        error: Option<&str>,
+        at: DateTime,
+    ) -> Document {
+        let mut event = self.event("migration_ended", at);
+        event.extend(about.document());
+        end(&mut event, took, outcome, error);
+        event
+    }
+
+    fn event(&mut self, event: &str, at: DateTime) -> Document {
+        self.seq += 1;
+        let mut document = doc! {
+            "_id": ObjectId::new(),
+            "registry": &self.registry,
+            "event": event,
+            "run": &self.run.id,
+            "fence": self.fence,
+            "seq": self.seq,
+            "at": at,
+            "subtask": self.verb.as_str(),
+            "command": &self.run.command,
+            "pid": i64::from(std::process::id()),
+        };
+        document.extend(crate::origin::document());
+        document
+    }
+}
+
+/// The migration that an event is about, and where it stood when it began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About<'m> {
+    pub(crate) migration: &'m Migration,
+    pub(crate) direction: Direction,
+    pub(crate) is_transactional: bool,
+    pub(crate) was_registered: bool,
+    pub(crate) before: State,
+}
+
+impl About<'_> {
+    fn document(&self) -> Document {
+        doc! {
+            "name": self.migration.name(),
+            "number": self.migration.number(),
+            "checksum": self.migration.checksum(),
+            "direction": self.direction.as_str(),
+            "transactional": self.is_transactional,
+            "was_registered": self.was_registered,
+            "before": self.before.as_str(),
+        }
+    }
+}
+
+fn end(event: &mut Document, took: Duration, outcome: Ended, error: Option<&str>) {
+    event.insert("outcome", outcome.as_str());
+    event.insert("duration_ms", i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
+    if let Some(error) = error {
+        let error = term::scrub(error);
+        event.insert("error", &error[..error.floor_char_boundary(ERROR_LIMIT)]);
+    }
+}
+
+impl Store {
+    /// The log's events, in order; those of one migration by its file's stem.
+    pub(crate) async fn history(&self, stem: Option<&str>) -> mongodb::error::Result<Vec<Document>> {
+        let mut filter = doc! { "registry": self.registry_name() };
+        if let Some(stem) = stem {
+            // The file's ending is no part of who it is.
+            let pattern = format!("^{}(\\.[^.]*)?$", regex::escape(stem));
+            filter.insert("name", doc! { "$regex": pattern });
+        }
+        let mut cursor =
+            self.log().find(filter).sort(doc! { "fence": 1, "seq": 1 }).projection(doc! { "_id": 0, "registry": 0 }).await?;
+        let mut events = Vec::new();
+        while cursor.advance().await? {
+            events.push(Document::try_from(cursor.current())?);
+        }
+        Ok(events)
+    }
+}
+
+impl Store {
+    /// The migration that a run is at, and for how long on the server's clock.
+    pub(crate) async fn running(&self, run: &str) -> mongodb::error::Result<Option<(String, Option<Duration>)>> {
+        let pipeline = [
+            doc! { "$match": { "run": run } },
+            doc! { "$sort": { "seq": -1 } },
+            doc! { "$limit": 1 },
+            doc! { "$match": { "event": "migration_started" } },
+            doc! { "$project": { "name": 1, "for": { "$subtract": ["$$NOW", "$at"] } } },
+        ];
+        let mut cursor = self.log().aggregate(pipeline).await?;
+        if !cursor.advance().await? {
+            return Ok(None);
+        }
+        let event = Document::try_from(cursor.current())?;
+        let time = event.get_i64("for").ok().and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        Ok(event.get_str("name").ok().map(|name| (file_name::stem(name).to_owned(), time)))
+    }
+}
+
+/// An `_id` for an entry.
+pub(crate) fn new_id() -> Bson {
+    ObjectId::new().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_read_off_its_last_event() {
+        let event = doc! {
+            "event": "migration_started", "name": "1_a.rs", "run": "r", "fence": 3_i64, "direction": "down",
+            "was_registered": true, "before": "registered",
+        };
+        let attempt = Attempt::read(&event).unwrap();
+        assert_eq!((attempt.direction, attempt.ended, attempt.before), (Direction::Down, None, State::Registered));
+        assert!(Attempt::read(&doc! { "event": "run_started", "run": "r" }).is_none());
+        assert!(Attempt::read(&doc! { "name": 7, "fence": "x" }).is_none());
+    }
+
+    #[test]
+    fn errors_are_kept_without_passwords_and_not_for_ever() {
+        let mut event = doc! {};
+        let long = format!("mongodb://u:hush@h/{}", "é".repeat(ERROR_LIMIT));
+        end(&mut event, Duration::from_secs(1), Ended::Failed, Some(&long));
+        let kept = event.get_str("error").unwrap();
+        assert!(kept.len() <= ERROR_LIMIT && kept.starts_with("mongodb://***@h/"), "{kept}");
+    }
+}

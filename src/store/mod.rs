@@ -1,0 +1,120 @@
+//! What is stored in a database: the registry, the log, and the lock, each a collection.
+//!
+//! Everything is written with majority and journal, and read with majority from the primary, whatever the connection string
+//! says.
+
+mod fence;
+mod lease;
+mod log;
+mod registry;
+mod view;
+
+use mongodb::bson::{Document, doc};
+use mongodb::options::{
+    Acknowledgment, CollectionOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions,
+    WriteConcern,
+};
+use mongodb::{Collection, Database, IndexModel};
+
+pub(crate) use fence::{Change, Fence, Refusal};
+pub(crate) use lease::{Holder, LEASE, Taken};
+pub(crate) use log::{About, Attempt, Direction, Ended, Record, Run, new_id};
+pub(crate) use registry::{Entry, Registration, document as registration};
+pub(crate) use view::View;
+
+/// Start and end of every run and of every migration in it.
+pub(crate) const LOG: &str = "migrations_log";
+
+/// The lease and the fence.
+pub(crate) const LOCK: &str = "migrations_lock";
+
+/// The three collections of one database.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    database: Database,
+    registry: String,
+    has_transactions: bool,
+}
+
+/// Why the names are not kept unique by the server.
+#[derive(Debug)]
+pub(crate) enum NoIndex {
+    /// Names stand there twice or more.
+    Duplicates,
+    Other(mongodb::error::Error),
+}
+
+impl Store {
+    /// `has_transactions`: the server is a replica set or a sharded cluster.
+    pub(crate) fn new(database: &Database, registry: &str, has_transactions: bool) -> Self {
+        Self { database: database.clone(), registry: registry.to_owned(), has_transactions }
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The registry's name.
+    pub(crate) fn registry_name(&self) -> &str {
+        &self.registry
+    }
+
+    /// Whether the server is a replica set or a sharded cluster.
+    pub(crate) fn has_transactions(&self) -> bool {
+        self.has_transactions
+    }
+
+    pub(crate) fn registry(&self) -> Collection<Document> {
+        self.collection(&self.registry)
+    }
+
+    pub(crate) fn log(&self) -> Collection<Document> {
+        self.collection(LOG)
+    }
+
+    pub(crate) fn lock(&self) -> Collection<Document> {
+        self.collection(LOCK)
+    }
+
+    fn collection(&self, name: &str) -> Collection<Document> {
+        let options = CollectionOptions::builder()
+            .read_concern(ReadConcern::majority())
+            .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+            .write_concern(durable())
+            .build();
+        self.database.collection_with_options(name, options)
+    }
+
+    /// Lets the server keep the registry's names unique. Works without: the caller says why.
+    pub(crate) async fn keep_names_unique(&self) -> Result<(), NoIndex> {
+        let options = IndexOptions::builder().unique(true).build();
+        let index = IndexModel::builder().keys(doc! { "name": 1 }).options(options).build();
+        match self.registry().create_index(index).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match *error.kind {
+                mongodb::error::ErrorKind::Command(ref command) if command.code == 11000 => NoIndex::Duplicates,
+                _ => NoIndex::Other(error),
+            }),
+        }
+    }
+
+    /// The index by which the last event of each migration is found. All works without it.
+    pub(crate) async fn index_log(&self) -> mongodb::error::Result<()> {
+        let index = IndexModel::builder().keys(doc! { "registry": 1, "name": 1, "fence": 1, "seq": 1 }).build();
+        self.log().create_index(index).await.map(|_| ())
+    }
+}
+
+/// Majority, and in the journal.
+fn durable() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
+}
+
+/// What every transaction of ours runs with, a migration's own included.
+pub(crate) fn transaction_options() -> TransactionOptions {
+    TransactionOptions::builder()
+        .read_concern(ReadConcern::snapshot())
+        .write_concern(durable())
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        .build()
+}

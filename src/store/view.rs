@@ -1,0 +1,67 @@
+//! All that is known of a database's migrations, in one read.
+
+use mongodb::ClientSession;
+use mongodb::bson::{Document, doc};
+use mongodb::error::Result;
+
+use super::lease::Lease;
+use super::log::Attempt;
+use super::registry::Entry;
+use super::{LOG, Store};
+
+/// The registry, the last that the log knows of each migration, and who is at work.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) attempts: Vec<Attempt>,
+    /// `None`: nobody ever took it.
+    pub(crate) lease: Option<Lease>,
+}
+
+impl View {
+    /// Whether the run that made the attempt may still be at it.
+    ///
+    /// The lease is read ahead of the log, so a run of a later term began since.
+    pub(crate) fn is_under_way(&self, attempt: &Attempt) -> bool {
+        let Some(lease) = &self.lease else { return false };
+        attempt.fence > lease.term || attempt.fence == lease.term && lease.live().is_some()
+    }
+}
+
+impl Store {
+    /// Reads all of it, with one query. What the session wrote or read before is seen.
+    pub(crate) async fn view(&self, session: &mut ClientSession) -> Result<View> {
+        // The lease first, the log second, the registry last: what ends meanwhile is then seen as ended.
+        let last_events = doc! { "$unionWith": { "coll": LOG, "pipeline": [
+            { "$match": { "registry": self.registry_name(), "name": { "$type": "string" } } },
+            { "$sort": { "registry": 1, "name": 1, "fence": 1, "seq": 1 } },
+            { "$group": { "_id": "$name", "event": { "$last": "$$ROOT" } } },
+            { "$project": { "_id": 0, "event": 1 } },
+        ] } };
+        let fields = doc! { "_id": 1, "name": 1, "state": 1, "checksum": 1, "registered_at": 1, "duration_ms": 1, "run": 1 };
+        let entries = doc! { "$unionWith": { "coll": self.registry_name(), "pipeline": [
+            { "$project": fields },
+            { "$project": { "_id": 0, "entry": "$$ROOT" } },
+        ] } };
+        let lease = [
+            doc! { "$match": { "_id": super::lease::ID } },
+            doc! { "$set": { "now": "$$NOW" } },
+            doc! { "$project": { "_id": 0, "lease": "$$ROOT" } },
+        ];
+        let pipeline = lease.into_iter().chain([last_events, entries]);
+        let mut cursor = self.lock().aggregate(pipeline).session(&mut *session).await?;
+        let mut view = View::default();
+        while cursor.advance(session).await? {
+            // A document of another tool may hold what cannot be read.
+            let Ok(row) = Document::try_from(cursor.current()) else { continue };
+            if let Ok(lease) = row.get_document("lease") {
+                view.lease = Some(Lease::read(lease));
+            } else if let Ok(event) = row.get_document("event") {
+                view.attempts.extend(Attempt::read(event));
+            } else if let Ok(entry) = row.get_document("entry") {
+                view.entries.extend(Entry::read(entry));
+            }
+        }
+        Ok(view)
+    }
+}

@@ -1,0 +1,36 @@
+use crate::error::{Error, Result};
+use crate::file_name::stem;
+use crate::manager::{Context, MigrationsManager};
+use crate::names;
+use crate::report::{Event, HistoryOf};
+
+/// Shows the log, newest last: every migration that was begun, by whom, and how it ended. One migration, or all.
+///
+/// # Errors
+/// The server failed, or nothing is known of a migration of that name.
+pub async fn history<M: MigrationsManager>(_: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
+    let store = cx.store().await?;
+    // The file may be gone by now: what the log knows counts as well.
+    let found = migration.map(|word| (word, names::find(cx.migrations(), word)));
+    let wanted = match &found {
+        None => None,
+        Some((_, Ok(migration))) => Some(migration.stem()),
+        Some((word, Err(_))) => Some(stem(word)),
+    };
+    let events = store.history(wanted).await;
+    let events = events.map_err(|error| {
+        let message = if crate::describe::is_authentication(&error) {
+            "could not log in to the server"
+        } else {
+            "the log `migrations_log` could not be read"
+        };
+        Error::failed(message).caused_by(error)
+    })?;
+    if let (true, Some((_, Err(error)))) = (events.is_empty(), found) {
+        return Err(error.into());
+    }
+    let lease = store.read_lease().await.ok().flatten();
+    let at_work = lease.as_ref().and_then(|lease| lease.live()).map(|holder| holder.owner.as_str());
+    cx.reporter().event(&Event::History(&HistoryOf { database: store.database().name(), events: &events, at_work }));
+    Ok(())
+}
