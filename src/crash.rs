@@ -28,6 +28,13 @@ pub(crate) fn point(name: &str) {
     }
 }
 
+/// How long a lease holds: `CARGO_MIGRATIONS_LEASE_MS`, so that tests need not wait for the real one.
+#[cfg(feature = "_crash-points")]
+pub(crate) fn lease_time() -> std::time::Duration {
+    let ms = std::env::var("CARGO_MIGRATIONS_LEASE_MS").ok().and_then(|ms| ms.parse().ok());
+    std::time::Duration::from_millis(ms.unwrap_or(10_000))
+}
+
 #[cfg(not(feature = "_crash-points"))]
 #[inline(always)]
 pub(crate) fn point(_: &str) {}

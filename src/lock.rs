@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 use crate::crash;
 use crate::error::{Error, ErrorKind};
 use crate::report::{Reporter, ago};
-use crate::store::{Fence, Holder, LEASE, Run, Store, Taken};
+use crate::store::{Fence, Holder, Run, Store, Taken, lease_time};
 
-/// How often a lease is renewed: a third of its time, so that two may fail.
-const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// How often a lease is renewed in its time, so that two may fail.
+const RENEWALS: u32 = 3;
 
 /// How often a lock that is held is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(400);
@@ -147,7 +147,7 @@ impl Held {
     /// Whether the lock is still ours. One that was not renewed for long (the process was frozen) is renewed first. Where the
     /// server does not answer, the fence will tell.
     pub(crate) async fn is_ours(&self) -> bool {
-        if self.renewal.last().elapsed() >= LEASE {
+        if self.renewal.last().elapsed() >= lease_time() {
             let _ = self.renewal.renew(&self.store, &self.run).await;
         }
         !*self.renewal.is_lost.borrow()
@@ -188,14 +188,15 @@ impl fmt::Debug for Held {
 
 /// On a thread of the runtime's, since a migration may block its own.
 async fn keep_renewing(store: Store, run: Run, renewal: Arc<Renewal>) {
-    let mut pause = RENEW_EVERY;
+    let often = lease_time() / RENEWALS;
+    let mut pause = often;
     loop {
         tokio::time::sleep(pause).await;
         // One that hangs does not hold up the next: the server may have another primary by then.
-        pause = match tokio::time::timeout(LEASE, renewal.renew(&store, &run)).await {
-            Ok(Ok(true)) => RENEW_EVERY,
+        pause = match tokio::time::timeout(lease_time(), renewal.renew(&store, &run)).await {
+            Ok(Ok(true)) => often,
             Ok(Ok(false)) => return,
-            _ => RENEW_EVERY / 6,
+            _ => often / 6,
         };
     }
 }

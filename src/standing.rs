@@ -91,11 +91,11 @@ fn state(entry: Option<&Entry>, attempt: Option<&Attempt>) -> (State, bool) {
     }
     // Nothing of this attempt took effect, or all that it did is told by the state before.
     let as_before = if attempt.before == State::Interrupted { (State::Interrupted, true) } else { (base, false) };
+    let failed_before = (attempt.before == State::Failed && entry.is_none()).then_some((State::Failed, false));
     match (attempt.ended, attempt.direction) {
-        (_, Direction::Ignore) | (Some(Ended::Aborted), _) => match attempt.before {
-            State::Failed if entry.is_none() => (State::Failed, false),
-            _ => as_before,
-        },
+        (_, Direction::Ignore) | (Some(Ended::Aborted), _) => failed_before.unwrap_or(as_before),
+        // What a killed transaction was to undo is still there.
+        (None, Direction::Down) if attempt.is_transactional => failed_before.unwrap_or(as_before),
         (None, _) if attempt.is_transactional => (State::Interrupted, attempt.before == State::Interrupted),
         (None, _) => (State::Interrupted, true),
         (Some(_), _) if attempt.is_transactional && as_before.1 => as_before,
@@ -196,6 +196,8 @@ mod tests {
         assert_eq!(state(None, Some(&up)), (State::Unregistered, false));
         up.before = State::Failed;
         assert_eq!(state(None, Some(&up)), (State::Failed, false));
+        let down = Attempt { is_transactional: true, ..attempt(Down, None, true, State::Registered) };
+        assert_eq!(state(Some(&entry(Some("other"))), Some(&down)), (State::Registered, false));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub struct Throwaway {
     port: u16,
     directory: PathBuf,
     is_replica_set: bool,
+    arguments: Vec<OsString>,
     watchdog: Option<Child>,
 }
 
@@ -34,7 +35,17 @@ impl Throwaway {
     /// # Errors
     /// No `mongod` can be had, or it does not start.
     pub async fn replica_set() -> Result<Self, Error> {
-        let mut server = Self::start(&["--replSet", replica_set::NAME]).await?;
+        Self::replica_set_with(&[]).await
+    }
+
+    /// The same with further arguments for its command line.
+    ///
+    /// # Errors
+    /// No `mongod` can be had, or it does not start.
+    pub async fn replica_set_with(arguments: &[&str]) -> Result<Self, Error> {
+        let mut all = vec!["--replSet", replica_set::NAME];
+        all.extend(arguments);
+        let mut server = Self::start(&all).await?;
         replica_set::make(server.port).await?;
         server.is_replica_set = true;
         Ok(server)
@@ -63,9 +74,55 @@ impl Throwaway {
             }
             let process = started?;
             let watchdog = watch(process.child.id(), &folder);
-            Ok(Self { port: process.port, child: process.child, directory: folder, is_replica_set: false, watchdog })
+            Ok(Self {
+                port: process.port,
+                child: process.child,
+                directory: folder,
+                is_replica_set: false,
+                arguments: all,
+                watchdog,
+            })
         })
         .await
+    }
+
+    /// Kills the server as a power cut would; its data stays for [`Throwaway::restart`].
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.end_watchdog();
+    }
+
+    /// Starts a killed server again, on its data and its port.
+    ///
+    /// # Errors
+    /// It does not start, or its port was taken meanwhile.
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        self.kill();
+        let (folder, arguments, port) = (self.directory.clone(), self.arguments.clone(), self.port);
+        let (child, watchdog) = blocking(move || {
+            let binary = binary::locate(None)?;
+            let (data, log) = process::folders(&folder);
+            let mut process = process::start(&binary, &data, &log, Some(port), &arguments, |_| Ok(()))?;
+            if process.port != port {
+                let _ = process.child.kill();
+                let _ = process.child.wait();
+                return Err(Error::failed(format!("the port {port} was taken meanwhile; start another server")));
+            }
+            let watchdog = watch(process.child.id(), &folder);
+            Ok((process.child, watchdog))
+        })
+        .await?;
+        (self.child, self.watchdog) = (child, watchdog);
+        Ok(())
+    }
+
+    /// What it would do is done, and the server's process id may soon be another's.
+    fn end_watchdog(&mut self) {
+        if let Some(mut watchdog) = self.watchdog.take() {
+            let _ = watchdog.kill();
+            let _ = watchdog.wait();
+        }
     }
 
     /// The server's connection string, without a database.
@@ -81,14 +138,8 @@ impl Throwaway {
 
 impl Drop for Throwaway {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         let _ = fs::remove_dir_all(&self.directory);
-        if let Some(mut watchdog) = self.watchdog.take() {
-            // What it would do is done, and the server's process id may soon be another's.
-            let _ = watchdog.kill();
-            let _ = watchdog.wait();
-        }
     }
 }
 

@@ -12,7 +12,13 @@ use super::log::Run;
 use super::{Store, fence};
 
 /// How long a lease holds after it was last renewed.
-pub(crate) const LEASE: Duration = Duration::from_secs(10);
+#[cfg(not(feature = "_crash-points"))]
+pub(crate) fn lease_time() -> Duration {
+    Duration::from_secs(10)
+}
+
+#[cfg(feature = "_crash-points")]
+pub(crate) use crate::crash::lease_time;
 
 /// The document's `_id`.
 pub(super) const ID: &str = "lease";
@@ -178,7 +184,7 @@ impl Store {
 }
 
 fn renewed() -> Document {
-    let lease = i64::try_from(LEASE.as_millis()).expect("a constant");
+    let lease = i64::try_from(lease_time().as_millis()).expect("a few seconds");
     doc! { "renewed_at": "$$NOW", "expires_at": { "$add": ["$$NOW", lease] } }
 }
 

@@ -17,7 +17,7 @@ use mongodb::options::{
 use mongodb::{Collection, Database, IndexModel};
 
 pub(crate) use fence::{Change, Fence, Refusal};
-pub(crate) use lease::{Holder, LEASE, Taken};
+pub(crate) use lease::{Holder, Taken, lease_time};
 pub(crate) use log::{About, Attempt, Direction, Ended, Record, Run, new_id};
 pub(crate) use registry::{Entry, Registration, document as registration};
 pub(crate) use view::View;

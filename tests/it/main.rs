@@ -7,6 +7,7 @@ mod support;
 
 mod builtins;
 mod connections;
+mod crashes;
 mod errors;
 mod files;
 mod grammar;

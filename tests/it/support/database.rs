@@ -35,9 +35,13 @@ pub(crate) struct TestDatabase {
 
 impl TestDatabase {
     pub(crate) fn new() -> Self {
+        Self::on(server_uri())
+    }
+
+    /// One on another server.
+    pub(crate) fn on(uri: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("it_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let uri = server_uri();
         let database = block_on(async { Client::with_uri_str(uri).await.expect("a client").database(&name) });
         Self { database }
     }
@@ -104,4 +108,19 @@ impl Drop for TestDatabase {
 #[expect(clippy::print_stderr, reason = "it stands beside the test's own failure")]
 fn note(text: &str) {
     eprintln!("{text}");
+}
+
+/// A shared replica set of one with fault injection, that gives up a transaction after three seconds.
+pub(crate) fn faulty_server() -> &'static Throwaway {
+    static SERVER: OnceLock<Throwaway> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let parameters = ["--setParameter", "enableTestCommands=1", "--setParameter", "transactionLifetimeLimitSeconds=3"];
+        block_on(Throwaway::replica_set_with(&parameters)).expect("a mongod for the tests")
+    })
+}
+
+/// A shared server that is no replica set.
+pub(crate) fn standalone_server() -> &'static Throwaway {
+    static SERVER: OnceLock<Throwaway> = OnceLock::new();
+    SERVER.get_or_init(|| block_on(Throwaway::start(&[])).expect("a mongod for the tests"))
 }

@@ -1,12 +1,20 @@
 //! What tests start, and end.
 
 mod blog;
+mod checker;
+mod crash;
 mod database;
+mod proxy;
+mod replica_set;
 mod run;
 mod workspace;
 
 pub(crate) use blog::{blog, simple};
-pub(crate) use database::{TestDatabase, block_on, server_uri};
+pub(crate) use checker::{Truth, check};
+pub(crate) use crash::{STEMS, Scene, crash, crash_plain, fifty, is_transactional};
+pub(crate) use database::{TestDatabase, block_on, faulty_server, server_uri, standalone_server};
+pub(crate) use proxy::{Cut, Proxy};
+pub(crate) use replica_set::ReplicaSet;
 pub(crate) use run::{Line, Outcome, manager, plugin, pty};
 pub(crate) use workspace::{CRATE, Workspace, clean, target};
 

@@ -1,0 +1,139 @@
+//! Reads what is stored, and the witness beside it, and asserts the guarantees. It knows nothing of the tool's code or output.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_migrations::mongodb::bson::Document;
+
+use super::crash::{Scene, is_transactional};
+
+/// Where a migration stands, as the checker works it out for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Truth {
+    Registered,
+    Unregistered,
+    Failed,
+    Interrupted,
+}
+
+/// Checks everything that holds at any time, and works out where each migration stands.
+#[track_caller]
+pub(crate) fn check(scene: &Scene) -> BTreeMap<String, Truth> {
+    let registry = scene.database.documents("migrations");
+    let mut log = scene.database.documents("migrations_log");
+    log.sort_by_key(|event| (event.get_i64("fence").expect("a fence"), event.get_i64("seq").expect("a seq")));
+    check_lock(scene, &log);
+    check_log(&log);
+
+    let mut registered = BTreeSet::new();
+    for entry in &registry {
+        let name = text(entry, "name").trim_end_matches(".rs").to_owned();
+        assert!(registered.insert(name.clone()), "{name} is registered twice: {registry:?}");
+    }
+    let effects: BTreeMap<String, i32> = scene
+        .database
+        .documents("effects")
+        .iter()
+        .map(|effect| (text(effect, "_id").to_owned(), effect.get_i32("times").expect("a count")))
+        .collect();
+
+    let stems: BTreeSet<String> = log
+        .iter()
+        .filter_map(|event| event.get_str("name").ok())
+        .map(|name| name.trim_end_matches(".rs").to_owned())
+        .collect();
+    let mut truths = BTreeMap::new();
+    for stem in &stems {
+        let number = stem.split('_').next().expect("a number");
+        let events: Vec<&Document> = log.iter().filter(|event| event.get_str("name") == Ok(&format!("{stem}.rs"))).collect();
+        let is_registered = registered.contains(stem);
+        never_up_while_registered(stem, &events);
+        if is_transactional(stem) {
+            // Its effect and its registration are one.
+            let times = effects.get(number).copied().unwrap_or_default();
+            let ignored = registry.iter().any(|e| text(e, "name") == format!("{stem}.rs") && text(e, "state") == "ignored");
+            assert_eq!(times, i32::from(is_registered && !ignored), "the effect of {stem}, registered: {is_registered}");
+        } else if is_registered {
+            let ran = scene.witnessed(&format!("end up {number}"));
+            let ignored = registry.iter().any(|e| text(e, "name") == format!("{stem}.rs") && text(e, "state") == "ignored");
+            assert!(ran > 0 || ignored, "{stem} is registered, but never ran to its end");
+        }
+        truths.insert(stem.clone(), truth(is_registered, events.last().expect("an event")));
+    }
+    // What the log has not, did not begin.
+    for line in scene.witness() {
+        let number = line.rsplit(' ').next().expect("a number");
+        assert!(stems.iter().any(|stem| stem.starts_with(number)), "`{line}`, but the log knows nothing of it");
+    }
+    truths
+}
+
+fn check_lock(scene: &Scene, log: &[Document]) {
+    let lock = scene.database.documents("migrations_lock");
+    if lock.is_empty() {
+        assert!(log.is_empty(), "a log without a lock");
+        return;
+    }
+    let ids: BTreeSet<&str> = lock.iter().map(|document| text(document, "_id")).collect();
+    assert_eq!(ids, BTreeSet::from(["fence", "lease"]), "the lock is two documents");
+    let fence = lock.iter().find(|document| text(document, "_id") == "fence").expect("checked above");
+    let number = fence.get_i64("number").expect("a number");
+    for event in log {
+        assert!(event.get_i64("fence").expect("a fence") <= number, "written above the fence: {event}");
+    }
+}
+
+/// Every end has its start, in the same run; a run has one number, and a number one run.
+fn check_log(log: &[Document]) {
+    let mut places = BTreeSet::new();
+    let mut runs: BTreeMap<i64, &str> = BTreeMap::new();
+    for (index, event) in log.iter().enumerate() {
+        let place = (event.get_i64("fence").expect("a fence"), event.get_i64("seq").expect("a seq"));
+        assert!(places.insert(place), "two events in one place: {event}");
+        let run = text(event, "run");
+        assert_eq!(*runs.entry(place.0).or_insert(run), run, "two runs with one number");
+        let start = match text(event, "event") {
+            "run_ended" => "run_started",
+            "migration_ended" => "migration_started",
+            _ => continue,
+        };
+        let has_start = log[..index].iter().any(|other| {
+            text(other, "event") == start && text(other, "run") == run && other.get("name") == event.get("name")
+        });
+        assert!(has_start, "an end without a start: {event}");
+    }
+}
+
+/// From the end of an `up` that was done to a `down` that was done, or began, no `up` begins.
+fn never_up_while_registered(stem: &str, events: &[&Document]) {
+    let mut is_up = false;
+    for event in events {
+        match (text(event, "event"), text(event, "direction"), event.get_str("outcome").ok()) {
+            ("migration_started", "up", _) => assert!(!is_up, "{stem} is run again: {events:#?}"),
+            ("migration_ended", "up" | "ignore", Some("done")) => is_up = true,
+            (_, "down", _) => is_up = false,
+            _ => {}
+        }
+    }
+}
+
+fn truth(is_registered: bool, last: &Document) -> Truth {
+    let is_end = text(last, "event") == "migration_ended";
+    let down = text(last, "direction") == "down";
+    let was_registered = last.get_bool("was_registered").expect("a bool");
+    match (is_registered, is_end) {
+        // The last step of an `up` is to register, of a `down` to unregister: what the log lacks then, is known.
+        // A killed transaction has undone nothing.
+        (true, false) if down && last.get_bool("transactional") == Ok(true) => Truth::Registered,
+        (true, false) if down || was_registered => Truth::Interrupted,
+        (true, _) => Truth::Registered,
+        (false, true) if last.get_str("outcome") == Ok("failed") => Truth::Failed,
+        (false, true) => Truth::Unregistered,
+        (false, false) if down && was_registered => Truth::Unregistered,
+        (false, false) if text(last, "direction") == "ignore" => Truth::Unregistered,
+        (false, false) => Truth::Interrupted,
+    }
+}
+
+fn text<'d>(document: &'d Document, key: &str) -> &'d str {
+    document.get_str(key).unwrap_or_else(|_| panic!("no {key} in {document}"))
+}

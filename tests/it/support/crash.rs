@@ -1,0 +1,164 @@
+//! A workspace whose manager dies or freezes where it is told to, and what watches it.
+//!
+//! Its migrations are witnessed on disk, beside the database: `begin up 0001`, `end up 0001`, in order, each line synced. What
+//! they do in the database is in `effects`: how often.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::run::{Line, Outcome};
+use super::{TestDatabase, Workspace};
+
+/// 0001 and 0003 take the database, 0002 and 0004 a transaction.
+pub(crate) const STEMS: [&str; 4] = ["0001_plain", "0002_tx", "0003_plain", "0004_tx"];
+
+pub(crate) fn is_transactional(stem: &str) -> bool {
+    stem.ends_with("_tx")
+}
+
+/// The workspace with all four.
+pub(crate) fn crash() -> &'static Workspace {
+    static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
+    WORKSPACE.get_or_init(|| workspace("it-crash", &STEMS))
+}
+
+/// The same with those that a standalone server can run.
+pub(crate) fn crash_plain() -> &'static Workspace {
+    static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
+    WORKSPACE.get_or_init(|| workspace("it-crash-plain", &["0001_plain", "0003_plain"]))
+}
+
+/// Fifty plain ones, on the same kind of manager.
+pub(crate) fn fifty() -> &'static Workspace {
+    static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
+    WORKSPACE.get_or_init(|| {
+        let stems: Vec<String> =
+            (1..=50).map(|number| format!("{number:04}_{}", if number % 5 == 0 { "tx" } else { "plain" })).collect();
+        workspace("it-fifty", &stems.iter().map(String::as_str).collect::<Vec<_>>())
+    })
+}
+
+fn workspace(name: &str, stems: &[&str]) -> Workspace {
+    let workspace = Workspace::kept(name);
+    workspace.write(
+        "xtask/Cargo.toml",
+        &workspace.read("xtask/Cargo.toml").replace("[\"manager\"]", "[\"manager\", \"_crash-points\"]"),
+    );
+    workspace.manager_source(MANAGER);
+    for stem in stems {
+        workspace.migration(&format!("{stem}.rs"), &migration(stem));
+    }
+    workspace.built_manager();
+    workspace
+}
+
+fn migration(stem: &str) -> String {
+    let number = stem.split('_').next().expect("a number");
+    let (argument, name) = if is_transactional(stem) { ("tx: &mut Transaction", "tx") } else { ("db: &Database", "db") };
+    let body = |what: &str, amount: i32| {
+        format!(
+            r#"pub async fn {what}({argument}) -> Result<()> {{
+    crate::witness("begin {what} {number}");
+    {name}.collection::<Document>("effects")
+        .update_one(doc! {{ "_id": "{number}" }}, doc! {{ "$inc": {{ "times": {amount} }} }})
+        .upsert(true)
+        .await?;
+    crate::pause().await;
+    crate::witness("end {what} {number}");
+    Ok(())
+}}
+"#
+        )
+    };
+    format!("use cargo_migrations::prelude::*;\n\n{}\n{}", body("up", 1), body("down", -1))
+}
+
+const MANAGER: &str = r#"
+use std::io::Write as _;
+
+use cargo_migrations::prelude::*;
+
+struct Migrations;
+
+impl MigrationsManager for Migrations {}
+
+/// A line in the file that WITNESS names.
+pub fn witness(text: &str) {
+    let Some(path) = std::env::var_os("WITNESS") else { return };
+    let mut file = std::fs::File::options().append(true).create(true).open(path).unwrap();
+    writeln!(file, "{text}").unwrap();
+}
+
+/// As many milliseconds as PAUSE_MS says.
+pub async fn pause() {
+    if let Some(ms) = std::env::var("PAUSE_MS").ok().and_then(|ms| ms.parse().ok()) {
+        // The thread sleeps, as careless code does; the lock is renewed all the same.
+        std::thread::sleep(std::time::Duration::from_millis(ms));
+    }
+}
+
+fn main() -> ExitCode {
+    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+}
+"#;
+
+/// A database, and the witness of what was run on it.
+pub(crate) struct Scene {
+    pub(crate) database: TestDatabase,
+    pub(crate) workspace: &'static Workspace,
+    pub(crate) uri: String,
+    pub(crate) lease_ms: u32,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    pub(crate) fn new(workspace: &'static Workspace, uri: &str) -> Self {
+        Self {
+            database: TestDatabase::on(uri),
+            workspace,
+            uri: uri.to_owned(),
+            lease_ms: 1500,
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    /// The manager itself, ahead of its arguments.
+    pub(crate) fn line<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Line {
+        Line::new(self.workspace.path("manager"), self.workspace.root())
+            .args(args)
+            .env("MONGO_URI", &self.uri)
+            .env("MONGO_DATABASE", self.database.name())
+            .env("WITNESS", self.witness_file())
+            .env("CARGO_MIGRATIONS_LEASE_MS", self.lease_ms.to_string())
+    }
+
+    pub(crate) fn run(&self, args: &str) -> Outcome {
+        self.line(args.split_whitespace()).run()
+    }
+
+    /// The names of the points that a run comes to.
+    pub(crate) fn trace(&self, args: &str) -> Vec<String> {
+        let file = self.folder.path().join("trace");
+        self.line(args.split_whitespace()).env("CARGO_MIGRATIONS_CRASH_TRACE", &file).run().exits(0);
+        read_lines(&file)
+    }
+
+    fn witness_file(&self) -> PathBuf {
+        self.folder.path().join("witness")
+    }
+
+    /// What the migrations themselves noted, in order.
+    pub(crate) fn witness(&self) -> Vec<String> {
+        read_lines(&self.witness_file())
+    }
+
+    /// How often the witness has that line.
+    pub(crate) fn witnessed(&self, text: &str) -> usize {
+        self.witness().iter().filter(|line| *line == text).count()
+    }
+}
+
+fn read_lines(file: &Path) -> Vec<String> {
+    fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,146 @@
+//! A proxy in front of a `mongod`: sees every command, and can cut a connection ahead of a command's effect or behind it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use cargo_migrations::mongodb::bson::Document;
+
+/// Where a connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The server never gets the command.
+    Ahead,
+    /// The server carries it out, and its answer is lost.
+    Behind,
+}
+
+pub(crate) struct Proxy {
+    port: u16,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    commands: Mutex<Vec<Document>>,
+    rule: Mutex<Option<Rule>>,
+}
+
+struct Rule {
+    command: String,
+    /// Commands of that name to let through first, and then to cut.
+    pass: usize,
+    cut: usize,
+    how: Cut,
+}
+
+impl Proxy {
+    pub(crate) fn start(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        // Ends with the test process.
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                let state = Arc::clone(&shared);
+                std::thread::spawn(move || serve(client, server, &state));
+            }
+        });
+        Self { port, state }
+    }
+
+    pub(crate) fn uri(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port)
+    }
+
+    /// Every command so far, with its payload as far as that stands in the command itself.
+    pub(crate) fn commands(&self) -> Vec<Document> {
+        self.state.commands.lock().unwrap().clone()
+    }
+
+    /// From now on, cuts the connections of `cut` commands of that name, after `pass` of them.
+    pub(crate) fn cut(&self, command: &str, pass: usize, cut: usize, how: Cut) {
+        self.state.commands.lock().unwrap().clear();
+        *self.state.rule.lock().unwrap() = Some(Rule { command: command.to_owned(), pass, cut, how });
+    }
+
+    /// Whether everything that was to be cut was.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.state.rule.lock().unwrap().as_ref().is_some_and(|rule| rule.cut == 0)
+    }
+}
+
+impl State {
+    fn note(&self, command: Document) -> Option<Cut> {
+        let name = command.keys().next().cloned().unwrap_or_default();
+        self.commands.lock().unwrap().push(command);
+        let mut rule = self.rule.lock().unwrap();
+        let rule = rule.as_mut().filter(|rule| rule.command == name && rule.cut > 0)?;
+        if rule.pass > 0 {
+            rule.pass -= 1;
+            return None;
+        }
+        rule.cut -= 1;
+        Some(rule.how)
+    }
+}
+
+fn serve(mut client: TcpStream, mut server: TcpStream, state: &State) {
+    let mute = Arc::new(AtomicBool::new(false));
+    let (mut from, mut to) = (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
+    let muted = Arc::clone(&mute);
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if muted.load(Ordering::SeqCst) || to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+        let _ = from.shutdown(Shutdown::Both);
+    });
+    while let Some(message) = read_message(&mut client) {
+        match command(&message).and_then(|command| state.note(command)) {
+            Some(Cut::Ahead) => break,
+            Some(Cut::Behind) => mute.store(true, Ordering::SeqCst),
+            None => {}
+        }
+        if server.write_all(&message).is_err() {
+            break;
+        }
+    }
+    if !mute.load(Ordering::SeqCst) {
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(Shutdown::Both);
+    }
+}
+
+fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).ok()?;
+    let mut message = vec![0; usize::try_from(u32::from_le_bytes(length)).ok()?];
+    message[..4].copy_from_slice(&length);
+    stream.read_exact(&mut message[4..]).ok()?;
+    Some(message)
+}
+
+/// The body of an OP_MSG: a header of 16 bytes, flags of 4, and sections, each with its kind ahead. The body is of kind 0, the
+/// others are sequences of documents.
+fn command(message: &[u8]) -> Option<Document> {
+    const OP_MSG: u32 = 2013;
+    if u32::from_le_bytes(message.get(12..16)?.try_into().ok()?) != OP_MSG {
+        return None;
+    }
+    let mut rest = message.get(20..)?;
+    while let Some((kind, section)) = rest.split_first() {
+        let length = usize::try_from(u32::from_le_bytes(section.get(..4)?.try_into().ok()?)).ok()?;
+        if *kind == 0 {
+            return Document::from_reader(&mut section.get(..length)?).ok();
+        }
+        rest = section.get(length..)?;
+    }
+    None
+}

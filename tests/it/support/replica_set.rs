@@ -1,0 +1,78 @@
+//! A replica set of three `mongod`s on loopback.
+
+use std::time::{Duration, Instant};
+
+use cargo_migrations::mongod::Throwaway;
+use cargo_migrations::mongodb::Client;
+use cargo_migrations::mongodb::bson::{Document, doc};
+
+use super::block_on;
+
+const NAME: &str = "three";
+
+pub(crate) struct ReplicaSet {
+    members: Vec<Throwaway>,
+}
+
+impl ReplicaSet {
+    pub(crate) fn start() -> Self {
+        let arguments = ["--replSet", NAME, "--setParameter", "enableTestCommands=1", "--oplogSize", "64"];
+        let members: Vec<_> = (0..3).map(|_| block_on(Throwaway::start(&arguments)).expect("a mongod")).collect();
+        let list: Vec<Document> = members
+            .iter()
+            .enumerate()
+            .map(|(index, member)| doc! { "_id": index as i32, "host": format!("127.0.0.1:{}", member.port()) })
+            .collect();
+        // Elections of a second, so that a test sees many.
+        let settings = doc! { "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 300 };
+        let config = doc! { "_id": NAME, "members": list, "settings": settings };
+        block_on(direct(members[0].port(), doc! { "replSetInitiate": config })).expect("a replica set");
+        let this = Self { members };
+        this.primary();
+        this
+    }
+
+    pub(crate) fn uri(&self) -> String {
+        let hosts: Vec<_> = self.members.iter().map(|member| format!("127.0.0.1:{}", member.port())).collect();
+        format!("mongodb://{}/?replicaSet={NAME}", hosts.join(","))
+    }
+
+    /// The primary's place among the members, once there is one.
+    pub(crate) fn primary(&self) -> usize {
+        let since = Instant::now();
+        loop {
+            for (index, member) in self.members.iter().enumerate() {
+                let hello = block_on(direct(member.port(), doc! { "hello": 1 }));
+                if hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)) {
+                    return index;
+                }
+            }
+            assert!(since.elapsed() < Duration::from_secs(60), "no primary");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Lets the primary step down.
+    pub(crate) fn step_down(&self) {
+        let port = self.members[self.primary()].port();
+        block_on(direct(port, doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 2, "force": true }))
+            .expect("a step-down");
+    }
+
+    /// Kills the primary; its place, for [`ReplicaSet::restart`].
+    pub(crate) fn kill_primary(&mut self) -> usize {
+        let primary = self.primary();
+        self.members[primary].kill();
+        primary
+    }
+
+    pub(crate) fn restart(&mut self, index: usize) {
+        block_on(self.members[index].restart()).expect("the member starts again");
+    }
+}
+
+/// A command to one member, whatever its state is.
+async fn direct(port: u16, command: Document) -> cargo_migrations::mongodb::error::Result<Document> {
+    let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=1000");
+    Client::with_uri_str(uri).await?.database("admin").run_command(command).await
+}
