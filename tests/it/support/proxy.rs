@@ -1,4 +1,4 @@
-//! A proxy in front of a `mongod`: sees every command, and can cut a connection ahead of a command's effect or behind it.
+//! A proxy in front of a `mongod`: sees every command, can lose the answer to one, and can arm a fault right ahead of one.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use cargo_migrations::mongodb::bson::Document;
 
-/// Where a connection is cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// The server never gets the command.
-    Ahead,
-    /// The server carries it out, and its answer is lost.
-    Behind,
+/// What happens to a command.
+pub(crate) enum Then {
+    /// The server carries it out, and the connection is cut before its answer comes.
+    LoseAnswer,
+    /// This is done before the server gets it.
+    Arm(Box<dyn Fn() + Send>),
 }
 
 pub(crate) struct Proxy {
@@ -29,10 +28,10 @@ struct State {
 
 struct Rule {
     command: String,
-    /// Commands of that name to let through first, and then to cut.
+    /// Commands of that name to let through first, and then to catch.
     pass: usize,
-    cut: usize,
-    how: Cut,
+    catch: usize,
+    then: Then,
 }
 
 impl Proxy {
@@ -61,30 +60,36 @@ impl Proxy {
         self.state.commands.lock().unwrap().clone()
     }
 
-    /// From now on, cuts the connections of `cut` commands of that name, after `pass` of them.
-    pub(crate) fn cut(&self, command: &str, pass: usize, cut: usize, how: Cut) {
-        self.state.commands.lock().unwrap().clear();
-        *self.state.rule.lock().unwrap() = Some(Rule { command: command.to_owned(), pass, cut, how });
+    /// From now on, catches `catch` commands of that name, after `pass` of them.
+    pub(crate) fn catch(&self, command: &str, pass: usize, catch: usize, then: Then) {
+        *self.state.rule.lock().unwrap() = Some(Rule { command: command.to_owned(), pass, catch, then });
     }
 
-    /// Whether everything that was to be cut was.
-    pub(crate) fn has_cut(&self) -> bool {
-        self.state.rule.lock().unwrap().as_ref().is_some_and(|rule| rule.cut == 0)
+    /// Lets everything through; whether anything was caught.
+    pub(crate) fn let_go(&self, catch: usize) -> bool {
+        self.state.rule.lock().unwrap().take().is_some_and(|rule| rule.catch < catch)
     }
 }
 
 impl State {
-    fn note(&self, command: Document) -> Option<Cut> {
+    /// Whether the answer is to be lost.
+    fn note(&self, command: Document) -> bool {
         let name = command.keys().next().cloned().unwrap_or_default();
         self.commands.lock().unwrap().push(command);
         let mut rule = self.rule.lock().unwrap();
-        let rule = rule.as_mut().filter(|rule| rule.command == name && rule.cut > 0)?;
+        let Some(rule) = rule.as_mut().filter(|rule| rule.command == name && rule.catch > 0) else { return false };
         if rule.pass > 0 {
             rule.pass -= 1;
-            return None;
+            return false;
         }
-        rule.cut -= 1;
-        Some(rule.how)
+        rule.catch -= 1;
+        match &rule.then {
+            Then::LoseAnswer => true,
+            Then::Arm(arm) => {
+                arm();
+                false
+            }
+        }
     }
 }
 
@@ -103,10 +108,8 @@ fn serve(mut client: TcpStream, mut server: TcpStream, state: &State) {
         let _ = from.shutdown(Shutdown::Both);
     });
     while let Some(message) = read_message(&mut client) {
-        match command(&message).and_then(|command| state.note(command)) {
-            Some(Cut::Ahead) => break,
-            Some(Cut::Behind) => mute.store(true, Ordering::SeqCst),
-            None => {}
+        if command(&message).is_some_and(|command| state.note(command)) {
+            mute.store(true, Ordering::SeqCst);
         }
         if server.write_all(&message).is_err() {
             break;

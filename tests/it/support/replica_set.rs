@@ -34,7 +34,8 @@ impl ReplicaSet {
 
     pub(crate) fn uri(&self) -> String {
         let hosts: Vec<_> = self.members.iter().map(|member| format!("127.0.0.1:{}", member.port())).collect();
-        format!("mongodb://{}/?replicaSet={NAME}", hosts.join(","))
+        // What the tests themselves read and write is to last as well.
+        format!("mongodb://{}/?replicaSet={NAME}&readConcernLevel=majority&w=majority", hosts.join(","))
     }
 
     /// The primary's place among the members, once there is one.
