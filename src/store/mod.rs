@@ -111,9 +111,13 @@ fn durable() -> WriteConcern {
 }
 
 /// What every transaction of ours runs with, a migration's own included.
+///
+/// `local`, since collections and indexes can be created with that alone. A transaction sees one snapshot all the same, and one
+/// that is committed with majority has read nothing that could be undone: what it read came before it in the same primary's
+/// history.
 pub(crate) fn transaction_options() -> TransactionOptions {
     TransactionOptions::builder()
-        .read_concern(ReadConcern::snapshot())
+        .read_concern(ReadConcern::local())
         .write_concern(durable())
         .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
         .build()

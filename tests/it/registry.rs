@@ -4,7 +4,7 @@ use cargo_migrations::mongodb::IndexModel;
 use cargo_migrations::mongodb::bson::{Bson, doc};
 use cargo_migrations::mongodb::options::IndexOptions;
 
-use super::support::{TestDatabase, assert_has, block_on, simple};
+use super::support::{Proxy, TestDatabase, assert_has, block_on, simple};
 
 fn has_unique_index(database: &TestDatabase) -> bool {
     block_on(async {
@@ -105,29 +105,32 @@ fn the_collections_name_can_be_set() {
 }
 
 #[test]
-fn writes_are_majority_and_journaled_whatever_the_uri_says() {
-    let database = TestDatabase::new();
-    let uri = super::support::server_uri();
-    let separator = if uri.contains('?') { "&" } else { "?" };
-    let profile = |level: i32| block_on(async { database.handle().run_command(doc! { "profile": level }).await.unwrap() });
-    profile(2);
-    let line = simple().line(["execute:1", "rollback:1"]).on(&database);
-    line.env("MONGO_URI", format!("{uri}{separator}w=1&journal=false&readPreference=secondary")).run().exits(0);
-    profile(0);
-    let commands: Vec<_> = database
-        .documents("system.profile")
-        .into_iter()
-        .filter(|entry| entry.get_str("ns").unwrap().ends_with(".migrations"))
-        .filter_map(|entry| entry.get_document("command").cloned().ok())
-        .collect();
-    let writes: Vec<_> = commands.iter().filter_map(|command| command.get_document("writeConcern").ok()).collect();
-    assert!(!commands.is_empty() && !writes.is_empty(), "the profiler saw the registry's commands");
-    for concern in writes {
-        assert_eq!((concern.get_str("w"), concern.get_bool("j")), (Ok("majority"), Ok(true)));
+fn writes_are_majority_and_journaled_and_reads_majority_whatever_the_uri_says() {
+    let server = super::support::faulty_server();
+    let proxy = Proxy::start(server.port());
+    let database = TestDatabase::on(&server.uri());
+    let line = simple().line(["execute:1", "rollback:1", "ignore:2", "unlock", "history", "show_status"]).on(&database);
+    let uri = format!("{}&w=1&journal=false&readPreference=secondary&readConcernLevel=local&retryWrites=false", proxy.uri());
+    line.env("MONGO_URI", uri).run().exits(0);
+    let mut seen = (0, 0, 0);
+    for command in proxy.commands() {
+        let name = command.keys().next().unwrap().clone();
+        let is_ours = command.get_str(&name).is_ok_and(|collection| collection.starts_with("migrations"));
+        let concern = command.get_document("writeConcern").map(|c| (c.get_str("w").ok(), c.get_bool("j").ok()));
+        let level = command.get_document("readConcern").ok().and_then(|concern| concern.get_str("level").ok());
+        if name == "commitTransaction" {
+            assert_eq!(concern, Ok((Some("majority"), Some(true))), "{command}");
+            seen.0 += 1;
+        } else if is_ours && command.contains_key("autocommit") {
+            // A transaction's first command says how all of it is read; its commit, how it is written.
+            assert!(!command.contains_key("startTransaction") || level == Some("local"), "{command}");
+        } else if is_ours && ["find", "aggregate"].contains(&name.as_str()) {
+            assert_eq!(level, Some("majority"), "{command}");
+            seen.1 += 1;
+        } else if is_ours {
+            assert_eq!(concern, Ok((Some("majority"), Some(true))), "{command}");
+            seen.2 += 1;
+        }
     }
-    let reads: Vec<_> = commands.iter().filter(|command| command.contains_key("find")).collect();
-    assert!(!reads.is_empty());
-    for read in reads {
-        assert_eq!(read.get_document("readConcern").unwrap().get_str("level"), Ok("majority"));
-    }
+    assert!(seen.0 >= 6 && seen.1 >= 6 && seen.2 >= 9, "{seen:?}");
 }

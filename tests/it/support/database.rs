@@ -50,10 +50,6 @@ impl TestDatabase {
         self.database.name()
     }
 
-    pub(crate) fn handle(&self) -> &Database {
-        &self.database
-    }
-
     pub(crate) fn collection(&self, name: &str) -> Collection<Document> {
         self.database.collection(name)
     }

@@ -1,0 +1,172 @@
+//! The log, the states that come of it, `history`, changed files, and the order of numbers.
+
+use cargo_migrations::mongodb::bson::{Bson, Document, doc};
+
+use super::support::{TestDatabase, Workspace, assert_has, blog, simple};
+
+fn events(database: &TestDatabase) -> Vec<Document> {
+    let mut log = database.documents("migrations_log");
+    log.sort_by_key(|event| (event.get_i64("fence").unwrap(), event.get_i64("seq").unwrap()));
+    log
+}
+
+fn told(database: &TestDatabase) -> Vec<String> {
+    let text = |event: &Document, key: &str| event.get_str(key).unwrap_or_default().to_owned();
+    let line = |event: &Document| {
+        let parts = ["event", "subtask", "name", "direction", "outcome"].map(|key| text(event, key));
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    };
+    events(database).iter().map(line).collect()
+}
+
+#[test]
+fn start_and_end_of_every_run_and_of_every_migration_in_it() {
+    let database = TestDatabase::new();
+    simple().run("execute:1 ignore:2 rollback:1", &database).exits(0);
+    assert_eq!(
+        told(&database),
+        [
+            "run_started execute",
+            "migration_started execute 0001_a.rs up",
+            "migration_ended execute 0001_a.rs up done",
+            "run_ended execute done",
+            "run_started ignore",
+            "migration_started ignore 0002_b.rs ignore",
+            "migration_ended ignore 0002_b.rs ignore done",
+            "run_ended ignore done",
+            "run_started rollback",
+            "migration_started rollback 0001_a.rs down",
+            "migration_ended rollback 0001_a.rs down done",
+            "run_ended rollback done",
+        ]
+    );
+    for event in events(&database) {
+        assert!(matches!(event.get("at"), Some(Bson::DateTime(_))), "{event}");
+        for field in ["run", "who", "where", "command", "tool_version"] {
+            assert!(event.get_str(field).is_ok_and(|text| !text.is_empty()), "{field} in {event}");
+        }
+        if event.get_str("event").unwrap().ends_with("ended") {
+            assert!(event.get_i64("duration_ms").unwrap() >= 0, "{event}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_migration_is_told_with_its_error_and_runs_again() {
+    let database = TestDatabase::new();
+    blog().run("ignore:5", &database).exits(0);
+    blog().line(["execute:3"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
+    assert_eq!(database.registered(), ["0005_panics.rs"], "never in the registry: migopy beside us is not misled");
+    let outcome = blog().run("show_status --check", &database).exits(4);
+    assert_has(&outcome.stdout, &["failed (out of order)"]);
+    assert_has(
+        &outcome.stderr,
+        &["0003_own_error failed (up, by tester@", "out of cheese: redo from start", "4 unregistered, 1 failed on"],
+    );
+    let status = blog().run("--format json", &database).exits(0).json();
+    assert_eq!((&status["migrations"][2]["state"], &status["unregistered"]), (&"failed".into(), &5.into()));
+    let error = events(&database).into_iter().find_map(|event| event.get_str("error").map(str::to_owned).ok()).unwrap();
+    assert_has(&error, &["out of cheese: redo from start"]);
+    blog().run("execute", &database).exits(0);
+    blog().run("--check", &database).exits(0);
+}
+
+#[test]
+fn a_failed_migration_can_be_rolled_back() {
+    let database = TestDatabase::new();
+    let outcome = blog().line(["execute:3"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
+    assert_has(&outcome.stderr, &["0003_own_error failed"]);
+    let outcome = blog().run("rollback:3", &database).exits(1);
+    assert_has(&outcome.stderr, &["the rollback of 0003_own_error failed; mend its `down`", "nothing goes back"]);
+    let outcome = blog().run("rollback:2", &database).exits(2);
+    assert_has(&outcome.stderr, &["0002_kinds is not registered"]);
+}
+
+#[test]
+fn history_newest_last_for_one_or_all() {
+    let database = TestDatabase::new();
+    let outcome = simple().run("history", &database).exits(0);
+    assert_has(&outcome.stderr, &["nothing was run on"]);
+    assert_eq!(outcome.stdout, "");
+    blog().line(["execute:3"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
+    blog().run("execute:1 execute:3", &database).exits(0);
+    let all = blog().run("history", &database).exits(0).stdout;
+    let lines: Vec<&str> = all.lines().collect();
+    assert_eq!(lines.len(), 4, "{all}");
+    assert_has(lines[0], &["WHEN", "SUBTASK", "NAME", "OUTCOME", "TOOK", "WHO", "ERROR"]);
+    assert_has(lines[1], &["execute", "0003_own_error", "failed", "tester@", "out of cheese"]);
+    assert_has(lines[2], &["0001_first", "done"]);
+    assert_has(lines[3], &["0003_own_error", "done"]);
+    let one = blog().run("history:3", &database).exits(0).stdout;
+    assert_eq!(one.lines().count(), 3, "{one}");
+    let json = blog().run("history:0003_own_error --format json", &database).exits(0).json();
+    assert_eq!(json["database"], database.name());
+    let events = json["events"].as_array().unwrap();
+    assert_eq!(events.len(), 4, "start and end, twice: {json}");
+    assert_eq!((&events[1]["event"], &events[1]["outcome"]), (&"migration_ended".into(), &"failed".into()));
+    assert!(events[1]["at"].as_str().unwrap().ends_with('Z') && events[1]["duration_ms"].is_u64());
+    // The file may be gone: the log knows it all the same.
+    let gone = simple().run("history:0003_own_error", &database).exits(0).stdout;
+    assert_eq!(gone, one);
+    let outcome = simple().run("history:0077_x", &database).exits(2);
+    assert_has(&outcome.stderr, &["no migration `0077_x`"]);
+}
+
+#[test]
+fn a_log_that_ended_without_a_registry_entry_means_unregistered() {
+    let database = TestDatabase::new();
+    simple().run("execute:1", &database).exits(0);
+    super::support::block_on(async { database.collection("migrations").delete_many(doc! {}).await.unwrap() });
+    let status = simple().run("--format json", &database).exits(0).json();
+    assert_eq!(status["migrations"][0]["state"], "unregistered");
+    simple().run("execute:1", &database).exits(0);
+    assert_eq!(database.trace(), ["up 0001", "up 0001"]);
+}
+
+#[test]
+fn a_file_that_changed_since_is_shown_warned_of_and_refused_when_strict() {
+    let workspace = Workspace::new();
+    let database = TestDatabase::new();
+    workspace.tracing_migration("0001_a.rs");
+    workspace.tracing_migration("0002_b.rs");
+    workspace.run("execute:1 execute:2", &database).exits(0);
+    let file = "mongomigrations/0001_a.rs";
+    // Not the code: line endings, white space at line ends, comments.
+    let text = workspace.read(file);
+    workspace.write(file, &format!("{}// a remark\n", text.replace(";\n", ";  \r\n").replace("//! Leave", "//! We leave")));
+    workspace.tracing_migration("0003_c.rs");
+    let status = workspace.run("execute --strict show_status", &database).exits(0);
+    assert!(!status.stdout.contains("changed") && !status.stderr.contains("changed"), "{status:?}");
+    workspace.write(file, &text.replace("up 0001", "up one"));
+    workspace.tracing_migration("0004_d.rs");
+    let outcome = workspace.run("show_status", &database).exits(0);
+    assert_has(&outcome.stdout, &["registered (changed)"]);
+    let json = workspace.run("--format json", &database).exits(0).json();
+    assert_eq!(json["migrations"][0]["changed"], true);
+    assert!(json["migrations"][1].get("changed").is_none());
+    let told = "`0001_a` changed after it was registered: what ran is not what the file has now";
+    let outcome = workspace.run("execute --strict", &database).exits(3);
+    assert_has(&outcome.stderr, &["error: ", told, "--strict refuses to run"]);
+    assert_eq!(database.registered().len(), 3);
+    let outcome = workspace.run("execute", &database).exits(0);
+    assert_has(&outcome.stderr, &["warning: ", told]);
+    assert_eq!(database.registered().len(), 4);
+}
+
+#[test]
+fn a_lower_number_runs_late_and_is_shown_as_out_of_order() {
+    let database = TestDatabase::new();
+    simple().run("execute:10", &database).exits(0);
+    let outcome = simple().run("show_status", &database).exits(0);
+    assert_eq!(outcome.stdout.matches("unregistered (out of order)").count(), 2, "{}", outcome.stdout);
+    let told = "out of order: `0001_a`, `0002_b` have a lower number than `0010_c`, which is registered";
+    let outcome = simple().run("execute --strict", &database).exits(3);
+    assert_has(&outcome.stderr, &["error: ", told, "--strict refuses to run"]);
+    let outcome = simple().run("execute:2 --strict", &database).exits(3);
+    assert_has(&outcome.stderr, &["out of order: `0002_b` has a lower number"]);
+    assert_eq!(database.trace(), ["up 0010"]);
+    let outcome = simple().run("execute", &database).exits(0);
+    assert_has(&outcome.stderr, &["warning: ", told]);
+    assert_eq!(database.trace(), ["up 0010", "up 0001", "up 0002"]);
+    simple().run("show_status --strict", &database).exits(2);
+}

@@ -1,0 +1,307 @@
+//! Transactional migrations, and transactions within others.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use cargo_migrations::mongod::Throwaway;
+use cargo_migrations::mongodb::Client;
+use cargo_migrations::mongodb::bson::doc;
+
+use super::support::{Line, TestDatabase, Workspace, assert_has, block_on, faulty_server, standalone_server};
+
+/// One migration that does what DO says, and one with a transaction in it.
+fn workspace() -> &'static Workspace {
+    static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
+    WORKSPACE.get_or_init(|| {
+        let workspace = Workspace::kept("it-transactions");
+        workspace.migration("0001_whole.rs", WHOLE);
+        workspace.migration("0002_part.rs", PART);
+        workspace.built_manager();
+        workspace
+    })
+}
+
+const WHOLE: &str = r#"//! All or nothing.
+use cargo_migrations::mongodb::IndexModel;
+use cargo_migrations::prelude::*;
+
+pub async fn up(tx: &mut Transaction) -> Result<()> {
+    tx.collection::<Document>("notes").insert_one(doc! { "_id": 1 }).await?;
+    tx.collection::<Document>("notes").insert_many([doc! { "_id": 2 }, doc! { "_id": 3 }]).await?;
+    let count = tx.collection::<Document>("notes").count_documents(doc! {}).await?;
+    assert_eq!(count, 3, "it sees what it wrote");
+    let mut seen = 0;
+    let mut cursor = tx.collection::<Document>("notes").find(doc! {}).await?;
+    while let Some(note) = cursor.next(tx.session()).await {
+        note?;
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+    match std::env::var("DO").as_deref() {
+        Ok("fail") => return Err("changed its mind".into()),
+        Ok("panic") => panic!("out of ink"),
+        Ok("slow") => {
+            let ms = std::env::var("SLOW_MS").ok().and_then(|ms| ms.parse().ok()).unwrap_or(0);
+            for _ in 0..ms / 10 {
+                tx.collection::<Document>("notes").find_one(doc! {}).await?;
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            tx.collection::<Document>("notes").insert_one(doc! { "_id": 4 }).await?;
+        }
+        Ok("index") => {
+            tx.collection::<Document>("old").create_index(IndexModel::builder().keys(doc! { "a": 1 }).build()).await?;
+        }
+        Ok("modify") => {
+            tx.run_command(doc! { "collMod": "old", "validator": {} }).await?;
+        }
+        Ok("large") => {
+            tx.collection::<Document>("notes").insert_one(doc! { "_id": 5, "x": "x".repeat(9 << 20) }).await?;
+            let grow = vec![doc! { "$set": { "y": "$x" } }];
+            tx.collection::<Document>("notes").update_one(doc! { "_id": 5 }, grow).await?;
+        }
+        Ok("new") => {
+            tx.create_collection("fresh").await?;
+            tx.collection::<Document>("fresh").create_index(IndexModel::builder().keys(doc! { "a": 1 }).build()).await?;
+        }
+        Ok("conflict") => {
+            // Somebody else writes the same document, once, while this is under way.
+            let first = std::env::temp_dir().join(format!("conflict-{}", tx.database_name()));
+            tx.collection::<Document>("notes").find_one(doc! { "_id": 1 }).await?;
+            if std::fs::File::create_new(&first).is_ok() {
+                let client = tx.session().client();
+                let other = client.database(tx.database_name()).collection::<Document>("old");
+                other.update_one(doc! { "_id": 1 }, doc! { "$inc": { "n": 1 } }).await?;
+            } else {
+                let _ = std::fs::remove_file(&first);
+            }
+            tx.collection::<Document>("old").update_one(doc! { "_id": 1 }, doc! { "$inc": { "n": 10 } }).await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+pub async fn down(tx: &mut Transaction) -> Result<()> {
+    tx.collection::<Document>("notes").delete_many(doc! {}).await?;
+    if std::env::var("DO").as_deref() == Ok("fail") { Err("would rather not".into()) } else { Ok(()) }
+}
+"#;
+
+const PART: &str = r#"//! A transaction in the middle.
+use cargo_migrations::prelude::*;
+
+pub async fn up(db: &Db) -> Result<()> {
+    db.collection::<Document>("steps").insert_one(doc! { "step": "before" }).await?;
+    let moved = db
+        .transaction(async |tx| {
+            tx.collection::<Document>("accounts").update_one(doc! { "_id": "ada" }, doc! { "$inc": { "n": -50 } }).await?;
+            if std::env::var("DO").as_deref() == Ok("fail") {
+                return Err("no funds".into());
+            }
+            tx.collection::<Document>("accounts").update_one(doc! { "_id": "bob" }, doc! { "$inc": { "n": 50 } }).await?;
+            Ok(50)
+        })
+        .await?;
+    if std::env::var("DO").as_deref() == Ok("patient") {
+        for _ in 0..2000 {
+            db.collection::<Document>("steps").find_one(doc! {}).await?;
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+    db.collection::<Document>("steps").insert_one(doc! { "step": "after", "moved": moved }).await?;
+    Ok(())
+}
+"#;
+
+fn line(task: &str, database: &TestDatabase, uri: &str, what: &str) -> Line {
+    let args = task.split_whitespace();
+    Line::new(workspace().path("manager"), workspace().root()).args(args).on(database).env("MONGO_URI", uri).env("DO", what)
+}
+
+#[test]
+fn it_takes_effect_and_is_registered_or_neither() {
+    let database = TestDatabase::new();
+    let uri = super::support::server_uri();
+    for (what, why) in [("fail", "changed its mind"), ("panic", "it panicked: out of ink")] {
+        let outcome = line("execute:1", &database, uri, what).run().exits(1);
+        assert_has(
+            &outcome.stderr,
+            &["the migration 0001_whole failed", "it is transactional: nothing of it took effect", why],
+        );
+        assert!(database.documents("notes").is_empty() && database.registered().is_empty());
+        let status = line("show_status --format json", &database, uri, "").run().exits(0).json();
+        assert_eq!(status["migrations"][0]["state"], "failed");
+    }
+    // A failed one runs again by itself, as in migopy.
+    line("execute:1", &database, uri, "new").run().exits(0);
+    assert_eq!(database.documents("notes").len(), 3);
+    assert_eq!(database.registered(), ["0001_whole.rs"]);
+    assert!(database.collections().contains(&"fresh".to_owned()));
+    let outcome = line("rollback:1", &database, uri, "fail").run().exits(1);
+    assert_has(&outcome.stderr, &["the rollback of 0001_whole failed, and it is still registered", "would rather not"]);
+    assert_eq!((database.documents("notes").len(), database.registered().len()), (3, 1));
+    line("rollback:1", &database, uri, "").run().exits(0);
+    assert_eq!((database.documents("notes").len(), database.registered().len()), (0, 0));
+}
+
+#[test]
+fn part_of_a_migration_in_a_transaction() {
+    let database = TestDatabase::new();
+    let uri = super::support::server_uri();
+    database.insert("accounts", [doc! { "_id": "ada", "n": 100 }, doc! { "_id": "bob", "n": 0 }]);
+    let outcome = line("execute:2", &database, uri, "fail").run().exits(1);
+    assert_has(&outcome.stderr, &["the migration 0002_part failed", "no funds"]);
+    let balances = || -> Vec<i32> { database.documents("accounts").iter().map(|a| a.get_i32("n").unwrap()).collect() };
+    assert_eq!(balances(), [100, 0]);
+    assert_eq!(database.documents("steps").len(), 1, "what stands outside of the transaction is done");
+    line("execute:2", &database, uri, "").run().exits(0);
+    assert_eq!(balances(), [50, 50]);
+}
+
+#[test]
+fn it_runs_again_when_the_server_asks_for_that() {
+    let database = TestDatabase::new();
+    database.insert("old", [doc! { "_id": 1, "n": 0 }]);
+    line("execute:1", &database, super::support::server_uri(), "conflict").run().exits(0);
+    assert_eq!(database.documents("old")[0].get_i32("n"), Ok(11), "its own write and the other's");
+    assert_eq!(database.documents("notes").len(), 3, "the first try left nothing");
+    let started =
+        database.documents("migrations_log").iter().filter(|e| e.get_str("event") == Ok("migration_started")).count();
+    assert_eq!(started, 1);
+}
+
+#[test]
+fn a_standalone_server_is_told_before_anything_runs() {
+    let uri = standalone_server().uri();
+    let database = TestDatabase::on(&uri);
+    let outcome = line("execute", &database, &uri, "").run().exits(2);
+    assert_has(
+        &outcome.stderr,
+        &["error: 0001_whole is transactional (`up` takes `&mut Transaction`)", "standalone", "--replSet"],
+    );
+    assert!(database.collections().is_empty());
+    let outcome = line("execute:2", &database, &uri, "").run().exits(1);
+    assert_has(&outcome.stderr, &["the migration 0002_part failed", "the server is standalone, which has no transactions"]);
+    line("ignore:1", &database, &uri, "").run().exits(0);
+    let outcome = line("rollback:1", &database, &uri, "").run().exits(2);
+    assert_has(&outcome.stderr, &["`down` takes `&mut Transaction`"]);
+}
+
+#[test]
+fn the_limit_that_was_met_is_told_and_what_to_do_instead() {
+    let uri = faulty_server().uri();
+    let database = TestDatabase::on(&uri);
+    database.insert("old", [doc! { "_id": 1, "n": 0 }]);
+    for (what, told) in [
+        (
+            "index",
+            &["does not do this within a transaction", "create new indexes on existing collection", "`&Database` or `&Db`"],
+        ),
+        ("modify", &["does not do this within a transaction", "collMod", "`&Database` or `&Db`"]),
+        ("large", &["larger than the server takes", "16 MiB", "take `&Db` in place of `&mut Transaction`"]),
+    ] {
+        let since = Instant::now();
+        let outcome = line("execute:1", &database, &uri, what).run().exits(1);
+        assert_has(&outcome.stderr, told);
+        assert!(since.elapsed() < Duration::from_secs(60), "{what}: it is not tried again");
+        assert!(database.documents("notes").is_empty() && database.registered().is_empty());
+    }
+    // This server gives a transaction three seconds.
+    let outcome = line("execute:1", &database, &uri, "slow").env("SLOW_MS", "8000").run().exits(1);
+    assert_has(&outcome.stderr, &["the transaction ran for", "transactionLifetimeLimitSeconds", "take `&Db`"]);
+    assert!(database.documents("notes").is_empty() && database.registered().is_empty());
+}
+
+#[test]
+fn ctrl_c_aborts_it_and_a_plain_execute_runs_it_again() {
+    let database = TestDatabase::new();
+    let uri = super::support::server_uri();
+    let child = line("execute", &database, uri, "slow").env("SLOW_MS", "20000").spawn();
+    wait_until_running(&database);
+    let asked = Instant::now();
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(asked.elapsed() < Duration::from_secs(15), "it was aborted, not let end");
+    assert_has(&stderr, &["a transactional one is aborted", "stopped as asked"]);
+    assert!(database.documents("notes").is_empty() && database.registered().is_empty());
+    let status = line("show_status --format json", &database, uri, "").run().exits(0).json();
+    assert_eq!(status["migrations"][0]["state"], "unregistered");
+    let log = database.documents("migrations_log");
+    let ends: Vec<_> = log.iter().filter_map(|event| event.get_str("outcome").ok()).collect();
+    assert_eq!(ends, ["aborted", "aborted"], "of the migration and of the run");
+    // The lock is free at once.
+    line("execute", &database, uri, "").run().exits(0);
+}
+
+#[test]
+fn a_killed_one_is_interrupted_and_runs_again_by_itself() {
+    let database = TestDatabase::new();
+    let uri = super::support::server_uri();
+    let mut child = line("execute", &database, uri, "slow").env("SLOW_MS", "20000").spawn();
+    wait_until_running(&database);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let outcome = line("execute --wait 60s", &database, uri, "").run().exits(0);
+    assert_has(&outcome.stderr, &["Executed 0001_whole"]);
+    assert_eq!(database.documents("notes").len(), 3);
+    let history = line("history:1", &database, uri, "").run().exits(0);
+    assert_has(&history.stdout, &["interrupted", "done"]);
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_a_migration_interrupted_and_frees_the_lock() {
+    let database = TestDatabase::new();
+    let uri = super::support::server_uri();
+    let child = line("execute:2", &database, uri, "patient").spawn();
+    wait_until_running(&database);
+    signal(&child, "INT");
+    std::thread::sleep(Duration::from_millis(400));
+    let asked = Instant::now();
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert_has(&String::from_utf8_lossy(&output.stderr), &["ended by a signal"]);
+    let status = line("show_status --format json", &database, uri, "").run().exits(0).json();
+    assert_eq!(status["migrations"][1]["state"], "interrupted");
+    // At once: nobody has to wait until the lease runs out.
+    line("ignore:2", &database, uri, "").run().exits(0);
+}
+
+fn wait_until_running(database: &TestDatabase) {
+    let since = Instant::now();
+    while !database.documents("migrations_log").iter().any(|event| event.get_str("event") == Ok("migration_started")) {
+        assert!(since.elapsed() < Duration::from_secs(60), "it does not begin");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+}
+
+fn signal(child: &std::process::Child, name: &str) {
+    assert!(
+        std::process::Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success()
+    );
+}
+
+#[test]
+fn an_answer_to_the_commit_that_fails_for_a_while_is_asked_for_again() {
+    // On a server of its own: what is injected is the whole server's.
+    let server = block_on(Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"])).unwrap();
+    let uri = server.uri();
+    for (label, code) in [("UnknownTransactionCommitResult", 91), ("TransientTransactionError", 251)] {
+        let database = TestDatabase::on(&uri);
+        let fault = doc! {
+            "configureFailPoint": "failCommand",
+            "mode": { "times": 4 },
+            "data": { "failCommands": ["commitTransaction"], "errorCode": code, "errorLabels": [label], "appName": "cargo-migrations" },
+        };
+        block_on(async {
+            Client::with_uri_str(&uri).await.unwrap().database("admin").run_command(fault).await.unwrap();
+        });
+        line("execute:1", &database, &uri, "").run().exits(0);
+        assert_eq!(database.documents("notes").len(), 3, "{label}");
+        assert_eq!(database.registered(), ["0001_whole.rs"]);
+    }
+}
