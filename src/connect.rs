@@ -168,7 +168,8 @@ fn raw_password(uri: &str) -> Option<&str> {
     user.split_once(':').map(|(_, password)| password)
 }
 
-fn bad_database_name(name: &str) -> Option<&'static str> {
+/// Why the server would refuse a database of that name.
+pub(crate) fn bad_database_name(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("it is empty")
     } else if name.len() > 63 {

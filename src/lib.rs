@@ -23,6 +23,8 @@ mod db;
 #[cfg(feature = "manager")]
 mod describe;
 #[cfg(feature = "manager")]
+mod dump;
+#[cfg(feature = "manager")]
 mod lock;
 #[cfg(feature = "manager")]
 mod manager;
@@ -75,7 +77,7 @@ pub use {
 /// The built-in subtasks. A manager that overrides one reaches it here: `builtin::execute(self, cx, migration).await`.
 #[cfg(feature = "manager")]
 pub mod builtin {
-    pub use crate::subtasks::{dbdump, execute, help, history, ignore, rollback, show_status, unlock};
+    pub use crate::subtasks::{dbdump, dumps, execute, help, history, ignore, restore, rollback, show_status, unlock};
 }
 
 /// What a manager's build script calls.

@@ -32,6 +32,7 @@ pub(crate) async fn run(cx: &Context, request: &Request<'_>, before: impl AsyncF
     let held = Rc::new(held);
     // Whatever ends this early gives the lock back.
     cx.hold(Some(Rc::clone(&held)));
+    cx.forget_dump();
     let result = under_lock(cx, request, &store, &held, session, before).await;
     cx.hold(None);
     held.release().await;
@@ -99,12 +100,12 @@ async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, p
         held,
         stop: cx.stop(),
         reporter: cx.reporter(),
-        record: Record::new(store, held.run(), held.fence(), verb),
+        record: Record::new(store, held.run(), held.fence(), verb.as_str()),
         started,
     };
     cx.reporter().event(&Event::RunStarted { verb, database: database.name(), total });
     let mut done = 0;
-    let mut result = runner.begin(&plan.steps).await;
+    let mut result = runner.begin(&plan.steps, cx.last_dump().as_deref()).await;
     if result.is_ok() {
         for (index, step) in plan.steps.iter().enumerate() {
             let migration = step.migration.subject();
@@ -138,6 +139,9 @@ async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, p
         Outcome::Done
     };
     cx.reporter().event(&Event::RunEnded { verb, database: database.name(), done, took: started.elapsed(), outcome });
+    if let (true, Some(dump)) = (outcome == Outcome::Failed, cx.last_dump()) {
+        cx.reporter().note(format!("`cargo migrations restore:{dump}` puts the database back as it was before this run"));
+    }
     result
 }
 

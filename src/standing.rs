@@ -86,7 +86,7 @@ fn registered(entry: Option<&Entry>) -> State {
 fn state(entry: Option<&Entry>, attempt: Option<&Attempt>) -> (State, bool) {
     let base = registered(entry);
     let Some(attempt) = attempt else { return (base, false) };
-    if attempt.ended == Some(Ended::Done) || is_settled(entry, attempt) {
+    if matches!(attempt.ended, Some(Ended::Done | Ended::Restored)) || is_settled(entry, attempt) {
         return (base, false);
     }
     // Nothing of this attempt took effect, or all that it did is told by the state before.

@@ -59,9 +59,10 @@ impl std::error::Error for Halt {}
 
 impl Runner<'_> {
     /// Notes that the run, and its first migration, begin. The start of each further one is noted with the end of the one before.
-    pub(crate) async fn begin(&mut self, steps: &[Step<'_>]) -> Result<()> {
+    /// `dump` was taken before.
+    pub(crate) async fn begin(&mut self, steps: &[Step<'_>], dump: Option<&str>) -> Result<()> {
         let now = self.held.now();
-        let mut log = vec![self.record.run_started(steps.len(), now)];
+        let mut log = vec![self.record.run_started(steps.len(), dump, now)];
         log.extend(steps.first().map(|step| self.record.migration_started(&about(step), now)));
         match self.held.fence().write(&Change { log, ..Change::default() }).await {
             Ok(()) => crash::point("run begun"),

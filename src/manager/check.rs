@@ -61,10 +61,14 @@ fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
             "{name} needs a migration: `cargo migrations {name}:0002_x`; `cargo migrations` shows which are registered",
             name = task.name
         ))),
+        (First::NeedsDump, None) => Err(Error::usage(format!(
+            "{name} needs a dump: `cargo migrations {name}:latest`; `cargo migrations dumps` lists them",
+            name = task.name
+        ))),
         (First::OneOf(words), Some(word)) if !words.contains(&word) => {
             Err(Error::usage(format!("{} takes no `{word}`; it takes: {}", task.name, subtask.usage())))
         }
-        _ => Ok(options),
+        _ => subtask.takes.check.map_or(Ok(()), |check| check(&options)).map(|()| options),
     }
 }
 
@@ -74,7 +78,7 @@ fn named<M>(subtask: &Subtask<M>, options: &Options, subtasks: &Subtasks<M>, emb
     match subtask.takes.first {
         First::Migration | First::NeedsMigration => names::find(&embedded.migrations, word).map(|_| ()),
         First::Subtask => subtasks.find(word).map(|_| ()),
-        First::Anything | First::AnyMigration | First::Nothing | First::OneOf(_) => Ok(()),
+        First::Anything | First::AnyMigration | First::NeedsDump | First::Nothing | First::OneOf(_) => Ok(()),
     }
 }
 

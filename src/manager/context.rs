@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use crate::args::Args;
 use crate::config::Config;
 use crate::connect::{self, Connection};
+use crate::dump;
 use crate::error::Error;
 use crate::line::TaskOption;
 use crate::lock::Held;
@@ -37,7 +38,12 @@ pub(crate) struct Shared {
     pub(crate) connection: OnceCell<Connection>,
     /// The lock that is held now.
     pub(crate) held: RefCell<Option<Rc<Held>>>,
+    /// The dump that was taken last.
+    pub(crate) last_dump: RefCell<Option<String>>,
 }
+
+/// The plugin tells where the workspace is.
+const WORKSPACE_ROOT: &str = "CARGO_MIGRATIONS_WORKSPACE_ROOT";
 
 impl Context {
     pub(crate) fn new(shared: Rc<Shared>, options: Options) -> Self {
@@ -89,6 +95,26 @@ impl Context {
     pub(crate) async fn store(&self) -> Result<Store, Error> {
         let connection = self.connection().await?;
         Ok(Store::new(&connection.database, &self.config().migrations_collection, connection.has_transactions))
+    }
+
+    /// Where dumps are. A relative path is one of the workspace, or, without it, of the working folder.
+    pub(crate) fn dumps(&self) -> dump::Folder {
+        let path = &self.config().mongo_dump_directory;
+        let root = std::env::var_os(WORKSPACE_ROOT).map(PathBuf::from).unwrap_or_default();
+        dump::Folder::new(root.join(path))
+    }
+
+    /// Notes a dump that was taken, for the run that follows it.
+    pub(crate) fn note_dump(&self, name: String) {
+        *self.shared.last_dump.borrow_mut() = Some(name);
+    }
+
+    pub(crate) fn last_dump(&self) -> Option<String> {
+        self.shared.last_dump.borrow().clone()
+    }
+
+    pub(crate) fn forget_dump(&self) {
+        *self.shared.last_dump.borrow_mut() = None;
     }
 
     /// Notes which lock is held, so that it is given back however the process ends; `None`: no longer.

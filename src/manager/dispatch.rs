@@ -60,6 +60,7 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
         stop: Stop::default(),
         connection: OnceCell::new(),
         held: RefCell::new(None),
+        last_dump: RefCell::new(None),
     });
     // More than one thread, so that what must go on in the background does so while a migration blocks its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,5 +1,6 @@
 //! The manager: what a user writes, and how the line reaches it.
 
+mod built_in;
 mod check;
 mod confirm;
 mod context;
@@ -130,6 +131,22 @@ pub trait MigrationsManager: Sized {
     /// The dump failed.
     async fn dbdump(&self, cx: &Context, option: Option<&str>) -> Result<()> {
         builtin::dbdump(self, cx, option).await
+    }
+
+    /// Puts a dump back in place of what the database holds.
+    ///
+    /// # Errors
+    /// The dump is not what it was, whoever was asked said no, or the server failed.
+    async fn restore(&self, cx: &Context, dump: Option<&str>) -> Result<()> {
+        builtin::restore(self, cx, dump).await
+    }
+
+    /// Lists the dumps.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    async fn dumps(&self, cx: &Context, option: Option<&str>) -> Result<()> {
+        builtin::dumps(self, cx, option).await
     }
 
     /// Lists the subtasks.

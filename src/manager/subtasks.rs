@@ -4,11 +4,10 @@ use std::fmt;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::{Context, MigrationsManager};
+use super::{Context, MigrationsManager, Options, built_in};
 use crate::error::{Error, Result};
 use crate::line::listed;
 use crate::names::nearest;
-use crate::subtasks as builtin;
 
 /// Names that the line uses otherwise.
 const RESERVED: [&str; 3] = ["init", "new", "migrations"];
@@ -33,7 +32,12 @@ pub(crate) struct Takes {
     pub(crate) first: First,
     /// Further values, by name; plain ones fill them in order.
     pub(crate) named: Vec<String>,
+    /// What more must hold of a built-in's.
+    pub(crate) check: Option<Check>,
 }
+
+/// Says what is wrong with a task's options.
+type Check = fn(&Options) -> Result<(), Error>;
 
 /// What a subtask's first plain value is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub(crate) enum First {
     AnyMigration,
     /// A migration, and it must be given.
     NeedsMigration,
+    /// A dump, and it must be given.
+    NeedsDump,
     /// A subtask, if given.
     Subtask,
     /// One of these words.
@@ -70,75 +76,24 @@ where
 impl<M: MigrationsManager> Subtasks<M> {
     /// What `M` has: the built-in subtasks, then its own.
     pub(crate) fn of() -> Result<Self, Error> {
-        let subtasks = M::subtasks(Self::built_in());
+        let subtasks = M::subtasks(built_in::all());
         subtasks.check()?;
         Ok(subtasks)
     }
 
-    fn built_in() -> Self {
-        let mut all = Self { list: Vec::new(), default: "show_status".into() };
-        all.push(
-            "show_status",
-            "Show which migrations are registered",
-            First::Nothing,
-            async |m: &M, cx: &Context, o: Option<&str>| m.show_status(cx, o).await,
-        );
-        all.push(
-            "execute",
-            "Run the unregistered migrations, or one",
-            First::Migration,
-            async |m: &M, cx: &Context, o: Option<&str>| m.execute(cx, o).await,
-        );
-        all.push(
-            "ignore",
-            "Register the unregistered migrations, or one, without running",
-            First::Migration,
-            async |m: &M, cx: &Context, o: Option<&str>| m.ignore(cx, o).await,
-        );
-        all.push(
-            "rollback",
-            "Undo a registered migration, and unregister it",
-            First::NeedsMigration,
-            async |m: &M, cx: &Context, o: Option<&str>| m.rollback(cx, o).await,
-        );
-        all.push(
-            "history",
-            "Show the log: what was run, by whom, and how it ended",
-            First::AnyMigration,
-            async |m: &M, cx: &Context, o: Option<&str>| m.history(cx, o).await,
-        );
-        all.push(
-            "unlock",
-            "Show who has the lock, and free it",
-            First::Nothing,
-            async |m: &M, cx: &Context, o: Option<&str>| m.unlock(cx, o).await,
-        );
-        all.push("dbdump", "Dump the database", First::Nothing, async |m: &M, cx: &Context, o: Option<&str>| {
-            m.dbdump(cx, o).await
-        });
-        all.push(
-            "mongod",
-            "The local development server: where it is, `start`, `stop`",
-            First::OneOf(&["start", "stop"]),
-            async |_: &M, cx: &Context, o: Option<&str>| builtin::mongod(cx, o).await,
-        );
-        all.push(
-            "help",
-            "List the subtasks, or tell about one",
-            First::Subtask,
-            async |m: &M, cx: &Context, o: Option<&str>| m.help(cx, o).await,
-        );
-        all
+    /// None yet.
+    pub(super) fn none() -> Self {
+        Self { list: Vec::new(), default: "show_status".into() }
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         name: &str,
         help: &str,
         first: First,
         action: impl AsyncFn(&M, &Context, Option<&str>) -> Result<()> + 'static,
     ) {
-        let takes = Takes { first, named: Vec::new() };
+        let takes = Takes { first, ..Takes::default() };
         self.list.push(Subtask { name: name.to_owned(), help: help.to_owned(), takes, action: Box::new(action) });
     }
 
@@ -183,6 +138,14 @@ impl<M: MigrationsManager> Subtasks<M> {
     pub fn takes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         if let Some(last) = self.list.last_mut() {
             last.takes.named.extend(names.into_iter().map(Into::into));
+        }
+        self
+    }
+
+    /// Checks the values of the subtask added last, before the line's first task starts.
+    pub(super) fn checked_by(mut self, check: Check) -> Self {
+        if let Some(last) = self.list.last_mut() {
+            last.takes.check = Some(check);
         }
         self
     }
@@ -252,6 +215,12 @@ impl<M> Subtask<M> {
         self.action.call(manager, cx, option).await
     }
 
+    /// The same, where there is room for a word or two.
+    pub(crate) fn short_usage(&self) -> String {
+        let usage = self.usage();
+        if usage.chars().count() <= 30 { usage } else { format!("{}[:…]", self.name) }
+    }
+
     /// `execute[:MIGRATION]`, `copy[:VALUE][,to=…]`
     pub(crate) fn usage(&self) -> String {
         let first = match self.takes.first {
@@ -259,6 +228,7 @@ impl<M> Subtask<M> {
             First::Nothing => None,
             First::Migration | First::AnyMigration => Some("[:MIGRATION".to_owned()),
             First::NeedsMigration => Some(":MIGRATION".to_owned()),
+            First::NeedsDump => Some(":DUMP".to_owned()),
             First::Subtask => Some("[:SUBTASK".to_owned()),
             First::OneOf(words) => Some(format!("[:{}", words.join("|"))),
         };

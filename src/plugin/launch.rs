@@ -36,7 +36,8 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
     command
         .args(&words[1..])
         .env("CARGO", workspace::cargo())
-        .env("CARGO_MIGRATIONS_TARGET_DIR", workspace.target_directory());
+        .env("CARGO_MIGRATIONS_TARGET_DIR", workspace.target_directory())
+        .env("CARGO_MIGRATIONS_WORKSPACE_ROOT", workspace.root());
     become_it(command)
         .map_err(|error| Error::failed(format!("the manager {} cannot be started", manager.display())).caused_by(error))
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-use super::{Event, HistoryOf, Outcome, Sink, StatusOf, Task, columns, history, human_duration, migrations, status};
+use super::{
+    Event, HistoryOf, Outcome, Sink, StatusOf, Task, Unit, columns, dumps, history, human_duration, migrations, status,
+};
 use crate::file_name::stem;
 use crate::term;
 use crate::verb::Verb;
@@ -164,6 +166,8 @@ impl Sink for Human {
             }
             Event::Status(status) => self.status(status),
             Event::History(history) => self.history(history),
+            Event::Dumps([]) => {}
+            Event::Dumps(dumps) => self.stdout(&columns(&dumps::rows(dumps), stdout_width())),
             Event::Step { verb, message } => self.step(verb, message),
             Event::Warning(message) => self.write(|| term::warning(message)),
             Event::Note(message) => {
@@ -175,14 +179,16 @@ impl Sink for Human {
         }
     }
 
-    fn progress(&self, total: u64) -> Box<dyn Task> {
+    fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task> {
         match &self.bars {
             Some(bars) => {
-                let style = ProgressStyle::with_template(
-                    "{spinner:>12.cyan} [{bar:25}] {human_pos}/{human_len} {percent}% {wide_msg} {eta:>4}",
-                )
-                .expect("a constant template")
-                .progress_chars("=> ");
+                let template = match unit {
+                    Unit::Steps => "{spinner:>12.cyan} [{bar:25}] {human_pos}/{human_len} {percent}% {wide_msg} {eta:>4}",
+                    Unit::Bytes => {
+                        "{spinner:>12.cyan} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg} {eta:>4}"
+                    }
+                };
+                let style = ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> ");
                 let bar = ProgressBar::new(total).with_style(style);
                 let bar = match &*self.run() {
                     Some(run) => bars.insert_after(&run.bar, bar),
@@ -191,7 +197,7 @@ impl Sink for Human {
                 bar.enable_steady_tick(TICK);
                 Box::new(Bar(bar))
             }
-            None => Box::new(Plain { quiet: self.quiet, total, state: Mutex::new((Instant::now(), String::new())) }),
+            None => Box::new(Plain { quiet: self.quiet, total, unit, state: Mutex::new((Instant::now(), String::new())) }),
         }
     }
 }
@@ -219,6 +225,7 @@ impl Drop for Bar {
 struct Plain {
     quiet: bool,
     total: u64,
+    unit: Unit,
     state: Mutex<(Instant, String)>,
 }
 
@@ -230,7 +237,10 @@ impl Task for Plain {
         }
         state.0 = Instant::now();
         let percent = (position.min(self.total) * 100).checked_div(self.total).unwrap_or(100);
-        term::status("Progress", format!("{position}/{} ({percent}%) {}", self.total, state.1).trim_end());
+        term::status(
+            "Progress",
+            format!("{}/{} ({percent}%) {}", self.unit.shown(position), self.unit.shown(self.total), state.1).trim_end(),
+        );
     }
 
     fn message(&self, message: &str) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
-use super::{Event, Outcome, Sink, Subject, Task, history};
+use super::{Event, Outcome, Sink, Subject, Task, Unit, dumps, history};
 use crate::status::Row;
 use crate::term;
 use crate::verb::Verb;
@@ -56,6 +56,7 @@ impl Sink for Json {
             }
             Event::Status(of) => print(&status(of.database, of.rows)),
             Event::History(of) => print(&history::json(of)),
+            Event::Dumps(of) => print(&dumps::json(of)),
             Event::Step { verb, message } => {
                 if !self.quiet {
                     term::status(verb, message);
@@ -71,13 +72,14 @@ impl Sink for Json {
         }
     }
 
-    fn progress(&self, total: u64) -> Box<dyn Task> {
-        Box::new(Lines { total, state: Mutex::new((None, String::new())) })
+    fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task> {
+        Box::new(Lines { total, unit, state: Mutex::new((None, String::new())) })
     }
 }
 
 struct Lines {
     total: u64,
+    unit: Unit,
     state: Mutex<(Option<Instant>, String)>,
 }
 
@@ -88,7 +90,11 @@ impl Task for Lines {
             return;
         }
         state.0 = Some(Instant::now());
-        print(&json!({ "event": "progress", "position": position, "total": self.total, "message": state.1 }));
+        let mut value = json!({ "event": "progress", "position": position, "total": self.total, "message": state.1 });
+        if self.unit == Unit::Bytes {
+            value["unit"] = "bytes".into();
+        }
+        print(&value);
     }
 
     fn message(&self, message: &str) {

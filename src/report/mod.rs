@@ -1,5 +1,6 @@
 //! What a run tells: events go in, and one of two sinks (for people, for programs) writes them.
 
+mod dumps;
 mod history;
 mod human;
 mod json;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use mongodb::bson::Document;
 
 use crate::args::{Args, Format};
+use crate::dump::Dump;
 use crate::status::Row;
 use crate::verb::Verb;
 
@@ -65,6 +67,7 @@ pub(crate) enum Event<'a> {
     },
     Status(&'a StatusOf<'a>),
     History(&'a HistoryOf<'a>),
+    Dumps(&'a [Dump]),
     /// A line like cargo's: a verb, and what it is about.
     Step {
         verb: &'a str,
@@ -108,7 +111,24 @@ pub(crate) trait Sink: Send + Sync {
     fn event(&self, event: &Event<'_>);
 
     /// Shows a migration's or subtask's own progress.
-    fn progress(&self, total: u64) -> Box<dyn Task>;
+    fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task>;
+}
+
+/// What progress is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Steps,
+    Bytes,
+}
+
+impl Unit {
+    /// So many of them, for people.
+    fn shown(self, count: u64) -> String {
+        match self {
+            Self::Steps => count.to_string(),
+            Self::Bytes => human_bytes(count),
+        }
+    }
 }
 
 /// Where subtasks and migrations say what they do. stdout is for results, stderr for the rest; progress bars stay whole.
@@ -159,7 +179,12 @@ impl Reporter {
 
     /// Shows progress over `total` steps of any unit. It ends when dropped.
     pub fn progress(&self, total: u64) -> Progress {
-        Progress::new(self.sink.progress(total), total)
+        Progress::new(self.sink.progress(total, Unit::Steps), total)
+    }
+
+    /// Shows progress over that many bytes.
+    pub(crate) fn transfer(&self, bytes: u64) -> Progress {
+        Progress::new(self.sink.progress(bytes, Unit::Bytes), bytes)
     }
 }
 
@@ -189,6 +214,19 @@ pub(crate) fn ago(duration: Duration) -> String {
     }
 }
 
+/// `312 B`, `4.7 kB`, `198.2 MB`
+pub(crate) fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let mut size = bytes as f64;
+    while size >= 1000.0 && unit + 1 < UNITS.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{size:.1} {}", UNITS[unit]) }
+}
+
 /// `1 migration`, `2 migrations`
 pub(crate) fn migrations(count: usize) -> String {
     format!("{count} migration{}", if count == 1 { "" } else { "s" })
@@ -197,6 +235,13 @@ pub(crate) fn migrations(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_one_decimal() {
+        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (4_700, "4.7 kB"), (198_200_000, "198.2 MB")] {
+            assert_eq!(human_bytes(bytes), text);
+        }
+    }
 
     #[test]
     fn durations_are_short() {

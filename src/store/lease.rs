@@ -165,13 +165,24 @@ impl Store {
         Ok(true)
     }
 
+    /// Raises the term to the highest number in the log, where the log was put there from elsewhere.
+    pub(crate) async fn raise_term(&self) -> Result<()> {
+        let highest = self.highest_logged().await?;
+        let lower = doc! { "_id": ID, "term": { "$lt": highest } };
+        let raise = doc! { "$set": { "term": highest } };
+        again(async || self.lock().update_one(lower.clone(), raise.clone()).await).await.map(|_| ())
+    }
+
+    async fn highest_logged(&self) -> Result<i64> {
+        let logged = self.log().find_one(doc! { "fence": { "$type": "long" } }).sort(doc! { "fence": -1 }).await?;
+        Ok(logged.and_then(|event| event.get_i64("fence").ok()).unwrap_or_default())
+    }
+
     /// Writes the two documents that are then never deleted. Where somebody deleted one, it starts above all that was.
     async fn lay_lock(&self) -> Result<()> {
         let fence = self.lock().find_one(doc! { "_id": fence::ID }).await?;
         let fence = fence.and_then(|fence| fence.get_i64("number").ok()).unwrap_or_default();
-        let logged = self.log().find_one(doc! { "fence": { "$type": "long" } }).sort(doc! { "fence": -1 }).await?;
-        let logged = logged.and_then(|event| event.get_i64("fence").ok()).unwrap_or_default();
-        let number = fence.max(logged);
+        let number = fence.max(self.highest_logged().await?);
         let documents =
             [doc! { "_id": ID, "term": number, "owner": Bson::Null }, doc! { "_id": fence::ID, "number": number }];
         match again(async || self.lock().insert_many(&documents).ordered(false).await).await {

@@ -13,7 +13,6 @@ use crate::file_name;
 use crate::migration::Migration;
 use crate::status::State;
 use crate::term;
-use crate::verb::Verb;
 
 /// How much of an error's text is kept, in bytes.
 const ERROR_LIMIT: usize = 4096;
@@ -62,6 +61,8 @@ pub(crate) enum Ended {
     Failed,
     /// Stopped on request: of a run, after what was done; of a transactional migration, without any effect.
     Aborted,
+    /// What came of it no longer counts: the database was restored to what it was at another time.
+    Restored,
 }
 
 impl Ended {
@@ -70,11 +71,12 @@ impl Ended {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Aborted => "aborted",
+            Self::Restored => "restored",
         }
     }
 
     fn read(text: &str) -> Option<Self> {
-        [Self::Done, Self::Failed, Self::Aborted].into_iter().find(|ended| ended.as_str() == text)
+        [Self::Done, Self::Failed, Self::Aborted, Self::Restored].into_iter().find(|ended| ended.as_str() == text)
     }
 }
 
@@ -124,17 +126,21 @@ pub(crate) struct Record {
     registry: String,
     run: Run,
     fence: i64,
-    verb: Verb,
+    subtask: &'static str,
     seq: i64,
 }
 
 impl Record {
-    pub(crate) fn new(store: &Store, run: &Run, fence: &Fence, verb: Verb) -> Self {
-        Self { registry: store.registry_name().to_owned(), run: run.clone(), fence: fence.number(), verb, seq: 0 }
+    pub(crate) fn new(store: &Store, run: &Run, fence: &Fence, subtask: &'static str) -> Self {
+        Self { registry: store.registry_name().to_owned(), run: run.clone(), fence: fence.number(), subtask, seq: 0 }
     }
 
-    pub(crate) fn run_started(&mut self, migrations: usize, at: DateTime) -> Document {
+    /// `dump`: the one that was taken before, or is restored.
+    pub(crate) fn run_started(&mut self, migrations: usize, dump: Option<&str>, at: DateTime) -> Document {
         let mut event = self.event("run_started", at);
+        if let Some(dump) = dump {
+            event.insert("dump", dump);
+        }
         event.insert("migrations", i64::try_from(migrations).unwrap_or(i64::MAX));
         event
     }
@@ -166,6 +172,17 @@ impl Record {
         event
     }
 
+    /// Notes that what came of an attempt no longer counts.
+    pub(crate) fn migration_restored(&mut self, attempt: &Attempt, at: DateTime) -> Document {
+        let mut event = self.event("migration_ended", at);
+        event.insert("name", &attempt.name);
+        event.insert("direction", attempt.direction.as_str());
+        event.insert("transactional", attempt.is_transactional);
+        event.insert("was_registered", attempt.was_registered);
+        event.insert("outcome", Ended::Restored.as_str());
+        event
+    }
+
     fn event(&mut self, event: &str, at: DateTime) -> Document {
         self.seq += 1;
         let mut document = doc! {
@@ -176,7 +193,7 @@ impl Record {
             "fence": self.fence,
             "seq": self.seq,
             "at": at,
-            "subtask": self.verb.as_str(),
+            "subtask": self.subtask,
             "command": &self.run.command,
             "pid": i64::from(std::process::id()),
         };

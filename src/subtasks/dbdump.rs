@@ -1,13 +1,118 @@
+use crate::dump;
 use crate::error::{Error, Result};
-use crate::manager::{Context, MigrationsManager};
+use crate::manager::{Context, MigrationsManager, Options};
+use crate::report::human_bytes;
+use crate::store::Store;
 
-/// Dumps the database. This version has no dump of its own yet: a manager that wants one overrides `dbdump`.
+/// The options that `dbdump` takes.
+pub(crate) const OPTIONS: [&str; 5] = ["gzip", "consistent", "keep", "verify", "prove"];
+
+/// Dumps the database: mongodump's folder format, under `mongo_dump_directory`, of one point in time where the server can.
+///
+/// Of the task's options `gzip=yes` compresses, `consistent=no` does without the one point in time, and `keep=N` removes all
+/// but the newest N; `verify=NAME` re-reads a dump instead, and `prove=NAME` restores one into a throwaway server.
 ///
 /// # Errors
-/// Always, and nothing is touched: `execute` and `rollback` with `do_mongo_dump` stop here rather than go on without a dump.
-pub async fn dbdump<M: MigrationsManager>(_: &M, _: &Context, _: Option<&str>) -> Result<()> {
-    Err(Error::usage(
-        "this version cannot dump a database by itself; override `dbdump` on the manager, or turn do_mongo_dump off",
-    )
-    .into())
+/// The server or the disk failed, or the dump that was to be checked is not what it was.
+pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
+    let options = cx.options();
+    if let Some(name) = options.get("prove") {
+        return prove(cx, name).await;
+    }
+    if let Some(name) = options.get("verify") {
+        let (verified, name) = verify(cx, name).await?;
+        let held = if verified.has_manifest { "as its manifest says" } else { "whole documents (it has no manifest)" };
+        cx.reporter().status("Verified", format!("{name}: {}, {held}", contents(&verified)));
+        return Ok(());
+    }
+    check(options)?;
+    let store = cx.store().await?;
+    let taken = dump::Options {
+        gzip: yes_or_no(options, "gzip")?.unwrap_or(false),
+        is_consistent: yes_or_no(options, "consistent")?.unwrap_or(true),
+    };
+    let folder = cx.dumps();
+    cx.reporter().status("Dumping", format!("{} to {}", store.database().name(), folder.path().display()));
+    let since = std::time::Instant::now();
+    let dump = dump::take(&store, &folder, taken, cx.reporter()).await?;
+    let manifest = dump.manifest.as_ref();
+    let (documents, bytes) = manifest.map_or((0, 0), |manifest| (manifest.documents(), manifest.bytes()));
+    cx.reporter().status(
+        "Dumped",
+        format!(
+            "{}: {documents} documents, {}, in {}",
+            dump.name,
+            human_bytes(bytes),
+            crate::report::human_duration(since.elapsed())
+        ),
+    );
+    if let Some(keep) = keep(options)? {
+        prune(cx, &store, keep)?;
+    }
+    cx.note_dump(dump.name);
+    Ok(())
+}
+
+/// What is wrong with the options, before anything is done.
+pub(crate) fn check(options: &Options) -> Result<(), Error> {
+    yes_or_no(options, "gzip")?;
+    yes_or_no(options, "consistent")?;
+    keep(options)?;
+    let modes = ["verify", "prove"].iter().filter(|mode| options.get(mode).is_some()).count();
+    let others = ["gzip", "consistent", "keep"].iter().filter(|other| options.get(other).is_some()).count();
+    if modes > 1 || modes == 1 && others > 0 {
+        return Err(Error::usage("`verify=NAME` and `prove=NAME` of dbdump stand alone"));
+    }
+    Ok(())
+}
+
+fn yes_or_no(options: &Options, name: &str) -> Result<Option<bool>, Error> {
+    match options.get(name) {
+        None => Ok(None),
+        Some("yes" | "true" | "1") => Ok(Some(true)),
+        Some("no" | "false" | "0") => Ok(Some(false)),
+        Some(other) => Err(Error::usage(format!("`{name}` is yes or no, not `{other}`"))),
+    }
+}
+
+/// How many dumps are to be kept.
+pub(super) fn keep(options: &Options) -> Result<Option<usize>, Error> {
+    let Some(number) = options.get("keep") else { return Ok(None) };
+    match number.parse() {
+        Ok(keep @ 1..) => Ok(Some(keep)),
+        _ => Err(Error::usage(format!("`keep` is a number of dumps, 1 at least, not `{number}`"))),
+    }
+}
+
+pub(super) fn prune(cx: &Context, store: &Store, keep: usize) -> Result<()> {
+    for name in cx.dumps().prune(store.database().name(), keep)? {
+        cx.reporter().status("Removed", name);
+    }
+    Ok(())
+}
+
+/// Re-reads a dump; its name as well, since `latest` may have been asked for.
+pub(super) async fn verify(cx: &Context, name: &str) -> Result<(dump::Verified, String)> {
+    let found = cx.dumps().find(name)?;
+    let database = match &found.manifest {
+        Some(manifest) => manifest.database.clone(),
+        // One of mongodump's may hold several databases.
+        None => cx.store().await?.database().name().to_owned(),
+    };
+    let name = found.name.clone();
+    cx.reporter().status("Verifying", &name);
+    let verified = tokio::task::spawn_blocking(move || dump::verify(&found, &database)).await?;
+    Ok((verified?, name))
+}
+
+async fn prove(cx: &Context, name: &str) -> Result<()> {
+    let (verified, name) = verify(cx, name).await?;
+    cx.reporter().status("Proving", format!("{name} on a throwaway server"));
+    dump::prove(&verified, cx.reporter()).await?;
+    cx.reporter().status("Proven", format!("{name}: {} restore to what they were", contents(&verified)));
+    Ok(())
+}
+
+fn contents(verified: &dump::Verified) -> String {
+    format!("{} documents, {}", verified.documents, human_bytes(verified.bytes))
 }

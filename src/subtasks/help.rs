@@ -20,7 +20,7 @@ pub async fn help<M: MigrationsManager>(_: &M, cx: &Context, subtask: Option<&st
             // The first paragraph: columns are for one line each.
             let first = subtask.help.trim().lines().take_while(|line| !line.trim().is_empty());
             let text = first.map(str::trim).collect::<Vec<_>>().join(" ");
-            vec![format!("  {}", subtask.usage()), format!("{text}{default}")]
+            vec![format!("  {}", subtask.short_usage()), format!("{text}{default}")]
         })
         .collect();
     // The plugin's: they work while the manager does not compile.

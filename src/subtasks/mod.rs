@@ -1,21 +1,26 @@
 //! The built-in subtasks, one a file; `builtin` to users.
 
 mod dbdump;
+mod dumps;
 mod execute;
 mod help;
 mod history;
 mod ignore;
 mod mongod;
+mod restore;
 mod rollback;
 mod show_status;
 mod unlock;
 
 pub use dbdump::dbdump;
+pub(crate) use dbdump::{OPTIONS as DUMP_OPTIONS, check as check_dump_options};
+pub use dumps::dumps;
 pub use execute::execute;
 pub use help::help;
 pub use history::history;
 pub use ignore::ignore;
 pub(crate) use mongod::mongod;
+pub use restore::restore;
 pub use rollback::rollback;
 pub use show_status::show_status;
 pub use unlock::unlock;

@@ -12,7 +12,7 @@ fn each_error_and_its_exit_code() {
     database.insert("migrations", [doc! { "name": "0002_kinds.rs" }, doc! { "name": "0003_own_error.rs" }]);
     database.insert("migrations", [doc! { "name": "0004_no_down.rs" }]);
     let uri = server_uri();
-    let simple_lines: [(&str, &[(&str, &str)]); 26] = [
+    let simple_lines: [(&str, &[(&str, &str)]); 34] = [
         ("execut", &[]),
         ("qqq", &[]),
         ("help:qqq", &[]),
@@ -28,7 +28,15 @@ fn each_error_and_its_exit_code() {
         ("ignore:1", &[]),
         ("rollback", &[]),
         ("rollback:2", &[]),
-        ("dbdump", &[]),
+        ("dbdump:gzip=maybe", &[]),
+        ("dbdump:keep=0", &[]),
+        ("dbdump:verify=a,prove=b", &[]),
+        ("restore", &[]),
+        ("restore:latest", &[]),
+        ("restore:nope", &[]),
+        ("execute --wait soon", &[]),
+        ("show_status --strict", &[]),
+        ("history:77", &[]),
         ("execute --check", &[]),
         ("--check", &[]),
         ("new:x execute", &[]),
@@ -40,7 +48,7 @@ fn each_error_and_its_exit_code() {
         ("", &[("MONGO_DATABASE", "a b")]),
         ("", &[("DO_MONGO_DUMP", "maybe")]),
     ];
-    let blog_lines: [(&str, &[(&str, &str)]); 9] = [
+    let blog_lines: [(&str, &[(&str, &str)]); 8] = [
         ("rollback:4", &[]),
         ("rollback:3", &[]),
         ("execute:5", &[("PANIC", "1")]),
@@ -49,7 +57,6 @@ fn each_error_and_its_exit_code() {
         ("refuse", &[]),
         ("leak", &[]),
         ("mytask", &[("FAIL_AT", "mytask")]),
-        ("rollback:2", &[("DO_MONGO_DUMP", "1")]),
     ];
     let mut all = String::new();
     let lines = simple_lines.map(|line| (simple(), line)).into_iter().chain(blog_lines.map(|line| (blog(), line)));

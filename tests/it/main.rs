@@ -8,6 +8,7 @@ mod support;
 mod builtins;
 mod connections;
 mod crashes;
+mod dump;
 mod errors;
 mod failover;
 mod faults;

@@ -83,7 +83,9 @@ Tasks, run from left to right:
   rollback:MIGRATION          Undo a registered migration, and unregister it
   history[:MIGRATION]         Show the log: what was run, by whom, and how it ended
   unlock                      Show who has the lock, and free it
-  dbdump                      Dump the database
+  dbdump[:…]                  Dump the database
+  restore:DUMP[,to=…]         Put a dump back, in place of what the database holds
+  dumps[:keep=…]              List the dumps
   mongod[:start|stop]         The local development server: where it is, `start`, `stop`
   help[:SUBTASK]              List the subtasks, or tell about one
   mytask[:VALUE]              Note what it was given
@@ -169,14 +171,6 @@ fn do_mongo_dump_dumps_first_and_only_when_there_is_something_to_do() {
     blog().run("ignore", &database).exits(0);
     line("execute").run().exits(0);
     assert_eq!(database.trace().len(), 4);
-}
-
-#[test]
-fn without_a_dump_of_its_own_nothing_runs_when_one_is_asked_for() {
-    let database = TestDatabase::new();
-    let outcome = blog().line(["execute:1"]).on(&database).env("DO_MONGO_DUMP", "1").run().exits(2);
-    assert_has(&outcome.stderr, &["this version cannot dump a database by itself", "override `dbdump`"]);
-    assert_eq!(database.collections(), ["migrations_lock"], "the lock was taken, and nothing else was done");
 }
 
 #[test]

@@ -1,0 +1,26 @@
+//! What a disk has left.
+
+use std::path::Path;
+
+/// How many bytes may still be written where `path` lies; `None` where that cannot be told.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "std does not tell how full a disk is")]
+#[expect(clippy::useless_conversion, reason = "the fields' types differ between systems")]
+pub(super) fn available(path: &Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
+    let mut stats = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the path ends in NUL, and `stats` is read only where the call says that it wrote it.
+    let stats = unsafe {
+        if libc::statvfs(path.as_ptr(), stats.as_mut_ptr()) != 0 {
+            return None;
+        }
+        stats.assume_init()
+    };
+    Some(u64::from(stats.f_bavail).saturating_mul(u64::from(stats.f_frsize)))
+}
+
+#[cfg(not(unix))]
+pub(super) fn available(_: &Path) -> Option<u64> {
+    None
+}

@@ -1,0 +1,133 @@
+//! Re-reading a dump: is everything there, and as it was written?
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::catalog::{BUCKETS, Collection};
+use super::folder::Dump;
+use super::manifest::{Contents, File};
+use super::{file_names, io, read};
+use crate::error::Error;
+
+/// A dump that was found good.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(super) parts: Vec<Part>,
+    pub(crate) documents: u64,
+    pub(crate) bytes: u64,
+    /// Whether there was a manifest with checksums to hold it against.
+    pub(crate) has_manifest: bool,
+}
+
+/// One collection of it.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) collection: Collection,
+    /// The file with its documents, unless it is a view.
+    pub(super) data: Option<PathBuf>,
+    pub(super) documents: u64,
+    pub(super) bytes: u64,
+}
+
+/// Reads all of a dump of that database, and holds it against its manifest. Blocks.
+pub(crate) fn verify(dump: &Dump, database: &str) -> Result<Verified, Error> {
+    let mut parts = match &dump.manifest {
+        Some(manifest) => {
+            let parts = manifest.collections.iter().map(|contents| against_manifest(&dump.path, contents));
+            parts.collect::<Result<Vec<_>, _>>()?
+        }
+        None => without_manifest(&dump.database(database)?)?,
+    };
+    parts.sort_by(|a, b| a.collection.name.cmp(&b.collection.name));
+    Ok(Verified {
+        documents: parts.iter().map(|part| part.documents).sum(),
+        bytes: parts.iter().map(|part| part.bytes).sum(),
+        has_manifest: dump.manifest.is_some(),
+        parts,
+    })
+}
+
+fn against_manifest(folder: &Path, contents: &Contents) -> Result<Part, Error> {
+    let metadata = check_file(folder, &contents.metadata)?;
+    let collection = read_metadata(&metadata, &contents.name)?;
+    let Some(data) = &contents.data else { return Ok(Part { collection, data: None, documents: 0, bytes: 0 }) };
+    let path = check_file(folder, &data.file)?;
+    let (documents, bytes) = count(&path)?;
+    if (documents, bytes) != (data.documents, data.bytes) {
+        return Err(Error::failed(format!(
+            "{} is damaged: it holds {documents} documents, and the manifest says {}; use another dump",
+            path.display(),
+            data.documents
+        )));
+    }
+    Ok(Part { collection, data: Some(path), documents, bytes })
+}
+
+fn check_file(folder: &Path, file: &File) -> Result<PathBuf, Error> {
+    let path = folder.join(&file.file);
+    if !path.is_file() {
+        return Err(Error::failed(format!("{} is missing: the dump is not whole; use another dump", path.display())));
+    }
+    if read::sha256(&path)? != file.sha256 {
+        return Err(Error::failed(format!(
+            "{} is damaged: its checksum is not the manifest's; use another dump",
+            path.display()
+        )));
+    }
+    Ok(path)
+}
+
+fn read_metadata(path: &Path, name: &str) -> Result<Collection, Error> {
+    Collection::from_metadata(&read::metadata(path)?, name)
+        .map_err(|why| Error::failed(format!("{} is damaged: {why}; use another dump", path.display())))
+}
+
+/// One of mongodump's: every file with documents must have its metadata, and hold whole documents.
+fn without_manifest(folder: &Path) -> Result<Vec<Part>, Error> {
+    let mut data: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut parts = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io(folder, "read"))? {
+        let path = entry.map_err(io(folder, "read"))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let plain = name.strip_suffix(".gz").unwrap_or(&name);
+        if let Some(stem) = plain.strip_suffix(".metadata.json") {
+            parts.push(Part { collection: read_metadata(&path, stem)?, data: None, documents: 0, bytes: 0 });
+        } else if let Some(stem) = plain.strip_suffix(".bson") {
+            data.insert(stem.to_owned(), path);
+        }
+    }
+    for part in &mut parts {
+        let Some(source) = part.collection.data() else { continue };
+        let Some(path) = data.remove(&file_names::escape(&source)) else {
+            return Err(Error::failed(format!(
+                "{} has no file with the documents of {}: the dump is not whole; use another dump",
+                folder.display(),
+                part.collection.name
+            )));
+        };
+        (part.documents, part.bytes) = count(&path)?;
+        part.data = Some(path);
+    }
+    // Users and roles of mongodump's own are not ours to restore.
+    data.retain(|name, _| !name.starts_with("%24admin") && (!name.starts_with("system.") || name.starts_with(BUCKETS)));
+    match data.into_values().next() {
+        None if parts.is_empty() => {
+            Err(Error::usage(format!("{} holds no dump; name a folder that mongodump or `dbdump` wrote", folder.display())))
+        }
+        None => Ok(parts),
+        Some(path) => Err(Error::failed(format!(
+            "{} has no metadata file beside it: the dump is not whole; use another dump",
+            path.display()
+        ))),
+    }
+}
+
+fn count(path: &Path) -> Result<(u64, u64), Error> {
+    let mut input = read::Documents::open(path)?;
+    let (mut documents, mut bytes) = (0, 0);
+    while let Some(document) = input.next()? {
+        documents += 1;
+        bytes += document.as_bytes().len() as u64;
+    }
+    Ok((documents, bytes))
+}

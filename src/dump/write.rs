@@ -1,0 +1,169 @@
+//! One collection's documents, from the server to a file. Batches go through as they come, unread but for their bounds; a
+//! thread of its own writes one while the next is on its way.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::StreamExt as _;
+use mongodb::bson::{Document, doc};
+use mongodb::raw_batch_cursor::RawBatch;
+use mongodb::{ClientSession, Database};
+use tokio::sync::mpsc;
+
+use super::{io, manifest};
+use crate::error::{Error, Result};
+
+/// How many bytes are gathered before they go to the file.
+const BUFFER: usize = 1 << 20;
+
+/// What was written.
+pub(super) struct Written {
+    pub(super) documents: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+}
+
+/// Told of what is done, as it is done.
+pub(super) type Told<'a> = dyn Fn(u64, u64) + Send + Sync + 'a;
+
+/// Writes all documents of a collection, as the session sees it.
+pub(super) async fn collection(
+    database: &Database,
+    name: &str,
+    session: &mut ClientSession,
+    path: &Path,
+    gzip: bool,
+    told: std::sync::Arc<Told<'static>>,
+) -> Result<Written> {
+    let collection = database.collection::<Document>(name);
+    let mut cursor = collection.find(doc! {}).session(&mut *session).batch().await?;
+    // One batch is written and one waits, at 16 MiB at most each.
+    let (sender, receiver) = mpsc::channel::<RawBatch>(1);
+    let file = path.to_owned();
+    let writing = tokio::task::spawn_blocking(move || write(receiver, &file, gzip, &*told));
+    let mut batches = cursor.stream(session);
+    let mut failed = None;
+    while let Some(batch) = batches.next().await {
+        match batch {
+            Ok(batch) => {
+                if sender.send(batch).await.is_err() {
+                    // The writer has ended, and says why.
+                    break;
+                }
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    drop(sender);
+    let written = writing.await.map_err(|error| Error::failed("a dump's file could not be written").caused_by(error))?;
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(written?),
+    }
+}
+
+fn write(mut batches: mpsc::Receiver<RawBatch>, path: &Path, gzip: bool, told: &Told<'_>) -> Result<Written, Error> {
+    let failed = io(path, "written");
+    let mut out = Output::create(path, gzip).map_err(&failed)?;
+    let (mut documents, mut bytes) = (0, 0);
+    while let Some(batch) = batches.blocking_recv() {
+        let unreadable = || Error::failed("the server's answer cannot be understood");
+        let (mut count, mut size) = (0, 0);
+        for document in batch.doc_slices().map_err(|_| unreadable())? {
+            let document = document.ok().and_then(|value| value.as_document()).ok_or_else(unreadable)?;
+            let raw = document.as_bytes();
+            out.write_all(raw).map_err(&failed)?;
+            count += 1;
+            size += raw.len() as u64;
+        }
+        documents += count;
+        bytes += size;
+        told(count, size);
+    }
+    let sha256 = out.finish().map_err(&failed)?;
+    Ok(Written { documents, bytes, sha256 })
+}
+
+/// A file, its checksum, and perhaps a compressor.
+enum Output {
+    Plain(BufWriter<Hashing>),
+    Gzip(GzEncoder<BufWriter<Hashing>>),
+}
+
+impl Output {
+    fn create(path: &Path, gzip: bool) -> std::io::Result<Self> {
+        let file = BufWriter::with_capacity(BUFFER, Hashing::create(path)?);
+        Ok(if gzip { Self::Gzip(GzEncoder::new(file, Compression::fast())) } else { Self::Plain(file) })
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(out) => out.write_all(bytes),
+            Self::Gzip(out) => out.write_all(bytes),
+        }
+    }
+
+    /// Everything is on the disk then.
+    fn finish(self) -> std::io::Result<String> {
+        let out = match self {
+            Self::Plain(out) => out,
+            Self::Gzip(out) => out.finish()?,
+        };
+        let hashing = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        hashing.file.sync_all()?;
+        Ok(hex(hashing.digest.finish().as_ref()))
+    }
+}
+
+/// Writes to a file, and computes the checksum of what goes there.
+struct Hashing {
+    file: File,
+    digest: ring::digest::Context,
+}
+
+impl Hashing {
+    fn create(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { file: File::create_new(path)?, digest: ring::digest::Context::new(&ring::digest::SHA256) })
+    }
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.digest.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A small file, whole.
+pub(super) fn text(path: &Path, text: &str, gzip: bool) -> Result<manifest::File, Error> {
+    let failed = io(path, "written");
+    let mut out = Output::create(path, gzip).map_err(&failed)?;
+    out.write_all(text.as_bytes()).map_err(&failed)?;
+    let sha256 = out.finish().map_err(&failed)?;
+    Ok(manifest::File { file: relative(path), sha256 })
+}
+
+/// `DATABASE/NAME`: a file's path from the dump's folder.
+pub(super) fn relative(path: &Path) -> String {
+    let parts: PathBuf = path.iter().skip(path.iter().count().saturating_sub(2)).collect();
+    parts.display().to_string()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}

@@ -1,0 +1,544 @@
+//! Dumps: what they hold, that they restore, and that what is damaged touches nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cargo_migrations::mongodb::bson::spec::BinarySubtype;
+use cargo_migrations::mongodb::bson::{
+    Binary, Bson, DateTime, Document, JavaScriptCodeWithScope, Regex, Timestamp, doc, oid::ObjectId,
+};
+use cargo_migrations::mongodb::{Client, Database};
+
+use super::support::{
+    Outcome, Proxy, TestDatabase, Then, assert_has, block_on, blog, faulty_server, pty, simple, standalone_server,
+};
+
+/// A database, and a folder for its dumps.
+struct Stage {
+    database: TestDatabase,
+    uri: String,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::on(super::support::server_uri())
+    }
+
+    fn on(uri: &str) -> Self {
+        Self { database: TestDatabase::on(uri), uri: uri.to_owned(), folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn run(&self, args: &str) -> Outcome {
+        let line = simple().line(args.split_whitespace()).on(&self.database).env("MONGO_URI", &self.uri);
+        line.env("MONGO_DUMP_DIRECTORY", self.folder.path()).run()
+    }
+
+    async fn handle(&self) -> Database {
+        Client::with_uri_str(&self.uri).await.unwrap().database(self.database.name())
+    }
+
+    fn command(&self, command: Document) -> Document {
+        block_on(async { self.handle().await.run_command(command).await.unwrap() })
+    }
+
+    /// The names of the whole dumps, and of what else lies there.
+    fn dumps(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| name != ".gitignore");
+        names.sort();
+        names
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(self.dumps().last().unwrap()).join(self.database.name()).join(name)
+    }
+
+    /// The server's own checksum of each collection, but for our lock and log.
+    fn hashes(&self) -> BTreeMap<String, String> {
+        let hashes = self.command(doc! { "dbHash": 1 });
+        let hashes = hashes.get_document("collections").unwrap().iter();
+        let ours = |name: &str| name == "migrations_lock" || name == "migrations_log";
+        hashes
+            .filter(|(name, _)| !ours(name))
+            .map(|(name, hash)| (name.clone(), hash.as_str().unwrap().to_owned()))
+            .collect()
+    }
+
+    /// Options and indexes of each collection, without what no restore can keep.
+    fn catalog(&self) -> BTreeMap<String, String> {
+        let list = self.command(doc! { "listCollections": 1 });
+        let batch = list.get_document("cursor").unwrap().get_array("firstBatch").unwrap().clone();
+        let mut catalog = BTreeMap::new();
+        for info in batch.iter().map(|info| info.as_document().unwrap()) {
+            let name = info.get_str("name").unwrap();
+            if name.starts_with("system.") || name == "migrations_lock" || name == "migrations_log" {
+                continue;
+            }
+            let mut indexes = Vec::new();
+            if info.get_str("type") != Ok("view") {
+                let reply = self.command(doc! { "listIndexes": name });
+                let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap().clone();
+                indexes = batch.iter().map(ToString::to_string).collect();
+                indexes.sort();
+            }
+            let options = info.get_document("options").unwrap();
+            catalog.insert(name.to_owned(), format!("{} {options} {indexes:?}", info.get_str("type").unwrap()));
+        }
+        catalog
+    }
+
+    fn drop_all(&self) {
+        block_on(async { self.handle().await.drop().await.unwrap() });
+    }
+}
+
+fn every_type() -> Vec<Document> {
+    let mut deep = doc! { "end": true };
+    for _ in 0..80 {
+        deep = doc! { "d": deep };
+    }
+    vec![
+        doc! { "_id": 1, "double": 0.1, "string": "é\u{0}ü", "document": { "b": 1, "a": 2 }, "array": [1, "two", { "three": 3 }] },
+        doc! { "_id": "text", "binary": Binary { subtype: BinarySubtype::Generic, bytes: vec![0, 255] } },
+        doc! { "_id": ObjectId::new(), "uuid": Binary { subtype: BinarySubtype::Uuid, bytes: vec![7; 16] } },
+        doc! { "_id": DateTime::from_millis(-1), "bool": true, "null": Bson::Null, "undefined": Bson::Undefined },
+        doc! { "_id": 2_i64, "regex": Bson::RegularExpression(Regex { pattern: "^a".into(), options: "im".into() }) },
+        doc! { "_id": Bson::MinKey, "dbref": { "$ref": "c", "$id": 1, "$db": "d" }, "symbol": Bson::Symbol("s".into()) },
+        doc! { "_id": Bson::MaxKey, "code": Bson::JavaScriptCode("f()".into()), "timestamp": Timestamp { time: 4, increment: 2 } },
+        doc! { "_id": 3.5, "scope": Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code: "f()".into(), scope: doc! { "x": 1 } }) },
+        doc! { "_id": { "compound": 1 }, "nan": f64::NAN, "infinity": f64::INFINITY, "zero": -0.0, "min": i64::MIN, "max": i32::MAX },
+        doc! { "_id": 4, "decimal": Bson::Decimal128("1.50E+3".parse().unwrap()), "deep": deep },
+        doc! { "_id": 5, "large": "x".repeat((16 << 20) - 100) },
+        doc! { "_id": 6, "": "an empty name", "a.b": "a dot", "$c": "a dollar" },
+    ]
+}
+
+/// Everything that a server can hold, one way or another.
+fn fill(stage: &Stage) {
+    let collection = |name: &str| stage.database.collection(name);
+    block_on(async {
+        for document in every_type() {
+            collection("types").insert_one(document).await.unwrap();
+        }
+    });
+    stage.command(doc! { "create": "capped", "capped": true, "size": 4096, "max": 5 });
+    stage.command(doc! { "create": "a/b c%d.é" });
+    stage.command(doc! { "create": "empty", "validator": { "a": { "$type": "int" } }, "validationLevel": "moderate", "validationAction": "warn" });
+    stage.command(doc! { "create": "collated", "collation": { "locale": "de", "strength": 2 } });
+    stage.command(doc! { "create": "clustered", "clusteredIndex": { "key": { "_id": 1 }, "unique": true } });
+    stage.command(
+        doc! { "create": "weather", "timeseries": { "timeField": "at", "metaField": "place", "granularity": "hours" } },
+    );
+    stage.command(doc! { "create": "strict", "validator": { "$jsonSchema": { "required": ["a"] } } });
+    stage.command(doc! { "create": "view_of_view", "viewOn": "a_view", "pipeline": [{ "$limit": 1 }] });
+    stage.command(
+        doc! { "create": "a_view", "viewOn": "types", "pipeline": [{ "$match": { "large": { "$exists": false } } }] },
+    );
+    stage.command(doc! { "insert": "strict", "documents": [{ "b": 1 }], "bypassDocumentValidation": true });
+    stage.command(doc! { "create": "preimages", "changeStreamPreAndPostImages": { "enabled": true } });
+    for number in 0..9 {
+        let mut documents = vec![("capped", doc! { "_id": number }), ("a/b c%d.é", doc! { "_id": number })];
+        documents.push(("collated", doc! { "_id": format!("{}{number}", if number % 2 == 0 { "a" } else { "B" }) }));
+        documents.push(("clustered", doc! { "_id": 9 - number, "x": number }));
+        documents.push((
+            "weather",
+            doc! { "at": DateTime::from_millis(i64::from(number) * 3_600_000), "place": "here", "t": number },
+        ));
+        for (name, document) in documents {
+            stage.database.insert(name, [document]);
+        }
+    }
+    stage.command(doc! { "createIndexes": "weather", "indexes": [{ "key": { "place": 1, "at": -1 }, "name": "place" }] });
+    stage.command(doc! { "createIndexes": "many", "indexes": [
+        { "key": { "u": 1 }, "name": "unique", "unique": true },
+        { "key": { "p": -1 }, "name": "partial", "partialFilterExpression": { "p": { "$gt": 5 } } },
+        { "key": { "s": 1 }, "name": "sparse", "sparse": true },
+        { "key": { "t": 1 }, "name": "ttl", "expireAfterSeconds": 3_600_000 },
+        { "key": { "x": "text", "y": "text" }, "name": "text", "weights": { "x": 3 }, "default_language": "german" },
+        { "key": { "g": "2dsphere" }, "name": "sphere" },
+        { "key": { "f": "2d" }, "name": "flat", "min": -10.0, "max": 10.0 },
+        { "key": { "$**": 1 }, "name": "wildcard", "wildcardProjection": { "a": 1 } },
+        { "key": { "h": "hashed" }, "name": "hashed" },
+        { "key": { "i": 1 }, "name": "hidden", "hidden": true },
+        { "key": { "c": 1 }, "name": "collation", "collation": { "locale": "fr" } },
+        { "key": { "b": 1, "a": -1 }, "name": "compound" },
+    ] });
+    stage.database.insert(
+        "many",
+        (0..300).map(|number| doc! { "u": number, "p": number, "x": "wort", "g": [1.0, 2.0], "f": [1.0, 1.0] }),
+    );
+}
+
+#[test]
+fn everything_comes_back_as_it_was() {
+    for options in ["", ":gzip=yes"] {
+        let stage = Stage::new();
+        fill(&stage);
+        stage.run("execute:1 ignore:2").exits(0);
+        let (hashes, catalog) = (stage.hashes(), stage.catalog());
+        let weather = stage.database.documents("weather");
+        assert!(catalog.len() > 12 && hashes.len() > 8, "{catalog:?}");
+
+        let outcome = stage.run(&format!("dbdump{options}")).exits(0);
+        assert_has(&outcome.stderr, &["Dumping", "Dumped", "documents"]);
+        let proof = stage.run("dbdump:verify=latest dbdump:prove=latest").exits(0);
+        assert_has(&proof.stderr, &["as its manifest says", "restore to what they were"]);
+        let ending = if options.is_empty() { "" } else { ".gz" };
+        assert!(stage.file(&format!("a%2Fb+c%25d.%C3%A9.bson{ending}")).is_file(), "named as mongodump does");
+        assert!(stage.file(&format!("system.buckets.weather.bson{ending}")).is_file());
+        assert!(!stage.file(&format!("a_view.bson{ending}")).exists());
+
+        // Over what is there, and into nothing.
+        stage.database.insert("types", [doc! { "_id": "later" }]);
+        stage.database.insert("later", [doc! { "_id": 1 }]);
+        stage.run("rollback:1").exits(0);
+        stage.run("restore:latest --yes").exits(0);
+        assert_eq!((stage.hashes(), stage.catalog()), (hashes.clone(), catalog.clone()));
+        assert_eq!(stage.database.documents("weather"), weather);
+        assert_eq!(stage.database.registered(), ["0001_a.rs", "0002_b.rs"], "the registry too");
+        stage.drop_all();
+        stage.run("restore:latest --yes").exits(0);
+        assert_eq!((stage.hashes(), stage.catalog()), (hashes, catalog));
+        let status = stage.run("--format json").exits(0).json();
+        let states: Vec<_> = status["migrations"].as_array().unwrap().iter().map(|m| m["state"].as_str().unwrap()).collect();
+        assert_eq!(states, ["registered", "ignored", "unregistered"]);
+        let history = stage.run("history").exits(0);
+        assert_has(&history.stdout, &["0001_a"]);
+        stage.run("execute").exits(0);
+    }
+}
+
+#[test]
+fn a_dump_of_mongodumps_own_is_taken_too_and_into_another_database() {
+    let stage = Stage::new();
+    fill(&stage);
+    stage.run("execute").exits(0);
+    stage.run("dbdump").exits(0);
+    let (hashes, catalog) = (stage.hashes(), stage.catalog());
+    // What mongodump writes has no manifest, and a file of its own beside the databases.
+    let dump = stage.folder.path().join(&stage.dumps()[0]);
+    fs::remove_file(dump.join("manifest.json")).unwrap();
+    fs::write(dump.join("prelude.json"), "{}").unwrap();
+    let other = Stage { database: TestDatabase::new(), uri: stage.uri.clone(), folder: tempfile::tempdir().unwrap() };
+    let name = other.database.name();
+    let outcome = stage.run(&format!("restore:{},to={name} --yes", dump.display())).exits(0);
+    assert_has(&outcome.stderr, &[&format!("into {name}")]);
+    // Where views are kept, their database's name is.
+    let without_views = |mut hashes: BTreeMap<String, String>| {
+        hashes.remove("system.views");
+        hashes
+    };
+    assert_eq!((without_views(other.hashes()), other.catalog()), (without_views(hashes), catalog));
+    stage.run("restore:latest,to=a.b --yes").exits(2);
+}
+
+#[test]
+fn writers_do_not_tear_it() {
+    let stage = Stage::new();
+    let accounts = 200;
+    for name in ["left", "right"] {
+        stage.database.insert(name, (0..accounts).map(|id| doc! { "_id": id, "n": 100, "pad": "x".repeat(20_000) }));
+    }
+    // Also when an assertion fails: the writers would go on for ever.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _over = Over(&is_over);
+        for writer in 0..3 {
+            let (stage, is_over) = (&stage, &is_over);
+            scope.spawn(move || {
+                block_on(async {
+                    let client = Client::with_uri_str(&stage.uri).await.unwrap();
+                    let database = client.database(stage.database.name());
+                    let mut session = client.start_session().await.unwrap();
+                    let mut id = writer * 7;
+                    while !is_over.load(Ordering::Relaxed) {
+                        id = (id + 13) % accounts;
+                        session.start_transaction().await.unwrap();
+                        let mut moved = true;
+                        for (name, amount) in [("left", -1), ("right", 1)] {
+                            let update = doc! { "$inc": { "n": amount } };
+                            let collection = database.collection::<Document>(name);
+                            moved &= collection.update_one(doc! { "_id": id }, update).session(&mut session).await.is_ok();
+                        }
+                        if moved {
+                            let _ = session.commit_transaction().await;
+                        } else {
+                            let _ = session.abort_transaction().await;
+                        }
+                    }
+                });
+            });
+        }
+        for _ in 0..6 {
+            stage.run("dbdump").exits(0);
+            let mut sum = 0;
+            for name in ["left", "right"] {
+                let bytes = fs::read(stage.file(&format!("{name}.bson"))).unwrap();
+                let mut rest = &bytes[..];
+                while !rest.is_empty() {
+                    sum += Document::from_reader(&mut rest).unwrap().get_i32("n").unwrap();
+                }
+            }
+            assert_eq!(sum, accounts * 200, "what was taken here had come there");
+        }
+    });
+    let moved = stage.database.documents("left").iter().any(|account| account.get_i32("n") != Ok(100));
+    assert!(moved, "the writers wrote");
+}
+
+#[test]
+fn a_damaged_dump_is_refused_and_nothing_is_touched() {
+    type Damage = fn(&Stage);
+    let damages: [(Damage, &str); 7] = [
+        (
+            |stage| {
+                let mut bytes = fs::read(stage.file("notes.bson")).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                fs::write(stage.file("notes.bson"), bytes).unwrap();
+            },
+            "its checksum is not the manifest's",
+        ),
+        (
+            |stage| {
+                let bytes = fs::read(stage.file("notes.bson")).unwrap();
+                fs::write(stage.file("notes.bson"), &bytes[..bytes.len() - 3]).unwrap();
+            },
+            "its checksum is not the manifest's",
+        ),
+        (|stage| fs::remove_file(stage.file("notes.metadata.json")).unwrap(), "is missing: the dump is not whole"),
+        (|stage| fs::remove_file(stage.file("notes.bson")).unwrap(), "is missing: the dump is not whole"),
+        (|stage| fs::write(stage.file("../manifest.json"), "{}").unwrap(), "cannot be understood"),
+        // Without a manifest: what can be seen of the files themselves.
+        (
+            |stage| {
+                fs::remove_file(stage.file("../manifest.json")).unwrap();
+                let bytes = fs::read(stage.file("notes.bson")).unwrap();
+                fs::write(stage.file("notes.bson"), &bytes[..bytes.len() - 3]).unwrap();
+            },
+            "it is cut off",
+        ),
+        (
+            |stage| {
+                fs::remove_file(stage.file("../manifest.json")).unwrap();
+                fs::remove_file(stage.file("notes.metadata.json")).unwrap();
+            },
+            "has no metadata file beside it",
+        ),
+    ];
+    for (damage, told) in damages {
+        let stage = Stage::new();
+        stage.database.insert("notes", (0..100).map(|id| doc! { "_id": id, "text": "x".repeat(50) }));
+        stage.run("dbdump").exits(0);
+        damage(&stage);
+        stage.database.insert("notes", [doc! { "_id": "later" }]);
+        let before = (stage.hashes(), stage.database.collections());
+        for line in ["restore:latest --yes", "dbdump:verify=latest", "dbdump:prove=latest"] {
+            let outcome = stage.run(line).exits(1);
+            assert_has(&outcome.stderr, &["error: ", told, "another dump"]);
+        }
+        assert_eq!((stage.hashes(), stage.database.collections()), before, "{told}");
+    }
+}
+
+#[test]
+fn a_restore_asks_and_is_refused_without_a_terminal() {
+    let stage = Stage::new();
+    stage.database.insert("notes", [doc! { "_id": 1 }]);
+    stage.run("dbdump").exits(0);
+    stage.database.insert("notes", [doc! { "_id": 2 }]);
+    let outcome = stage.run("restore:latest").exits(3);
+    assert_has(&outcome.stderr, &["Replacing", ".notes (2 documents)", "there is no terminal to ask on; `--yes`"]);
+    let folder = stage.folder.path().display().to_string();
+    let script = format!("MONGO_DUMP_DIRECTORY={folder} exec {} restore:latest", super::support::plugin().display());
+    let shell = |input: &str| pty(&PathBuf::from("/bin/sh"), simple().root(), &["-c", &script], &stage.database, input);
+    let (screen, code) = shell("n\n");
+    assert_eq!(code, 3, "{screen}");
+    assert_eq!(stage.database.documents("notes").len(), 2);
+    let (screen, code) = shell("y\n");
+    assert_eq!(code, 0, "{screen}");
+    assert_has(&screen, &["Replace all that", "[y/N]", "Restored"]);
+    assert_eq!(stage.database.documents("notes").len(), 1);
+}
+
+#[test]
+fn dumps_are_listed_with_what_was_registered_and_pruned() {
+    let stage = Stage::new();
+    let outcome = stage.run("dumps").exits(0);
+    assert_has(&outcome.stderr, &["none in", "`cargo migrations dbdump` takes one"]);
+    stage.run("execute:1").exits(0);
+    for line in ["dbdump", "execute:2", "dbdump:consistent=no", "dbdump"] {
+        stage.run(line).exits(0);
+    }
+    let names = stage.dumps();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(
+        regex::Regex::new(r"^\d{4}-\d\d-\d\d_\d\d_\d\d_\d\d_\d{3}$").unwrap().is_match(&names[0]),
+        "as migopy: {}",
+        names[0]
+    );
+    let listed = stage.run("dumps").exits(0).stdout;
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert_has(&listed, &["NAME", "AGE", "SIZE", "REGISTERED", &names[0], "not of one point in time"]);
+    let json = stage.run("dumps --format json").exits(0).json();
+    let dumps = json["dumps"].as_array().unwrap();
+    assert_eq!(dumps[0]["registered"], serde_json::json!(["0001_a.rs"]));
+    assert_eq!((&dumps[1]["consistent"], &dumps[2]["consistent"]), (&false.into(), &true.into()));
+    assert!(dumps[0]["bytes"].as_u64().unwrap() > 100);
+    // Another database's are none of this one's.
+    let other = Stage { database: TestDatabase::new(), uri: stage.uri.clone(), folder: tempfile::tempdir().unwrap() };
+    other.database.insert("x", [doc! { "_id": 1 }]);
+    let line = simple().line(["dbdump:keep=1"]).on(&other.database).env("MONGO_DUMP_DIRECTORY", stage.folder.path());
+    line.run().exits(0);
+    assert_eq!(stage.dumps().len(), 4);
+    let outcome = stage.run("dumps:keep=2").exits(0);
+    assert_has(&outcome.stderr, &["Removed", &names[0]]);
+    assert_eq!(stage.dumps().len(), 3);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(stage.folder.path().join(&names[2])).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "nobody else reads it");
+    }
+    assert_eq!(fs::read_to_string(stage.folder.path().join(".gitignore")).unwrap(), "*\n");
+}
+
+#[test]
+fn a_run_takes_one_first_the_log_knows_which_and_a_failure_tells_how_to_go_back() {
+    let stage = Stage::new();
+    let run = |args: &str| {
+        let line = blog().line(args.split_whitespace()).on(&stage.database).env("MONGO_DUMP_DIRECTORY", stage.folder.path());
+        line.env("DO_MONGO_DUMP", "1").env("NO_CHEESE", "1").run()
+    };
+    let outcome = run("execute").exits(1);
+    let name = stage.dumps().pop().expect("a dump");
+    assert_has(
+        &outcome.stderr,
+        &["Dumped", &format!("`cargo migrations restore:{name}` puts the database back as it was before this run")],
+    );
+    let log = stage.database.documents("migrations_log");
+    assert_eq!(log[0].get_str("dump"), Ok(name.as_str()), "{}", log[0]);
+    assert_eq!(stage.database.registered().len(), 2);
+    run(&format!("restore:{name} --yes")).exits(0);
+    assert!(stage.database.registered().is_empty() && stage.database.documents("trace").is_empty());
+    let status = blog().run("--format json", &stage.database).exits(0).json();
+    assert!(
+        status["migrations"].as_array().unwrap().iter().all(|migration| migration["state"] == "unregistered"),
+        "{status}"
+    );
+    run("execute:1 rollback:1").exits(0);
+    assert_eq!(stage.dumps().len(), 3, "before rollback too");
+    run("ignore").exits(0);
+    run("execute").exits(0);
+    assert_eq!(stage.dumps().len(), 3, "only when there is something to run");
+}
+
+#[test]
+fn an_interrupted_migration_is_settled_by_a_restore() {
+    let stage = Stage::new();
+    stage.database.insert("notes", [doc! { "_id": 1 }]);
+    stage.run("dbdump").exits(0);
+    let mut child = blog().line(["execute:6"]).on(&stage.database).env("SLOW_MS", "60000").spawn();
+    while stage.database.trace().is_empty() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let restore = || {
+        let line = blog().line(["restore:latest", "--yes", "--wait", "60s"]).on(&stage.database);
+        line.env("MONGO_DUMP_DIRECTORY", stage.folder.path()).run()
+    };
+    restore().exits(0);
+    let status = blog().run("--format json", &stage.database).exits(0).json();
+    assert_eq!(status["migrations"][5]["state"], "unregistered", "{status}");
+    assert!(stage.database.documents("trace").is_empty());
+}
+
+#[test]
+fn a_standalone_server_is_dumped_and_said_to_be_no_point_in_time() {
+    let stage = Stage::on(&standalone_server().uri());
+    stage.database.insert("notes", (0..10).map(|id| doc! { "_id": id }));
+    let hashes = stage.hashes();
+    let outcome = stage.run("dbdump").exits(0);
+    assert_has(&outcome.stderr, &["warning: a standalone server cannot be read as of one point in time"]);
+    let quiet = stage.run("dbdump:consistent=no").exits(0);
+    assert!(!quiet.stderr.contains("warning"), "{}", quiet.stderr);
+    stage.drop_all();
+    stage.run("restore:latest --yes").exits(0);
+    assert_eq!(stage.hashes(), hashes);
+}
+
+#[test]
+fn what_fails_in_the_middle_leaves_no_dump_that_looks_whole() {
+    let server = faulty_server();
+    let mut stage = Stage::on(&server.uri());
+    let proxy = Proxy::start(server.port());
+    stage.database.insert("notes", (0..3000).map(|id| doc! { "_id": id, "text": "x".repeat(10_000) }));
+    let direct = stage.uri.clone();
+    stage.uri = proxy.uri();
+    let dropped = Stage { database: TestDatabase::on(&direct), uri: direct.clone(), folder: tempfile::tempdir().unwrap() };
+    let (name, uri) = (stage.database.name().to_owned(), direct.clone());
+    let make = move |command: Document| {
+        block_on(async { Client::with_uri_str(&uri).await.unwrap().database(&name).run_command(command).await.unwrap() });
+    };
+    // Another collection appears, and the one that is read goes.
+    let again = make.clone();
+    proxy.catch("getMore", 0, 1, Then::Arm(Box::new(move || again(doc! { "create": "newcomer" }))));
+    let outcome = stage.run("dbdump").exits(1);
+    assert!(proxy.let_go(1));
+    assert_has(
+        &outcome.stderr,
+        &["error: collections or indexes were made, changed or dropped during the dump", "take it again"],
+    );
+    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
+    proxy.catch("getMore", 0, 1, Then::Arm(Box::new(move || make(doc! { "drop": "notes" }))));
+    let outcome = stage.run("dbdump").exits(1);
+    assert!(proxy.let_go(1));
+    assert_has(&outcome.stderr, &["error: ", "during the dump", "take it again"]);
+    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
+    drop(dropped);
+}
+
+#[test]
+fn a_snapshot_that_the_server_no_longer_keeps_is_told_with_its_parameter() {
+    let server =
+        block_on(cargo_migrations::mongod::Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"]))
+            .unwrap();
+    let stage = Stage::on(&server.uri());
+    stage.database.insert("notes", [doc! { "_id": 1 }]);
+    let fault = doc! {
+        "configureFailPoint": "failCommand",
+        "mode": { "skip": 2 },
+        "data": { "failCommands": ["find"], "errorCode": 239, "appName": "cargo-migrations" },
+    };
+    block_on(async {
+        Client::with_uri_str(server.uri()).await.unwrap().database("admin").run_command(fault).await.unwrap()
+    });
+    let outcome = stage.run("dbdump").exits(1);
+    assert_has(&outcome.stderr, &["minSnapshotHistoryWindowInSeconds", "`consistent=no`"]);
+    assert!(stage.dumps().is_empty());
+}
+
+#[test]
+fn a_disk_that_fills_is_told_and_leaves_nothing() {
+    let stage = Stage::new();
+    stage.database.insert("notes", (0..200).map(|id| doc! { "_id": id, "text": "x".repeat(10_000) }));
+    // A limit on a file's size fails a write in its middle, as a full disk does.
+    let script = "trap '' XFSZ; ulimit -f 512; exec \"$MANAGER\" dbdump";
+    let line = super::support::Line::new("sh", simple().root()).args(["-c", script]).on(&stage.database);
+    let line = line.env("MANAGER", simple().path("manager")).env("MONGO_DUMP_DIRECTORY", stage.folder.path());
+    let outcome = line.run().exits(1);
+    assert_has(&outcome.stderr, &["error: ", "notes.bson cannot be written"]);
+    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
+}
