@@ -3,12 +3,18 @@
 use std::ops::Deref;
 
 use mongodb::Database;
+use mongodb::options::DatabaseOptions;
 
 use crate::error::{Error, Result};
 use crate::report::{Progress, Reporter};
+use crate::store::durable;
 use crate::transaction::{Transaction, attempt};
 
 /// The driver's [`Database`], to which it dereferences, with what this library adds.
+///
+/// What a migration writes through it, or through a plain `&Database`, is written with majority and journal, whatever the
+/// connection string says: a migration that is registered has taken effect for good. A collection made with options of its own
+/// (`collection_with_options`) wins.
 ///
 /// ```
 /// use cargo_migrations::prelude::*;
@@ -26,14 +32,19 @@ use crate::transaction::{Transaction, attempt};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Db {
+    /// Majority and journaled, unless a collection's own options say otherwise: what is registered has taken effect for good.
     database: Database,
+    /// As the connection string has it; a transaction has concerns of its own.
+    plain: Database,
     reporter: Reporter,
     has_transactions: bool,
 }
 
 impl Db {
     pub(crate) fn new(database: Database, reporter: Reporter, has_transactions: bool) -> Self {
-        Self { database, reporter, has_transactions }
+        let options = DatabaseOptions::builder().write_concern(durable()).build();
+        let durable = database.client().database_with_options(database.name(), options);
+        Self { database: durable, plain: database, reporter, has_transactions }
     }
 
     /// Runs part of a migration in a transaction: what it does takes effect together when it returns `Ok`, or not at all.
@@ -65,8 +76,13 @@ impl Db {
                            (`mongod --replSet …`, then `rs.initiate()`)";
             return Err(Error::usage(message).into());
         }
-        let mut transaction = Transaction::new(&self.database, &self.reporter).await?;
+        let mut transaction = Transaction::new(&self.plain, &self.reporter).await?;
         attempt::run(&mut transaction, std::future::pending, run).await
+    }
+
+    /// The database without the write concern of migrations.
+    pub(crate) fn plain(&self) -> &Database {
+        &self.plain
     }
 
     /// Shows progress of the migration's own, below that of the run: `total` steps of any unit. It ends when dropped.

@@ -1,5 +1,7 @@
 #![doc = include_str!("../docs/library.md")]
 
+#[cfg(feature = "manager")]
+mod advice;
 #[cfg(feature = "_line")]
 mod args;
 mod embed;

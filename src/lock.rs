@@ -1,8 +1,9 @@
 //! The lock as a run holds it: taken or waited for, renewed in the background, given back.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mongodb::ClientSession;
 use mongodb::bson::DateTime;
@@ -12,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::crash;
 use crate::error::{Error, ErrorKind};
 use crate::report::{Reporter, ago};
-use crate::store::{Fence, Holder, Run, Store, Taken, lease_time};
+use crate::store::{Fence, Holder, Run, Store, Taken, again, lease_time};
 
 /// How often a lease is renewed in its time, so that two may fail.
 const RENEWALS: u32 = 3;
@@ -33,19 +34,21 @@ pub(crate) struct Held {
 
 /// What the background tells of the lease.
 struct Renewal {
-    /// When it was renewed last, on our clock: ahead of the request.
-    last: Mutex<Instant>,
+    /// When it was renewed last, on our clocks, ahead of the request. One of them stands still while the machine sleeps.
+    last: Mutex<(Instant, SystemTime)>,
     is_lost: watch::Sender<bool>,
 }
 
 impl Renewal {
-    fn last(&self) -> Instant {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether it was not renewed for so long that it may have run out.
+    fn is_stale(&self) -> bool {
+        let (instant, time) = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        instant.elapsed() >= lease_time() || time.elapsed().is_ok_and(|elapsed| elapsed >= lease_time())
     }
 
     /// Renews the lease; `false`: it is another's, for good.
     async fn renew(&self, store: &Store, run: &Run) -> mongodb::error::Result<bool> {
-        let asked = Instant::now();
+        let asked = (Instant::now(), SystemTime::now());
         let renewed = store.renew_lease(run).await?;
         if renewed {
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = asked;
@@ -56,14 +59,15 @@ impl Renewal {
     }
 }
 
-/// Takes the lock for a run, or waits for it as long as `wait` says. What the session reads after that is no older than the
+/// Takes the lock for a run, or waits for it as long as `wait` says; `taken` is told at once. What the session reads after that is no older than the
 /// lock.
 pub(crate) async fn take(
     store: &Store,
     run: &Run,
     wait: Option<Duration>,
     reporter: &Reporter,
-) -> Result<(Held, ClientSession), Error> {
+    taken: impl Fn(&Rc<Held>),
+) -> Result<(Rc<Held>, ClientSession), Error> {
     let failed =
         |error: mongodb::error::Error| Error::failed("the lock could not be taken; nothing has run").caused_by(error);
     let since = Instant::now();
@@ -72,11 +76,12 @@ pub(crate) async fn take(
         match store.take_lease(run).await.map_err(failed)? {
             Taken::Yes { term, at } => {
                 crash::point("lease taken");
-                let held = Held::new(store, run, term, at);
+                let held = Rc::new(Held::new(store, run, term, at));
+                taken(&held);
                 match held.raise_fence(term).await {
                     Ok(Some(session)) => return Ok((held, session)),
                     // It took so long that another one has it by now.
-                    Ok(None) => {}
+                    Ok(None) => held.release().await,
                     Err(error) => {
                         held.release().await;
                         return Err(failed(error));
@@ -104,7 +109,8 @@ pub(crate) async fn take(
 
 impl Held {
     fn new(store: &Store, run: &Run, term: i64, at: DateTime) -> Self {
-        let renewal = Arc::new(Renewal { last: Mutex::new(Instant::now()), is_lost: watch::Sender::new(false) });
+        let renewal =
+            Arc::new(Renewal { last: Mutex::new((Instant::now(), SystemTime::now())), is_lost: watch::Sender::new(false) });
         let renewing = tokio::spawn(keep_renewing(store.clone(), run.clone(), Arc::clone(&renewal)));
         Self {
             store: store.clone(),
@@ -144,13 +150,13 @@ impl Held {
         let _ = is_lost.wait_for(|is_lost| *is_lost).await;
     }
 
-    /// Whether the lock is still ours. One that was not renewed for long (the process was frozen) is renewed first. Where the
-    /// server does not answer, the fence will tell.
-    pub(crate) async fn is_ours(&self) -> bool {
-        if self.renewal.last().elapsed() >= lease_time() {
-            let _ = self.renewal.renew(&self.store, &self.run).await;
+    /// Whether the lock is still ours. One that was not renewed for long (the process was frozen) is renewed first; an error:
+    /// the server does not answer.
+    pub(crate) async fn is_ours(&self) -> mongodb::error::Result<bool> {
+        if self.renewal.is_stale() {
+            again(async || self.renewal.renew(&self.store, &self.run).await).await?;
         }
-        !*self.renewal.is_lost.borrow()
+        Ok(!*self.renewal.is_lost.borrow())
     }
 
     /// What is said when the lock was lost.
@@ -193,7 +199,7 @@ async fn keep_renewing(store: Store, run: Run, renewal: Arc<Renewal>) {
     loop {
         tokio::time::sleep(pause).await;
         // One that hangs does not hold up the next: the server may have another primary by then.
-        pause = match tokio::time::timeout(lease_time(), renewal.renew(&store, &run)).await {
+        pause = match tokio::time::timeout(often, renewal.renew(&store, &run)).await {
             Ok(Ok(true)) => often,
             Ok(Ok(false)) => return,
             _ => often / 6,

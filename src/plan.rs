@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use mongodb::bson::{Document, doc};
 
+use crate::advice;
 use crate::error::{Error, ErrorKind};
 use crate::file_name;
 use crate::line::listed;
 use crate::migration::Migration;
-use crate::standing::{self, Standing};
+use crate::standing::{self, Known, Standing};
 use crate::status::{Row, State};
 use crate::store::{Attempt, Direction, Entry, View};
 use crate::verb::Verb;
@@ -55,7 +56,10 @@ pub(crate) struct Step<'m> {
 
 /// Makes the plan, or says why there is none. An empty one: there is nothing to do.
 pub(crate) fn make<'m>(request: &Request<'m>, migrations: &'m [Migration], view: &View) -> Result<Plan<'m>, Error> {
-    let (standings, beside) = standing::all(migrations, view);
+    if let Some(restore) = view.cut_off_restore() {
+        return Err(Error::new(ErrorKind::Refused, advice::cut_off(restore)));
+    }
+    let Known { standings, beside, lost } = standing::all(migrations, view);
     let chosen: Vec<&Standing<'m, '_>> = match request.migration {
         Some(migration) => {
             let standing = standings.iter().find(|standing| std::ptr::eq(standing.migration, migration));
@@ -67,7 +71,7 @@ pub(crate) fn make<'m>(request: &Request<'m>, migrations: &'m [Migration], view:
             vec![standing]
         }
         None => {
-            undecided(&standings)?;
+            undecided(&standings, &lost)?;
             standings.iter().filter(|standing| standing.entry().is_none()).collect()
         }
     };
@@ -113,6 +117,9 @@ fn allowed(verb: Verb, standing: &Standing<'_, '_>) -> Result<(), Error> {
                 since = since.unwrap_or_default(),
             )))
         }
+        (Verb::Rollback, State::Unregistered) if standing.state == State::Interrupted => Err(Error::usage(format!(
+            "{name} was interrupted, but it is transactional: nothing of it took effect, so there is nothing to undo"
+        ))),
         (Verb::Rollback, State::Unregistered) => Err(Error::usage(format!(
             "{name} is not registered: there is nothing to roll back; `cargo migrations` shows what is"
         ))),
@@ -125,30 +132,10 @@ fn allowed(verb: Verb, standing: &Standing<'_, '_>) -> Result<(), Error> {
 }
 
 /// With an interrupted migration nothing runs until a person has said what is to become of it.
-fn undecided(standings: &[Standing<'_, '_>]) -> Result<(), Error> {
-    let told: Vec<String> =
-        standings.iter().filter(|standing| standing.needs_decision).filter_map(decision_needed).collect();
+fn undecided(standings: &[Standing<'_, '_>], lost: &[&Attempt]) -> Result<(), Error> {
+    let undecided = standings.iter().filter(|standing| standing.needs_decision).filter_map(advice::decision_needed);
+    let told: Vec<String> = undecided.chain(lost.iter().map(|attempt| advice::file_gone(attempt))).collect();
     if told.is_empty() { Ok(()) } else { Err(Error::new(ErrorKind::Refused, told.join("\n       "))) }
-}
-
-/// What to say of an interrupted migration.
-pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<String> {
-    let name = standing.migration.stem();
-    let interrupted = interrupted(standing.attempt?);
-    Some(format!(
-        "{name} was interrupted ({interrupted}), and how much of it was done is not known; look at the data, then run \
-         `cargo migrations execute:{name}` to run it again, `ignore:{name}` to take it for done, or `rollback:{name}` to undo it"
-    ))
-}
-
-/// `up, by deploy@web-2, 2026-02-03T04:05:06Z`
-pub(crate) fn interrupted(attempt: &Attempt) -> String {
-    let what = match attempt.direction {
-        Direction::Up | Direction::Ignore => "up",
-        Direction::Down => "down",
-    };
-    let at = attempt.at.and_then(|at| at.try_to_rfc3339_string().ok()).unwrap_or_default();
-    format!("{what}, by {}@{}, {at}", attempt.who, attempt.place)
 }
 
 fn refuse(reasons: Vec<String>) -> Result<Vec<String>, Error> {
@@ -215,7 +202,8 @@ fn needs_no_transactions(steps: &[Step<'_>]) -> Result<(), Error> {
 }
 
 /// Every migration, on file or registered, in order of number, then name.
-pub(crate) fn status<'a>(standings: &[Standing<'a, 'a>], beside: &[&'a Entry]) -> Vec<Row<'a>> {
+pub(crate) fn status<'a>(known: &Known<'a, 'a>) -> Vec<Row<'a>> {
+    let Known { standings, beside, .. } = known;
     let highest = highest_registered(standings, beside);
     let row = |standing: &Standing<'a, 'a>| Row {
         name: standing.migration.name(),
@@ -289,8 +277,7 @@ mod tests {
 
     fn states(migrations: &[Migration], entries: &[Entry]) -> Vec<(String, State)> {
         let view = view(entries);
-        let (standings, beside) = standing::all(migrations, &view);
-        status(&standings, &beside).into_iter().map(|row| (row.name.to_owned(), row.state)).collect()
+        status(&standing::all(migrations, &view)).into_iter().map(|row| (row.name.to_owned(), row.state)).collect()
     }
 
     fn request(verb: Verb, migration: Option<&Migration>) -> Request<'_> {

@@ -28,14 +28,13 @@ pub(crate) async fn run(cx: &Context, request: &Request<'_>, before: impl AsyncF
         return Ok(());
     }
     let run = Run::new(request.command());
-    let (held, session) = lock::take(&store, &run, cx.args().wait(), cx.reporter()).await?;
-    let held = Rc::new(held);
     // Whatever ends this early gives the lock back.
-    cx.hold(Some(Rc::clone(&held)));
+    let hold = |held: &Rc<lock::Held>| cx.hold(Some(Rc::clone(held)));
+    let (held, session) = lock::take(&store, &run, cx.args().wait(), cx.reporter(), hold).await?;
     cx.forget_dump();
     let result = under_lock(cx, request, &store, &held, session, before).await;
-    cx.hold(None);
     held.release().await;
+    cx.hold(None);
     result
 }
 
@@ -102,6 +101,7 @@ async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, p
         reporter: cx.reporter(),
         record: Record::new(store, held.run(), held.fence(), verb.as_str()),
         started,
+        has_begun_next: false,
     };
     cx.reporter().event(&Event::RunStarted { verb, database: database.name(), total });
     let mut done = 0;
@@ -112,8 +112,14 @@ async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, p
             cx.reporter().event(&Event::MigrationStarted { verb, migration, index, total });
             let since = Instant::now();
             match runner.step(step, plan.steps.get(index + 1), done).await {
-                Ok(step::Next::GoOn) => {}
                 Ok(step::Next::Stop) => break,
+                Ok(next) => {
+                    done += 1;
+                    cx.reporter().event(&Event::MigrationDone { verb, migration, took: since.elapsed() });
+                    if next == step::Next::End {
+                        break;
+                    }
+                }
                 Err(error) => {
                     let error: Box<dyn std::error::Error + Send + Sync> = error.into();
                     let text = error_text(&*error);
@@ -121,11 +127,6 @@ async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, p
                     result = Err(error);
                     break;
                 }
-            }
-            done += 1;
-            cx.reporter().event(&Event::MigrationDone { verb, migration, took: since.elapsed() });
-            if cx.stop().is_asked() {
-                break;
             }
         }
     }

@@ -43,8 +43,19 @@ impl<'v> Standing<'_, 'v> {
     }
 }
 
-/// Every migration file, in its order, and what the registry has beside them.
-pub(crate) fn all<'m, 'v>(migrations: &'m [Migration], view: &'v View) -> (Vec<Standing<'m, 'v>>, Vec<&'v Entry>) {
+/// Every migration, as far as it is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Known<'m, 'v> {
+    /// The files, in their order.
+    pub(crate) standings: Vec<Standing<'m, 'v>>,
+    /// What the registry has beside them.
+    pub(crate) beside: Vec<&'v Entry>,
+    /// What was interrupted, and may be half done, and has no file any more.
+    pub(crate) lost: Vec<&'v Attempt>,
+}
+
+/// Brings together what is on file, in the registry, and in the log.
+pub(crate) fn all<'m, 'v>(migrations: &'m [Migration], view: &'v View) -> Known<'m, 'v> {
     let mut entries: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     for entry in &view.entries {
         let same = entries.entry(stem(&entry.name)).or_default();
@@ -59,18 +70,25 @@ pub(crate) fn all<'m, 'v>(migrations: &'m [Migration], view: &'v View) -> (Vec<S
             *last = attempt;
         }
     }
-    let standings = migrations
+    let standings: Vec<_> = migrations
         .iter()
         .map(|migration| {
             let entries = entries.remove(migration.stem()).unwrap_or_default();
-            let attempt = attempts.get(migration.stem()).copied();
+            let attempt = attempts.remove(migration.stem());
             let is_under_way = attempt.is_some_and(|attempt| attempt.ended.is_none() && view.is_under_way(attempt));
             let entry = entries.first().copied();
             let (state, needs_decision) = if is_under_way { (registered(entry), false) } else { state(entry, attempt) };
             Standing { migration, state, entries, attempt, needs_decision, is_under_way }
         })
         .collect();
-    (standings, entries.into_values().filter_map(|entries| entries.first().copied()).collect())
+    let lost = attempts.into_iter().filter(|(stem, attempt)| {
+        let entry = entries.get(stem).and_then(|entries| entries.first().copied());
+        let is_under_way = attempt.ended.is_none() && view.is_under_way(attempt);
+        !is_under_way && state(entry, Some(attempt)).1
+    });
+    let lost = lost.map(|(_, attempt)| attempt).collect();
+    let beside = entries.into_values().filter_map(|entries| entries.first().copied()).collect();
+    Known { standings, beside, lost }
 }
 
 /// What the registry says by itself.

@@ -27,12 +27,16 @@ pub(crate) struct Runner<'r> {
     pub(crate) record: Record,
     /// When the run began.
     pub(crate) started: Instant,
+    /// Whether the log has the start of the step that follows.
+    pub(crate) has_begun_next: bool,
 }
 
 /// Whether the run goes on after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     GoOn,
+    /// The step was done, and the run has come to its end: it was the last, or somebody asked to stop.
+    End,
     /// The step was not done: somebody asked to stop.
     Stop,
 }
@@ -68,7 +72,9 @@ impl Runner<'_> {
             Ok(()) => crash::point("run begun"),
             Err(Refusal::Lost) => return Err(self.held.lost_error().await.into()),
             Err(Refusal::Server(error)) => {
-                return Err(Error::failed("the log could not be written; nothing has run").caused_by(error).into());
+                let message = "the log could not be written, and no migration has begun (where `cargo migrations` shows the first \
+                               one as interrupted, it has not begun either)";
+                return Err(Error::failed(message).caused_by(error).into());
             }
         }
         Ok(())
@@ -80,8 +86,15 @@ impl Runner<'_> {
             self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
             return Ok(Next::Stop);
         }
-        if !self.held.is_ours().await {
-            return Err(self.held.lost_error().await);
+        match self.held.is_ours().await {
+            Ok(true) => {}
+            Ok(false) => return Err(self.held.lost_error().await),
+            Err(error) => {
+                self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
+                let name = step.migration.stem();
+                let message = format!("the lock could not be renewed, so {name} was not begun; run the same command again");
+                return Err(Error::failed(message).caused_by(error));
+            }
         }
         let since = Instant::now();
         let action = match step.direction {
@@ -92,12 +105,12 @@ impl Runner<'_> {
         let ran = match action.map(|action| action.kind()) {
             Some(Kind::Transaction(action)) => self.in_transaction(&**action, step, next, done).await,
             Some(Kind::Database(action)) => match self.on_database(&**action).await {
-                Ok(()) => return self.register(step, next, since.elapsed(), done).await.map(|()| Next::GoOn),
+                Ok(()) => return self.register(step, next, since.elapsed(), done).await,
                 Err(error) => Err(error),
             },
-            None => return self.register(step, next, since.elapsed(), done).await.map(|()| Next::GoOn),
+            None => return self.register(step, next, since.elapsed(), done).await,
         };
-        let Err(error) = ran else { return Ok(Next::GoOn) };
+        let Err(error) = ran else { return Ok(self.next()) };
         match error.downcast_ref::<Halt>() {
             Some(Halt::Lost) => Err(self.held.lost_error().await),
             Some(Halt::Asked) => {
@@ -110,6 +123,10 @@ impl Runner<'_> {
                 Err(failed(step, error))
             }
         }
+    }
+
+    fn next(&self) -> Next {
+        if self.has_begun_next { Next::GoOn } else { Next::End }
     }
 
     /// Runs what takes the database; a lost lock ends it at its next `await`.
@@ -136,7 +153,7 @@ impl Runner<'_> {
                 () = stop.asked() => Halt::Asked.into(),
             }
         };
-        let mut transaction = Transaction::new(self.db, self.reporter).await?;
+        let mut transaction = Transaction::new(self.db.plain(), self.reporter).await?;
         attempt::run(&mut transaction, halted, async |tx: &mut Transaction| {
             let since = Instant::now();
             guarded(action.run(tx)).await?;
@@ -158,16 +175,17 @@ impl Runner<'_> {
         next: Option<&Step<'_>>,
         took: Duration,
         done: usize,
-    ) -> Result<(), Error> {
+    ) -> Result<Next, Error> {
         crash::point("ended, not registered");
-        if !self.held.is_ours().await {
+        // Where the server does not answer, the fence will tell.
+        if !self.held.is_ours().await.unwrap_or(true) {
             return Err(self.held.lost_error().await);
         }
         let change = self.change(step, next, took, done);
         match self.held.fence().write(&change).await {
             Ok(()) => {
                 crash::point("registered");
-                Ok(())
+                Ok(self.next())
             }
             Err(Refusal::Lost) => Err(self.held.lost_error().await),
             Err(Refusal::Server(error)) => Err(not_registered(step, error)),
@@ -178,9 +196,11 @@ impl Runner<'_> {
     fn change(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, took: Duration, done: usize) -> Change {
         let now = self.held.now();
         let mut log = vec![self.record.migration_ended(&about(step), took, Ended::Done, None, now)];
+        let next = next.filter(|_| !self.stop.is_asked());
+        self.has_begun_next = next.is_some();
         log.push(match next {
-            Some(next) if !self.stop.is_asked() => self.record.migration_started(&about(next), now),
-            _ => {
+            Some(next) => self.record.migration_started(&about(next), now),
+            None => {
                 let outcome = if self.stop.is_asked() { Ended::Aborted } else { Ended::Done };
                 self.record.run_ended(done + 1, self.started.elapsed(), outcome, now)
             }
@@ -249,6 +269,10 @@ fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + Sync>) -> E
     } else {
         let nothing = if about(step).is_transactional { "; it is transactional: nothing of it took effect" } else { "" };
         match step.direction {
+            // It was interrupted before, and what that left is still there.
+            Direction::Up if step.before == State::Interrupted => {
+                format!("the migration {name} failed{nothing}; mend it and run `cargo migrations execute:{name}` again")
+            }
             Direction::Up => format!(
                 "the migration {name} failed, and is not registered{nothing}; mend it and run `cargo migrations execute` again"
             ),

@@ -28,6 +28,25 @@ pub(super) fn escape(collection: &str) -> String {
     escaped
 }
 
+/// The name that was escaped; one that was cut stays as it is.
+pub(super) fn unescape(file: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = file.bytes();
+    while let Some(byte) = rest.next() {
+        let hex = (byte == b'%').then(|| rest.clone().take(2).collect::<Vec<_>>()).filter(|hex| hex.len() == 2);
+        let decoded = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok());
+        match (byte, decoded) {
+            (b'%', Some(decoded)) => {
+                bytes.push(decoded);
+                rest.nth(1);
+            }
+            (b'+', _) => bytes.push(b' '),
+            _ => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| file.to_owned())
+}
+
 /// Base64 for URLs, without padding.
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -50,6 +69,10 @@ mod tests {
         assert_eq!(escape("posts"), "posts");
         assert_eq!(escape("a/b c%d.é"), "a%2Fb+c%25d.%C3%A9");
         assert_eq!(escape("a-b_c~d$"), "a-b_c~d%24");
+        for name in ["posts", "a/b c%d.é", "100%", "%zz", "a+b"] {
+            assert_eq!(unescape(&escape(name)), name);
+        }
+        assert_eq!(unescape("%zz%2"), "%zz%2");
     }
 
     #[test]

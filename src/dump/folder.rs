@@ -14,6 +14,9 @@ use crate::names::nearest;
 /// The end of a folder's name while its dump is not whole.
 const PARTIAL: &str = ".partial";
 
+/// How old a dump is that is not whole, and never will be.
+const ABANDONED: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
 /// The folder that holds the dumps.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
@@ -27,6 +30,8 @@ pub(crate) struct Dump {
     pub(crate) path: PathBuf,
     /// None of mongodump's own.
     pub(crate) manifest: Option<Manifest>,
+    /// Why its manifest cannot be read; told when the dump is to be used.
+    pub(crate) broken: Option<String>,
 }
 
 impl Folder {
@@ -63,11 +68,13 @@ impl Folder {
     /// Gives a whole dump its name. What was written is on the disk before that.
     pub(super) fn finish(&self, partial: &Path) -> Result<Dump, Error> {
         let path = partial.with_extension("");
-        let sync = |path: &Path| fs::File::open(path).and_then(|folder| folder.sync_all());
+        for entry in fs::read_dir(partial).map_err(io(partial, "read"))?.flatten().filter(|entry| entry.path().is_dir()) {
+            sync(&entry.path()).map_err(io(&entry.path(), "written"))?;
+        }
         sync(partial).map_err(io(partial, "written"))?;
         fs::rename(partial, &path).map_err(io(&path, "named"))?;
         sync(&self.path).map_err(io(&self.path, "written"))?;
-        Dump::open(path)
+        Ok(Dump::open(path))
     }
 
     /// The whole dumps, oldest first.
@@ -82,26 +89,31 @@ impl Folder {
             let path = entry.map_err(io(&self.path, "read"))?.path();
             let is_whole = path.is_dir() && path.extension().is_none_or(|extension| extension != "partial");
             if is_whole {
-                dumps.push(Dump::open(path)?);
+                dumps.push(Dump::open(path));
             }
         }
         dumps.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(dumps)
     }
 
-    /// The dump of that name, the `latest`, or one in that folder elsewhere.
-    pub(crate) fn find(&self, name: &str) -> Result<Dump, Error> {
-        let dumps = self.list()?;
+    /// The dump of that name, the `latest` of that database, or one in that folder elsewhere.
+    pub(crate) fn find(&self, name: &str, database: &str) -> Result<Dump, Error> {
+        let mut dumps = self.list()?;
         if name == "latest" {
+            // Others may keep theirs in the same place; and what has no manifest has no time.
+            dumps.retain(|dump| dump.is_of(database));
             return dumps.into_iter().next_back().ok_or_else(|| {
-                Error::usage(format!("there is no dump in {}; `cargo migrations dbdump` takes one", self.path.display()))
+                Error::usage(format!(
+                    "there is no dump of {database} in {}; `cargo migrations dbdump` takes one",
+                    self.path.display()
+                ))
             });
         }
         if let Some(dump) = dumps.iter().find(|dump| dump.name == name) {
-            return Ok(dump.clone());
+            return dump.clone().usable();
         }
         if name.contains(['/', std::path::MAIN_SEPARATOR]) && Path::new(name).is_dir() {
-            return Dump::open(PathBuf::from(name));
+            return Dump::open(PathBuf::from(name)).usable();
         }
         let names = || dumps.iter().map(|dump| dump.name.as_str());
         let near = nearest(name, names());
@@ -117,20 +129,57 @@ impl Folder {
     pub(crate) fn prune(&self, database: &str, keep: usize) -> Result<Vec<String>, Error> {
         let mut dumps = self.list()?;
         // What has no manifest is not ours to remove.
-        dumps.retain(|dump| dump.manifest.as_ref().is_some_and(|manifest| manifest.database == database));
+        dumps.retain(|dump| dump.is_of(database));
         dumps.truncate(dumps.len().saturating_sub(keep));
         for dump in &dumps {
-            fs::remove_dir_all(&dump.path).map_err(io(&dump.path, "removed"))?;
+            // Under a name that shows that it is not whole: it may be ended in the middle.
+            let partial = self.path.join(format!("{}{PARTIAL}", dump.name));
+            fs::rename(&dump.path, &partial).map_err(io(&dump.path, "removed"))?;
+            let _ = sync(&self.path);
+            fs::remove_dir_all(&partial).map_err(io(&partial, "removed"))?;
         }
+        self.remove_abandoned()?;
         Ok(dumps.into_iter().map(|dump| dump.name).collect())
+    }
+
+    /// Removes what killed processes left, once nobody can be at it any more.
+    fn remove_abandoned(&self) -> Result<(), Error> {
+        for entry in fs::read_dir(&self.path).map_err(io(&self.path, "read"))?.flatten() {
+            let path = entry.path();
+            let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+            let is_partial = path.extension().is_some_and(|extension| extension == "partial");
+            if is_partial && age.is_some_and(|age| age > ABANDONED) {
+                fs::remove_dir_all(&path).map_err(io(&path, "removed"))?;
+            }
+        }
+        Ok(())
     }
 }
 
+fn sync(path: &Path) -> std::io::Result<()> {
+    fs::File::open(path).and_then(|folder| folder.sync_all())
+}
+
 impl Dump {
-    fn open(path: PathBuf) -> Result<Self, Error> {
-        let manifest = Manifest::read(&path)?;
+    fn open(path: PathBuf) -> Self {
+        let (manifest, broken) = match Manifest::read(&path) {
+            Ok(manifest) => (manifest, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { name, path, manifest })
+        Self { name, path, manifest, broken }
+    }
+
+    fn usable(self) -> Result<Self, Error> {
+        match &self.broken {
+            None => Ok(self),
+            Some(why) => Err(Error::failed(why.clone())),
+        }
+    }
+
+    /// Whether its manifest says that it is of that database.
+    fn is_of(&self, database: &str) -> bool {
+        self.manifest.as_ref().is_some_and(|manifest| manifest.database == database)
     }
 
     /// How much of the disk it takes, in bytes.

@@ -1,10 +1,11 @@
 //! Putting a dump into a database, in place of what is there.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use mongodb::Database;
-use mongodb::bson::{Document, RawDocumentBuf, doc};
-use tokio::sync::mpsc;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
+use mongodb::{Collection, Database};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::catalog::{self, Kind};
@@ -18,6 +19,9 @@ use crate::store::{LOCK, LOG};
 const BATCH_BYTES: usize = 4 << 20;
 const BATCH_DOCUMENTS: usize = 20_000;
 const AT_A_TIME: usize = 3;
+
+/// How much of what was read may wait or be under way, in KiB.
+const ROOM: usize = 32 << 10;
 
 /// What of the tool's own bookkeeping is left as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +98,12 @@ pub(crate) async fn load_log(database: &Database, dump: &Verified, reporter: &Re
     if database.list_collection_names().await?.iter().any(|name| name == LOG) {
         return Ok(());
     }
-    one(database, part, &reporter.transfer(part.bytes)).await
+    let loaded = one(database, part, &reporter.transfer(part.bytes)).await;
+    if loaded.is_err() {
+        // Half a log would be taken for a whole one the next time.
+        let _ = database.collection::<Document>(LOG).drop().await;
+    }
+    loaded
 }
 
 /// Views come first: one may be of a collection that goes.
@@ -109,12 +118,11 @@ async fn create(database: &Database, part: &Part) -> Result<()> {
     let collection = &part.collection;
     let mut command = doc! { "create": &collection.name };
     for (key, value) in &collection.options {
-        // What old servers told, and new ones refuse.
-        if key != "autoIndexId" && key != "create" {
+        // What some servers tell, and others refuse.
+        if !["autoIndexId", "create", "recordIdsReplicated"].contains(&key.as_str()) {
             command.insert(key, value.clone());
         }
     }
-    // The index on `_id` has an order of its own with some old servers; the collation is the collection's.
     let message = format!("the collection {} could not be made; run the restore again", collection.name);
     database.run_command(command).await.map_err(|error| failed(&message, error))?;
     Ok(())
@@ -124,10 +132,12 @@ async fn one(database: &Database, part: &Part, progress: &Progress) -> Result<()
     create(database, part).await?;
     let name = &part.collection.name;
     if let (Some(path), Some(target)) = (&part.data, part.collection.data()) {
-        insert(database, &target, path.clone(), progress).await.map_err(|error| {
+        insert(database, &target, path.clone(), part.collection.is_capped(), progress).await.map_err(|error| {
             Error::failed(format!("the documents of {name} could not be restored; run the restore again")).caused_by(error)
         })?;
     }
+    let collation = part.collection.options.get_document("collation").and_then(|collation| collation.get_str("locale"));
+    let is_collated = collation.is_ok_and(|locale| locale != "simple");
     let indexes: Vec<Document> = part
         .collection
         .indexes
@@ -139,48 +149,57 @@ async fn one(database: &Database, part: &Part, progress: &Progress) -> Result<()
             let mut index = index.clone();
             // Old servers told the collection as well.
             index.remove("ns");
+            // An index tells no collation where it has none; made so, it would get the collection's.
+            if is_collated && !index.contains_key("collation") {
+                index.insert("collation", doc! { "locale": "simple" });
+            }
             index
         })
         .collect();
     if !indexes.is_empty() {
-        let command = doc! { "createIndexes": name, "indexes": indexes };
+        // Older servers took options that were none.
+        let command = doc! { "createIndexes": name, "indexes": indexes, "ignoreUnknownIndexOptions": true };
         let message = format!("the indexes of {name} could not be restored; run the restore again");
         database.run_command(command).await.map_err(|error| failed(&message, error))?;
     }
     Ok(())
 }
 
-/// A thread reads, and several commands are under way at a time.
-async fn insert(database: &Database, collection: &str, path: PathBuf, progress: &Progress) -> Result<()> {
-    let (sender, mut receiver) = mpsc::channel::<(Vec<RawDocumentBuf>, usize)>(1);
+/// A thread reads, and several commands are under way at a time; of a capped collection, whose order counts, one.
+async fn insert(database: &Database, collection: &str, path: PathBuf, is_capped: bool, progress: &Progress) -> Result<()> {
+    let room = Arc::new(Semaphore::new(ROOM));
+    let (sender, mut receiver) = mpsc::channel::<(Batch, OwnedSemaphorePermit)>(1);
+    let runtime = tokio::runtime::Handle::current();
     let reading = tokio::task::spawn_blocking(move || -> Result<(), Error> {
         let mut input = Documents::open(&path)?;
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while let Some(document) = input.next()? {
-            bytes += document.as_bytes().len();
-            batch.push(document);
-            if bytes >= BATCH_BYTES || batch.len() >= BATCH_DOCUMENTS {
-                if sender.blocking_send((std::mem::take(&mut batch), bytes)).is_err() {
+        let mut batch = Batch::default();
+        loop {
+            let document = input.next()?;
+            let is_last = document.is_none();
+            batch.extend(document);
+            if batch.is_full() || is_last && !batch.documents.is_empty() {
+                let size = u32::try_from((batch.bytes >> 10).clamp(1, ROOM)).expect("no more than there is room");
+                let permit = runtime.block_on(Arc::clone(&room).acquire_many_owned(size)).expect("nobody closes it");
+                if sender.blocking_send((std::mem::take(&mut batch), permit)).is_err() {
                     return Ok(());
                 }
-                bytes = 0;
+            }
+            if is_last {
+                return Ok(());
             }
         }
-        if !batch.is_empty() {
-            let _ = sender.blocking_send((batch, bytes));
-        }
-        Ok(())
     });
     let target = database.collection::<RawDocumentBuf>(collection);
     let mut inserting = JoinSet::new();
-    while let Some((batch, bytes)) = receiver.recv().await {
-        while inserting.len() >= AT_A_TIME {
+    while let Some((batch, permit)) = receiver.recv().await {
+        while inserting.len() >= if is_capped { 1 } else { AT_A_TIME } {
             ended(inserting.join_next().await, progress)?;
         }
         let target = target.clone();
         inserting.spawn(async move {
-            // A validator may be younger than what it would refuse.
-            target.insert_many(&batch).ordered(false).bypass_document_validation(true).await.map(|_| bytes)
+            let inserted = batch.insert(&target, is_capped).await;
+            drop(permit);
+            inserted
         });
     }
     while !inserting.is_empty() {
@@ -188,6 +207,49 @@ async fn insert(database: &Database, collection: &str, path: PathBuf, progress: 
     }
     reading.await.map_err(|error| Error::failed("a dump's file could not be read").caused_by(error))??;
     Ok(())
+}
+
+/// What one command inserts.
+#[derive(Default)]
+struct Batch {
+    documents: Vec<RawDocumentBuf>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn extend(&mut self, document: Option<RawDocumentBuf>) {
+        self.bytes += document.as_ref().map_or(0, |document| document.as_bytes().len());
+        self.documents.extend(document);
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= BATCH_BYTES || self.documents.len() >= BATCH_DOCUMENTS
+    }
+
+    async fn insert(&self, target: &Collection<RawDocumentBuf>, in_order: bool) -> mongodb::error::Result<usize> {
+        // A validator may be younger than what it would refuse.
+        target.insert_many(&self.documents).ordered(in_order).bypass_document_validation(true).await?;
+        // An insert puts the time in the place of a timestamp that is empty; an update leaves it as it is.
+        for document in &self.documents {
+            if let Some(empty) = empty_timestamps(document) {
+                let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+                target.update_one(doc! { "_id": id }, doc! { "$set": empty }).bypass_document_validation(true).await?;
+            }
+        }
+        Ok(self.bytes)
+    }
+}
+
+/// The fields at a document's top that hold the empty timestamp.
+fn empty_timestamps(document: &RawDocumentBuf) -> Option<Document> {
+    // Most documents have no eight zeros in a row.
+    if !document.as_bytes().windows(8).any(|bytes| bytes == [0; 8]) {
+        return None;
+    }
+    let empty = Timestamp { time: 0, increment: 0 };
+    let fields = document.iter().flatten().filter(|(_, value)| value.as_timestamp() == Some(empty));
+    let fields: Document = fields.map(|(key, _)| (key.to_string(), Bson::Timestamp(empty))).collect();
+    (!fields.is_empty()).then_some(fields)
 }
 
 type Joined = Option<Result<mongodb::error::Result<usize>, tokio::task::JoinError>>;

@@ -27,7 +27,7 @@ impl Documents {
         Ok(Self { input: open(path)?, shown: path.display().to_string(), at: 0 })
     }
 
-    fn broken(&self, why: &str) -> Error {
+    pub(super) fn broken(&self, why: &str) -> Error {
         Error::failed(format!("{} is damaged: {why} at byte {}; use another dump", self.shown, self.at))
     }
 
@@ -72,8 +72,18 @@ impl Documents {
         let mut number = 0;
         loop {
             let unpacked = std::env::temp_dir().join(format!("cargo-migrations-{}-{number}.bson", std::process::id()));
-            match File::options().read(true).write(true).create_new(true).open(&unpacked) {
-                Ok(file) => return Ok(Seekable { file, shown: unpacked.display().to_string(), unpacked: Some(unpacked) }),
+            let mut options = File::options();
+            options.read(true).write(true).create_new(true);
+            // It holds what the database does.
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            match options.open(&unpacked) {
+                Ok(file) => {
+                    // Without a name it goes when this process does, however it ends.
+                    #[cfg(unix)]
+                    let _ = std::fs::remove_file(&unpacked);
+                    return Ok(Seekable { file, shown: unpacked.display().to_string(), unpacked: Some(unpacked) });
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(io(&unpacked, "written")(error)),
             }

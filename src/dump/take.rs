@@ -1,12 +1,13 @@
 //! Taking a dump: everything into a folder that is named when it is whole.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use mongodb::bson::{DateTime, Document, Timestamp, doc};
 use mongodb::error::ErrorKind;
 use mongodb::{ClientSession, Database};
+use tokio::sync::Semaphore;
 
 use super::catalog::{self, Collection};
 use super::folder::{Dump, Folder, make_private};
@@ -40,18 +41,20 @@ pub(crate) async fn take(store: &Store, folder: &Folder, options: Options, repor
         );
     }
     let size = data_size(database).await?;
-    let partial = folder.begin()?;
-    let taken = async {
-        check_space(folder.path(), size, options)?;
-        let manifest = write_all(store, &partial, options, size, reporter).await?;
-        manifest.write(&partial)?;
-        Ok(folder.finish(&partial)?)
+    let partial = Partial(folder.begin()?);
+    check_space(folder.path(), size, options)?;
+    let manifest = write_all(store, &partial.0, options, size, reporter).await?;
+    manifest.write(&partial.0)?;
+    Ok(folder.finish(&partial.0)?)
+}
+
+/// A dump that is not whole yet. What is left of it goes when this does, as when Ctrl-C ends it; a whole one has another name.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
-    .await;
-    if taken.is_err() {
-        let _ = std::fs::remove_dir_all(&partial);
-    }
-    taken
 }
 
 async fn data_size(database: &Database) -> Result<u64> {
@@ -161,7 +164,12 @@ async fn write_all(store: &Store, partial: &Path, options: Options, size: u64, r
 
     let mut reading = session(database, plan.time).await.map_err(unreadable)?;
     let registered = registered(store, &mut reading).await.map_err(unreadable)?;
-    let bar = Arc::new(Bar { progress: reporter.transfer(size), documents: AtomicU64::new(0), bytes: AtomicU64::new(0) });
+    let bar = Arc::new(Bar {
+        progress: reporter.transfer(size),
+        documents: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        room: Arc::new(Semaphore::new(write::ROOM)),
+    });
     let queue = Mutex::new(plan.collections.iter());
     let contents = Mutex::new(Vec::new());
     let lane = async || -> Result<()> {
@@ -222,7 +230,8 @@ async fn one(
                 let (bar, name) = (Arc::clone(bar), collection.name.clone());
                 Arc::new(move |documents, bytes| bar.told(&name, documents, bytes))
             };
-            let written = write::collection(database, &source, &mut session, &path, options.gzip, told).await;
+            let how = write::How { gzip: options.gzip, told, room: Arc::clone(&bar.room) };
+            let written = write::collection(database, &source, &mut session, &path, how).await;
             let Written { documents, bytes, sha256 } =
                 written.map_err(|error| match error.downcast::<mongodb::error::Error>() {
                     Ok(error) => unreadable(*error).into(),
@@ -248,8 +257,9 @@ async fn registered(store: &Store, session: &mut ClientSession) -> mongodb::erro
     Ok(names)
 }
 
-/// The progress of all lanes together.
+/// What all lanes share: the progress, and the room for what waits to be written.
 struct Bar {
+    room: Arc<Semaphore>,
     progress: Progress,
     documents: AtomicU64,
     bytes: AtomicU64,

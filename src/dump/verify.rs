@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::catalog::{BUCKETS, Collection};
+use mongodb::bson::Document;
+
+use super::catalog::{BUCKETS, Collection, Kind};
 use super::folder::Dump;
 use super::manifest::{Contents, File};
 use super::{file_names, io, read};
@@ -52,7 +54,7 @@ fn against_manifest(folder: &Path, contents: &Contents) -> Result<Part, Error> {
     let collection = read_metadata(&metadata, &contents.name)?;
     let Some(data) = &contents.data else { return Ok(Part { collection, data: None, documents: 0, bytes: 0 }) };
     let path = check_file(folder, &data.file)?;
-    let (documents, bytes) = count(&path)?;
+    let (documents, bytes) = count(&path, Depth::Frames)?;
     if (documents, bytes) != (data.documents, data.bytes) {
         return Err(Error::failed(format!(
             "{} is damaged: it holds {documents} documents, and the manifest says {}; use another dump",
@@ -64,6 +66,14 @@ fn against_manifest(folder: &Path, contents: &Contents) -> Result<Part, Error> {
 }
 
 fn check_file(folder: &Path, file: &File) -> Result<PathBuf, Error> {
+    // One that somebody made could name any file of this machine.
+    if !Path::new(&file.file).components().all(|part| matches!(part, std::path::Component::Normal(_))) {
+        return Err(Error::failed(format!(
+            "{} is damaged: its manifest names `{}`, which is not in the dump; use another dump",
+            folder.display(),
+            file.file
+        )));
+    }
     let path = folder.join(&file.file);
     if !path.is_file() {
         return Err(Error::failed(format!("{} is missing: the dump is not whole; use another dump", path.display())));
@@ -91,25 +101,35 @@ fn without_manifest(folder: &Path) -> Result<Vec<Part>, Error> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let plain = name.strip_suffix(".gz").unwrap_or(&name);
         if let Some(stem) = plain.strip_suffix(".metadata.json") {
-            parts.push(Part { collection: read_metadata(&path, stem)?, data: None, documents: 0, bytes: 0 });
+            // Old ones don't tell the collection's name: the file's is it.
+            let collection = read_metadata(&path, &file_names::unescape(stem))?;
+            parts.push((stem.to_owned(), Part { collection, data: None, documents: 0, bytes: 0 }));
         } else if let Some(stem) = plain.strip_suffix(".bson") {
             data.insert(stem.to_owned(), path);
         }
     }
-    for part in &mut parts {
-        let Some(source) = part.collection.data() else { continue };
-        let Some(path) = data.remove(&file_names::escape(&source)) else {
+    for (stem, part) in &mut parts {
+        let buckets = format!("{}{stem}", file_names::escape(BUCKETS));
+        let found = match part.collection.kind {
+            Kind::View => continue,
+            Kind::Collection => data.remove(stem),
+            Kind::TimeSeries => data.remove(&buckets),
+        };
+        let Some(path) = found else {
             return Err(Error::failed(format!(
                 "{} has no file with the documents of {}: the dump is not whole; use another dump",
                 folder.display(),
                 part.collection.name
             )));
         };
-        (part.documents, part.bytes) = count(&path)?;
+        // There is no checksum: all that can be seen is whether it reads.
+        (part.documents, part.bytes) = count(&path, Depth::Values)?;
         part.data = Some(path);
     }
+    let parts: Vec<Part> = parts.into_iter().map(|(_, part)| part).collect();
     // Users and roles of mongodump's own are not ours to restore.
-    data.retain(|name, _| !name.starts_with("%24admin") && (!name.starts_with("system.") || name.starts_with(BUCKETS)));
+    let is_ours = |name: &str| !name.starts_with("%24admin") && !name.starts_with("$admin") && !name.starts_with("system.");
+    data.retain(|name, _| is_ours(name) || name.starts_with(BUCKETS));
     match data.into_values().next() {
         None if parts.is_empty() => {
             Err(Error::usage(format!("{} holds no dump; name a folder that mongodump or `dbdump` wrote", folder.display())))
@@ -122,10 +142,22 @@ fn without_manifest(folder: &Path) -> Result<Vec<Part>, Error> {
     }
 }
 
-fn count(path: &Path) -> Result<(u64, u64), Error> {
+/// How far documents are looked into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Where each begins and ends: a checksum has told the rest.
+    Frames,
+    /// Every value.
+    Values,
+}
+
+fn count(path: &Path, depth: Depth) -> Result<(u64, u64), Error> {
     let mut input = read::Documents::open(path)?;
     let (mut documents, mut bytes) = (0, 0);
     while let Some(document) = input.next()? {
+        if depth == Depth::Values && Document::try_from(&*document).is_err() {
+            return Err(input.broken("a document cannot be read"));
+        }
         documents += 1;
         bytes += document.as_bytes().len() as u64;
     }

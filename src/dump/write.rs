@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -11,7 +12,7 @@ use futures_util::StreamExt as _;
 use mongodb::bson::{Document, doc};
 use mongodb::raw_batch_cursor::RawBatch;
 use mongodb::{ClientSession, Database};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{io, manifest};
 use crate::error::{Error, Result};
@@ -29,27 +30,39 @@ pub(super) struct Written {
 /// Told of what is done, as it is done.
 pub(super) type Told<'a> = dyn Fn(u64, u64) + Send + Sync + 'a;
 
+/// How much of what was read may wait for the disk, of all collections together, in KiB. A batch has 16 MiB at most.
+pub(super) const ROOM: usize = 32 << 10;
+
+/// How a collection's file is written.
+pub(super) struct How {
+    pub(super) gzip: bool,
+    pub(super) told: Arc<Told<'static>>,
+    /// Of the size of `ROOM`, shared by all.
+    pub(super) room: Arc<Semaphore>,
+}
+
 /// Writes all documents of a collection, as the session sees it.
 pub(super) async fn collection(
     database: &Database,
     name: &str,
     session: &mut ClientSession,
     path: &Path,
-    gzip: bool,
-    told: std::sync::Arc<Told<'static>>,
+    how: How,
 ) -> Result<Written> {
     let collection = database.collection::<Document>(name);
     let mut cursor = collection.find(doc! {}).session(&mut *session).batch().await?;
-    // One batch is written and one waits, at 16 MiB at most each.
-    let (sender, receiver) = mpsc::channel::<RawBatch>(1);
-    let file = path.to_owned();
+    let (sender, receiver) = mpsc::channel::<(RawBatch, OwnedSemaphorePermit)>(1);
+    let (file, How { gzip, told, room }) = (path.to_owned(), how);
     let writing = tokio::task::spawn_blocking(move || write(receiver, &file, gzip, &*told));
     let mut batches = cursor.stream(session);
     let mut failed = None;
     while let Some(batch) = batches.next().await {
         match batch {
             Ok(batch) => {
-                if sender.send(batch).await.is_err() {
+                let size = (batch.as_raw_document().as_bytes().len() >> 10).clamp(1, ROOM);
+                let size = u32::try_from(size).expect("no more than there is room");
+                let room = Arc::clone(&room).acquire_many_owned(size).await.expect("nobody closes it");
+                if sender.send((batch, room)).await.is_err() {
                     // The writer has ended, and says why.
                     break;
                 }
@@ -68,11 +81,16 @@ pub(super) async fn collection(
     }
 }
 
-fn write(mut batches: mpsc::Receiver<RawBatch>, path: &Path, gzip: bool, told: &Told<'_>) -> Result<Written, Error> {
+fn write(
+    mut batches: mpsc::Receiver<(RawBatch, OwnedSemaphorePermit)>,
+    path: &Path,
+    gzip: bool,
+    told: &Told<'_>,
+) -> Result<Written, Error> {
     let failed = io(path, "written");
     let mut out = Output::create(path, gzip).map_err(&failed)?;
     let (mut documents, mut bytes) = (0, 0);
-    while let Some(batch) = batches.blocking_recv() {
+    while let Some((batch, _room)) = batches.blocking_recv() {
         let unreadable = || Error::failed("the server's answer cannot be understood");
         let (mut count, mut size) = (0, 0);
         for document in batch.doc_slices().map_err(|_| unreadable())? {

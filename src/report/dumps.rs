@@ -28,7 +28,8 @@ pub(super) fn rows(dumps: &[Dump]) -> Vec<Vec<String>> {
             ],
             None => {
                 let unknown = String::new;
-                vec![dump.name.clone(), unknown(), unknown(), size, unknown(), unknown(), "no manifest".into()]
+                let remark = if dump.broken.is_some() { "its manifest cannot be read" } else { "no manifest" };
+                vec![dump.name.clone(), unknown(), unknown(), size, unknown(), unknown(), remark.into()]
             }
         }
     }));

@@ -168,6 +168,17 @@ impl Fence {
     }
 }
 
+/// A number of whatever type: people edit what they should not.
+fn whole(value: &Bson) -> Option<i64> {
+    match *value {
+        Bson::Int64(number) => Some(number),
+        Bson::Int32(number) => Some(number.into()),
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole, or not far from it")]
+        Bson::Double(number) => Some(number as i64),
+        _ => None,
+    }
+}
+
 impl Store {
     /// Raises the fence to a term that was taken. `false`: it is above that already.
     pub(crate) async fn raise_fence(&self, term: i64, session: &mut ClientSession) -> mongodb::error::Result<bool> {
@@ -180,9 +191,14 @@ impl Store {
                 return Ok(true);
             }
             let fence = self.lock().find_one(doc! { "_id": ID }).session(&mut *session).await?;
-            match fence.map(|fence| fence.get_i64("number").unwrap_or(i64::MAX)) {
+            match fence.map(|fence| fence.get("number").and_then(whole)) {
                 // Also when it was raised by us, and the answer did not come.
-                Some(number) => return Ok(number <= term),
+                Some(Some(number)) => return Ok(number <= term),
+                Some(None) => {
+                    let message =
+                        "the fence in `migrations_lock` holds no number: somebody changed it; delete that document";
+                    return Err(Error::custom(message));
+                }
                 // Somebody deleted it.
                 None => match self.lock().insert_one(doc! { "_id": ID, "number": term }).session(&mut *session).await {
                     Ok(_) => return Ok(true),

@@ -201,7 +201,7 @@ fn renewed() -> Document {
 
 /// Repeats what may be repeated when the server did not answer, or is no primary any more. The driver repeats by itself, but
 /// once only, and not where the connection string has `retryWrites=false`.
-pub(super) async fn again<T>(mut operation: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+pub(crate) async fn again<T>(mut operation: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let mut tries = 1;
     loop {
         match operation().await {

@@ -17,10 +17,10 @@ use mongodb::options::{
 use mongodb::{Collection, Database, IndexModel};
 
 pub(crate) use fence::{Change, Fence, Refusal};
-pub(crate) use lease::{Holder, Taken, lease_time};
+pub(crate) use lease::{Holder, Taken, again, lease_time};
 pub(crate) use log::{About, Attempt, Direction, Ended, Record, Run, new_id};
 pub(crate) use registry::{Entry, Registration, document as registration};
-pub(crate) use view::View;
+pub(crate) use view::{Restore, View};
 
 /// Start and end of every run and of every migration in it.
 pub(crate) const LOG: &str = "migrations_log";
@@ -106,7 +106,7 @@ impl Store {
 }
 
 /// Majority, and in the journal.
-fn durable() -> WriteConcern {
+pub(crate) fn durable() -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
 }
 

@@ -16,6 +16,30 @@ pub(crate) struct View {
     pub(crate) attempts: Vec<Attempt>,
     /// `None`: nobody ever took it.
     pub(crate) lease: Option<Lease>,
+    /// A restore that began and did not come to its end.
+    pub(crate) restore: Option<Restore>,
+}
+
+/// A restore that was cut off: the database holds a part of what it should.
+#[derive(Clone, Debug)]
+pub(crate) struct Restore {
+    fence: i64,
+    pub(crate) dump: String,
+    pub(crate) who: String,
+    pub(crate) place: String,
+}
+
+impl Restore {
+    /// The last event of any restore; `None`: it came to its end.
+    fn read(event: &Document) -> Option<Self> {
+        let text = |key| event.get_str(key).unwrap_or("unknown").to_owned();
+        (event.get_str("event").is_ok_and(|event| event == "run_started")).then(|| Self {
+            fence: event.get_i64("fence").unwrap_or_default(),
+            dump: text("dump"),
+            who: text("who"),
+            place: text("where"),
+        })
+    }
 }
 
 impl View {
@@ -23,8 +47,17 @@ impl View {
     ///
     /// The lease is read ahead of the log, so a run of a later term began since.
     pub(crate) fn is_under_way(&self, attempt: &Attempt) -> bool {
+        self.is_at_work(attempt.fence)
+    }
+
+    /// A restore that was cut off, and nobody is at.
+    pub(crate) fn cut_off_restore(&self) -> Option<&Restore> {
+        self.restore.as_ref().filter(|restore| !self.is_at_work(restore.fence))
+    }
+
+    fn is_at_work(&self, fence: i64) -> bool {
         let Some(lease) = &self.lease else { return false };
-        attempt.fence > lease.term || attempt.fence == lease.term && lease.live().is_some()
+        fence > lease.term || fence == lease.term && lease.live().is_some()
     }
 }
 
@@ -38,6 +71,12 @@ impl Store {
             { "$group": { "_id": "$name", "event": { "$last": "$$ROOT" } } },
             { "$project": { "_id": 0, "event": 1 } },
         ] } };
+        let restores = doc! { "$unionWith": { "coll": LOG, "pipeline": [
+            { "$match": { "registry": self.registry_name(), "subtask": "restore", "event": { "$in": ["run_started", "run_ended"] } } },
+            { "$sort": { "fence": -1, "seq": -1 } },
+            { "$limit": 1 },
+            { "$project": { "_id": 0, "restore": "$$ROOT" } },
+        ] } };
         let fields = doc! { "_id": 1, "name": 1, "state": 1, "checksum": 1, "registered_at": 1, "duration_ms": 1, "run": 1 };
         let entries = doc! { "$unionWith": { "coll": self.registry_name(), "pipeline": [
             { "$project": fields },
@@ -48,7 +87,7 @@ impl Store {
             doc! { "$set": { "now": "$$NOW" } },
             doc! { "$project": { "_id": 0, "lease": "$$ROOT" } },
         ];
-        let pipeline = lease.into_iter().chain([last_events, entries]);
+        let pipeline = lease.into_iter().chain([last_events, restores, entries]);
         let mut cursor = self.lock().aggregate(pipeline).session(&mut *session).await?;
         let mut view = View::default();
         while cursor.advance(session).await? {
@@ -58,6 +97,8 @@ impl Store {
                 view.lease = Some(Lease::read(lease));
             } else if let Ok(event) = row.get_document("event") {
                 view.attempts.extend(Attempt::read(event));
+            } else if let Ok(event) = row.get_document("restore") {
+                view.restore = Restore::read(event);
             } else if let Ok(entry) = row.get_document("entry") {
                 view.entries.extend(Entry::read(entry));
             }

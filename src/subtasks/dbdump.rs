@@ -93,13 +93,13 @@ pub(super) fn prune(cx: &Context, store: &Store, keep: usize) -> Result<()> {
 
 /// Re-reads a dump; its name as well, since `latest` may have been asked for.
 pub(super) async fn verify(cx: &Context, name: &str) -> Result<(dump::Verified, String)> {
-    let found = cx.dumps().find(name)?;
-    let database = match &found.manifest {
-        Some(manifest) => manifest.database.clone(),
-        // One of mongodump's may hold several databases.
-        None => cx.store().await?.database().name().to_owned(),
+    // One of mongodump's may hold several databases, and the latest is that of this one.
+    let database = cx.store().await?.database().name().to_owned();
+    let found = cx.dumps().find(name, &database)?;
+    let name = match &found.manifest {
+        Some(manifest) if manifest.database != database => format!("{} of the database {}", found.name, manifest.database),
+        _ => found.name.clone(),
     };
-    let name = found.name.clone();
     cx.reporter().status("Verifying", &name);
     let verified = tokio::task::spawn_blocking(move || dump::verify(&found, &database)).await?;
     Ok((verified?, name))

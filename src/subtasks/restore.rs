@@ -44,13 +44,12 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     // Ahead of the lock, whose numbers then begin above those of the log.
     dump::load_log(store.database(), &verified, cx.reporter()).await?;
     store.raise_term().await?;
-    let run = Run::new(format!("restore:{name}"));
-    let (held, _) = lock::take(&store, &run, cx.args().wait(), cx.reporter()).await?;
-    let held = Rc::new(held);
-    cx.hold(Some(Rc::clone(&held)));
+    let run = Run::new(format!("restore:{word}"));
+    let hold = |held: &Rc<lock::Held>| cx.hold(Some(Rc::clone(held)));
+    let (held, _) = lock::take(&store, &run, cx.args().wait(), cx.reporter(), hold).await?;
     let restored = under_lock(cx, &store, &held, &verified, &name).await;
-    cx.hold(None);
     held.release().await;
+    cx.hold(None);
     let took = restored?;
     cx.reporter().status("Restored", format!("{name} into {database}: {what}, in {}", crate::report::human_duration(took)));
     Ok(())

@@ -2,7 +2,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::manager::{Context, MigrationsManager};
 use crate::report::{Event, StatusOf, ago};
 use crate::status::State;
-use crate::{plan, run, standing};
+use crate::{advice, plan, run, standing};
 
 /// Shows where each migration stands. Writes nothing to the database.
 ///
@@ -15,9 +15,11 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
     if !duplicates.is_empty() {
         cx.reporter().warning(run::duplicates_warning(&store, &duplicates));
     }
-    let (standings, beside) = standing::all(cx.migrations(), &view);
-    let rows = plan::status(&standings, &beside);
-    let notes: Vec<String> = standings.iter().filter_map(note).collect();
+    let known = standing::all(cx.migrations(), &view);
+    let rows = plan::status(&known);
+    let cut_off = view.cut_off_restore().map(advice::cut_off);
+    let notes = cut_off.into_iter().chain(known.standings.iter().filter_map(note));
+    let notes: Vec<String> = notes.chain(known.lost.iter().map(|attempt| advice::file_gone(attempt))).collect();
     let at_work = view.lease.as_ref().and_then(|lease| lease.live()).map(|holder| {
         format!(
             "{}@{} (pid {}) is at work on it: {}, for {}",
@@ -35,9 +37,11 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
         at_work,
     }));
     let open: Vec<State> = rows.iter().map(|row| row.state).filter(|state| state.is_open()).collect();
-    if cx.args().check && !open.is_empty() {
-        let interrupted = standings.iter().any(|standing| standing.needs_decision);
-        let message = if interrupted {
+    let is_undecided = !known.lost.is_empty() || known.standings.iter().any(|standing| standing.needs_decision);
+    if cx.args().check && (!open.is_empty() || is_undecided || view.cut_off_restore().is_some()) {
+        let message = if open.is_empty() {
+            "what is told above needs a decision".to_owned()
+        } else if is_undecided {
             format!("{} not done, interrupted ones among them", crate::report::migrations(open.len()))
         } else {
             format!("{} not registered; `cargo migrations execute` runs what is left", crate::report::migrations(open.len()))
@@ -52,14 +56,14 @@ fn note(standing: &standing::Standing<'_, '_>) -> Option<String> {
     let attempt = standing.attempt?;
     let name = standing.migration.stem();
     match standing.state {
-        State::Interrupted if standing.needs_decision => plan::decision_needed(standing),
+        State::Interrupted if standing.needs_decision => advice::decision_needed(standing),
         State::Interrupted => Some(format!(
             "{name} was interrupted ({}); it is transactional, so nothing of it took effect",
-            plan::interrupted(attempt)
+            advice::interrupted(attempt)
         )),
         State::Failed => Some(format!(
             "{name} failed ({}): {}",
-            plan::interrupted(attempt),
+            advice::interrupted(attempt),
             attempt.error.as_deref().unwrap_or("the log does not say why")
         )),
         _ => None,

@@ -30,8 +30,9 @@ use crate::report::{Progress, Reporter};
 /// }
 /// ```
 ///
-/// An error that is returned must have the driver's own in its chain of [sources](std::error::Error::source) (`?` sees to
-/// that), since that one tells whether running again would help.
+/// An error that is returned must have the driver's own in its chain of [sources](std::error::Error::source), since that one
+/// tells whether running again would help. `?` into this crate's [`Result`](crate::Result) sees to that; an error type that
+/// hides it (anyhow's without a `.context(…)`, thiserror's `transparent`) fails the migration where another try would have done.
 pub struct Transaction {
     session: ClientSession,
     database: Database,

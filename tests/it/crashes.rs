@@ -110,6 +110,27 @@ fn a_run_that_was_frozen_registers_nothing_on_a_standalone_server() {
     frozen_at_every_point(on_standalone);
 }
 
+#[test]
+fn ctrl_c_while_a_migration_is_registered_leaves_the_next_one_as_it_was() {
+    // The start of the next one is in that same write.
+    let points = on_replica_set().trace("execute");
+    let commits: Vec<usize> = (0..points.len()).filter(|&index| points[index] == "before commit").collect();
+    for &point in &commits[1..=2] {
+        let scene = on_replica_set();
+        let mut frozen = Frozen::at(&scene, "execute", point);
+        frozen.signal("INT");
+        frozen.wake();
+        assert_eq!(frozen.0.wait().unwrap().code(), Some(130));
+        let truths = check_what_is_told(&scene);
+        let registered = truths.values().filter(|truth| **truth == Truth::Registered).count();
+        assert!((1..=2).contains(&registered), "{truths:?}");
+        assert!(truths.values().all(|truth| [Truth::Registered, Truth::Unregistered].contains(truth)), "{truths:?}");
+        // The lock is free at once.
+        scene.run("execute").exits(0);
+        check_what_is_told(&scene);
+    }
+}
+
 /// CARGO_MIGRATIONS_KILLS=500 for the whole.
 #[test]
 fn killed_at_random_again_and_again() {

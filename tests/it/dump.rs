@@ -45,6 +45,12 @@ impl Stage {
         block_on(async { self.handle().await.run_command(command).await.unwrap() })
     }
 
+    fn admin(&self, command: Document) {
+        block_on(async {
+            Client::with_uri_str(&self.uri).await.unwrap().database("admin").run_command(command).await.unwrap()
+        });
+    }
+
     /// The names of the whole dumps, and of what else lies there.
     fn dumps(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).unwrap().flatten();
@@ -114,6 +120,7 @@ fn every_type() -> Vec<Document> {
         doc! { "_id": { "compound": 1 }, "nan": f64::NAN, "infinity": f64::INFINITY, "zero": -0.0, "min": i64::MIN, "max": i32::MAX },
         doc! { "_id": 4, "decimal": Bson::Decimal128("1.50E+3".parse().unwrap()), "deep": deep },
         doc! { "_id": 5, "large": "x".repeat((16 << 20) - 100) },
+        doc! { "_id": 7, "empty": Timestamp { time: 0, increment: 0 }, "in": { "empty": Timestamp { time: 0, increment: 0 } } },
         doc! { "_id": 6, "": "an empty name", "a.b": "a dot", "$c": "a dollar" },
     ]
 }
@@ -125,6 +132,9 @@ fn fill(stage: &Stage) {
         for document in every_type() {
             collection("types").insert_one(document).await.unwrap();
         }
+        // An insert puts the time there.
+        let empty = doc! { "$set": { "empty": Timestamp { time: 0, increment: 0 } } };
+        collection("types").update_one(doc! { "_id": 7 }, empty).await.unwrap();
     });
     stage.command(doc! { "create": "capped", "capped": true, "size": 4096, "max": 5 });
     stage.command(doc! { "create": "a/b c%d.é" });
@@ -141,9 +151,16 @@ fn fill(stage: &Stage) {
     );
     stage.command(doc! { "insert": "strict", "documents": [{ "b": 1 }], "bypassDocumentValidation": true });
     stage.command(doc! { "create": "preimages", "changeStreamPreAndPostImages": { "enabled": true } });
+    stage.command(doc! { "createIndexes": "collated", "indexes": [
+        { "key": { "s": 1 }, "name": "simple", "unique": true, "collation": { "locale": "simple" } },
+        { "key": { "t": "text" }, "name": "text", "collation": { "locale": "simple" } },
+    ] });
+    stage.database.insert("collated", [doc! { "_id": "x", "s": "a" }, doc! { "_id": "y", "s": "A" }]);
     for number in 0..9 {
-        let mut documents = vec![("capped", doc! { "_id": number }), ("a/b c%d.é", doc! { "_id": number })];
-        documents.push(("collated", doc! { "_id": format!("{}{number}", if number % 2 == 0 { "a" } else { "B" }) }));
+        // Not in the order of `_id`.
+        let mut documents = vec![("capped", doc! { "_id": (number * 7) % 9 }), ("a/b c%d.é", doc! { "_id": number })];
+        documents
+            .push(("collated", doc! { "_id": format!("{}{number}", if number % 2 == 0 { "a" } else { "B" }), "s": number }));
         documents.push(("clustered", doc! { "_id": 9 - number, "x": number }));
         documents.push((
             "weather",
@@ -300,7 +317,7 @@ fn writers_do_not_tear_it() {
 #[test]
 fn a_damaged_dump_is_refused_and_nothing_is_touched() {
     type Damage = fn(&Stage);
-    let damages: [(Damage, &str); 7] = [
+    let damages: [(Damage, &str); 9] = [
         (
             |stage| {
                 let mut bytes = fs::read(stage.file("notes.bson")).unwrap();
@@ -336,6 +353,22 @@ fn a_damaged_dump_is_refused_and_nothing_is_touched() {
             },
             "has no metadata file beside it",
         ),
+        (
+            |stage| {
+                fs::remove_file(stage.file("../manifest.json")).unwrap();
+                let mut bytes = fs::read(stage.file("notes.bson")).unwrap();
+                bytes[4] = 0x7e;
+                fs::write(stage.file("notes.bson"), bytes).unwrap();
+            },
+            "a document cannot be read",
+        ),
+        (
+            |stage| {
+                let manifest = fs::read_to_string(stage.file("../manifest.json")).unwrap();
+                fs::write(stage.file("../manifest.json"), manifest.replace("/notes.bson", "/../../notes.bson")).unwrap();
+            },
+            "which is not in the dump",
+        ),
     ];
     for (damage, told) in damages {
         let stage = Stage::new();
@@ -344,8 +377,11 @@ fn a_damaged_dump_is_refused_and_nothing_is_touched() {
         damage(&stage);
         stage.database.insert("notes", [doc! { "_id": "later" }]);
         let before = (stage.hashes(), stage.database.collections());
-        for line in ["restore:latest --yes", "dbdump:verify=latest", "dbdump:prove=latest"] {
-            let outcome = stage.run(line).exits(1);
+        // Without a manifest it is the latest of nothing: it is named.
+        let dump = stage.folder.path().join(&stage.dumps()[0]);
+        let dump = dump.display();
+        for line in [format!("restore:{dump} --yes"), format!("dbdump:verify={dump}"), format!("dbdump:prove={dump}")] {
+            let outcome = stage.run(&line).exits(1);
             assert_has(&outcome.stderr, &["error: ", told, "another dump"]);
         }
         assert_eq!((stage.hashes(), stage.database.collections()), before, "{told}");
@@ -402,6 +438,13 @@ fn dumps_are_listed_with_what_was_registered_and_pruned() {
     let line = simple().line(["dbdump:keep=1"]).on(&other.database).env("MONGO_DUMP_DIRECTORY", stage.folder.path());
     line.run().exits(0);
     assert_eq!(stage.dumps().len(), 4);
+    let outcome = stage.run("dbdump:verify=latest").exits(0);
+    assert_has(&outcome.stderr, &[&format!("Verified {}:", names[2])]);
+    let theirs = stage.dumps().pop().unwrap();
+    let outcome = stage.run(&format!("restore:{theirs}")).exits(3);
+    assert_has(&outcome.stderr, &[&format!("{theirs} of the database {}", other.database.name())]);
+    // One that is broken is in nobody's way.
+    fs::write(stage.folder.path().join(&theirs).join("manifest.json"), "{").unwrap();
     let outcome = stage.run("dumps:keep=2").exits(0);
     assert_has(&outcome.stderr, &["Removed", &names[0]]);
     assert_eq!(stage.dumps().len(), 3);
@@ -463,6 +506,36 @@ fn an_interrupted_migration_is_settled_by_a_restore() {
     let status = blog().run("--format json", &stage.database).exits(0).json();
     assert_eq!(status["migrations"][5]["state"], "unregistered", "{status}");
     assert!(stage.database.documents("trace").is_empty());
+}
+
+#[test]
+fn a_restore_that_is_cut_off_stops_what_would_run_on_half_of_it() {
+    let server =
+        block_on(cargo_migrations::mongod::Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"]))
+            .unwrap();
+    let stage = Stage::on(&server.uri());
+    stage.run("execute").exits(0);
+    stage.database.insert("notes", [doc! { "_id": 1 }]);
+    stage.run("dbdump").exits(0);
+    let hashes = stage.hashes();
+    let fault = |mode: Bson| {
+        let data =
+            doc! { "failCommands": ["insert"], "namespace": format!("{}.notes", stage.database.name()), "errorCode": 11601 };
+        stage.admin(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data });
+    };
+    fault("alwaysOn".into());
+    let outcome = stage.run("restore:latest --yes").exits(1);
+    assert_has(&outcome.stderr, &["the documents of notes could not be restored; run the restore again"]);
+    fault("off".into());
+    for line in ["execute", "ignore", "rollback:1"] {
+        let outcome = stage.run(line).exits(3);
+        assert_has(&outcome.stderr, &["error: a restore of ", "was cut off (by tester@", "run `cargo migrations restore:"]);
+    }
+    let outcome = stage.run("--check").exits(4);
+    assert_has(&outcome.stderr, &["was cut off"]);
+    stage.run("restore:latest --yes").exits(0);
+    assert_eq!(stage.hashes(), hashes);
+    stage.run("--check").exits(0);
 }
 
 #[test]

@@ -180,3 +180,16 @@ fn a_lock_whose_documents_were_deleted_starts_above_all_that_was() {
     simple().run("execute", &database).exits(0);
     simple().run("--check", &database).exits(0);
 }
+
+#[test]
+fn an_interrupted_migration_whose_file_is_gone_still_needs_a_decision() {
+    let database = TestDatabase::new();
+    end(holder(&database, 60_000));
+    // Another branch's manager, which has no such file.
+    let outcome = simple().run("execute --wait 60s", &database).exits(3);
+    assert_has(&outcome.stderr, &["0006_slow was interrupted (up, by tester@", "its file is not here; bring the file back"]);
+    let outcome = simple().run("show_status", &database).exits(0);
+    assert_has(&outcome.stderr, &["its file is not here"]);
+    blog().run("ignore:6", &database).exits(0);
+    simple().run("execute", &database).exits(0);
+}

@@ -115,6 +115,10 @@ fn writes_are_majority_and_journaled_and_reads_majority_whatever_the_uri_says() 
     let mut seen = (0, 0, 0);
     for command in proxy.commands() {
         let name = command.keys().next().unwrap().clone();
+        if command.get_str(&name) == Ok("trace") {
+            let concern = command.get_document("writeConcern").unwrap();
+            assert_eq!(concern.get_str("w"), Ok("majority"), "what is registered stays done: {command}");
+        }
         let is_ours = command.get_str(&name).is_ok_and(|collection| collection.starts_with("migrations"));
         let concern = command.get_document("writeConcern").map(|c| (c.get_str("w").ok(), c.get_bool("j").ok()));
         let level = command.get_document("readConcern").ok().and_then(|concern| concern.get_str("level").ok());

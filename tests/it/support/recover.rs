@@ -112,7 +112,11 @@ impl Frozen {
     }
 
     pub(crate) fn wake(&self) {
-        signal(&self.0, "CONT");
+        self.signal("CONT");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.0, name);
     }
 }
 

@@ -1,0 +1,187 @@
+//! Dump and restore in MB/s, beside a bare cursor that reads the same collections and writes nothing.
+//!
+//! `cargo bench --bench dump`; BENCH_DOCUMENTS=100000 for a smaller one, BENCH_ROUNDS=3 for fewer rounds.
+
+#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use cargo_migrations::mongod::Throwaway;
+use cargo_migrations::mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
+use cargo_migrations::mongodb::{Client, Database};
+use cargo_migrations::prelude::*;
+use cargo_migrations::{Embedded, Result};
+use futures_util::StreamExt as _;
+
+/// Set in the processes that are the manager under test: this very binary.
+const MANAGER: &str = "CARGO_MIGRATIONS_BENCH_MANAGER";
+
+struct Migrations;
+
+impl MigrationsManager for Migrations {}
+
+fn main() -> ExitCode {
+    if std::env::var_os(MANAGER).is_some() {
+        return cargo_migrations::run(Migrations, Embedded::new("bench", Vec::new(), &[]));
+    }
+    // `cargo test --benches` only asks whether it starts.
+    if std::env::args().any(|argument| argument == "--test") {
+        return ExitCode::SUCCESS;
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    match runtime.block_on(bench()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+async fn bench() -> Result<()> {
+    let documents = number("BENCH_DOCUMENTS", 1_000_000);
+    let rounds = usize::try_from(number("BENCH_ROUNDS", 5))?;
+    let server = Throwaway::replica_set().await?;
+    let client = Client::with_uri_str(server.uri()).await?;
+    let database = client.database("bench");
+    let bytes = fill(&database, documents).await?;
+    println!("{} documents, {:.1} MB", documents + documents / 100, mega(bytes));
+
+    let folder = std::env::temp_dir().join(format!("cargo-migrations-bench-{}", std::process::id()));
+    let (mut cursors, mut batches, mut dumps, mut restores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut dump_memory, mut restore_memory, mut idle_memory) = (0, 0, 0);
+    for round in 0..=rounds {
+        let _ = std::fs::remove_dir_all(&folder);
+        let cursor = timed(read_by_document(&database)).await?;
+        let batch = timed(read_by_batch(&database)).await?;
+        let (_, idle) = manager(&server, &folder, &["show_status"])?;
+        let (dump, memory) = manager(&server, &folder, &["dbdump"])?;
+        let (restore, more) = manager(&server, &folder, &["restore:latest", "--yes"])?;
+        // The first round warms the server's cache.
+        if round > 0 {
+            cursors.push(cursor);
+            batches.push(batch);
+            dumps.push(dump);
+            restores.push(restore);
+            (dump_memory, restore_memory) = (memory.max(dump_memory), more.max(restore_memory));
+            idle_memory = idle.max(idle_memory);
+        }
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+    let reference = median(&mut cursors);
+    println!("{:<34} {:>8} {:>8} {:>7} {:>10}", "", "median", "MB/s", "ratio", "memory");
+    let line = |name: &str, time: Duration, memory: Option<u64>| {
+        let memory = memory.map_or(String::new(), |kib| format!("{} MiB", kib / 1024));
+        let ratio = reference.as_secs_f64() / time.as_secs_f64();
+        println!(
+            "{name:<34} {:>7.2}s {:>8.1} {ratio:>7.2} {memory:>10}",
+            time.as_secs_f64(),
+            mega(bytes) / time.as_secs_f64()
+        );
+    };
+    line("bare cursor, document by document", reference, None);
+    line("bare cursor, batch by batch", median(&mut batches), None);
+    line("dbdump, the whole process", median(&mut dumps), Some(dump_memory));
+    line("restore, the whole process", median(&mut restores), Some(restore_memory));
+    println!("a manager that only shows the status takes {} MiB", idle_memory / 1024);
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few digits are shown")]
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// `documents` of about 200 bytes, and one of 64 KiB for each hundred of them; their size in all.
+async fn fill(database: &Database, documents: u64) -> Result<u64> {
+    let mut bytes = 0;
+    for (name, count, text) in [("small", documents, 150), ("large", documents / 100, 64 << 10)] {
+        let collection = database.collection::<RawDocumentBuf>(name);
+        let mut batch = Vec::new();
+        for number in 0..count {
+            let number = i64::try_from(number)?;
+            let text = format!("{number:0>text$}");
+            batch.push(rawdoc! { "_id": number, "a": number % 97, "text": text });
+            if batch.len() * text_size(&batch) > 8 << 20 || number + 1 == i64::try_from(count)? {
+                bytes += batch.iter().map(|document| document.as_bytes().len() as u64).sum::<u64>();
+                collection.insert_many(std::mem::take(&mut batch)).ordered(false).await?;
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+fn text_size(batch: &[RawDocumentBuf]) -> usize {
+    batch.last().map_or(0, |document| document.as_bytes().len())
+}
+
+async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
+    let since = Instant::now();
+    work.await?;
+    Ok(since.elapsed())
+}
+
+async fn read_by_document(database: &Database) -> Result<()> {
+    for name in ["small", "large"] {
+        let mut cursor = database.collection::<RawDocumentBuf>(name).find(doc! {}).await?;
+        let mut bytes = 0;
+        while cursor.advance().await? {
+            bytes += cursor.current().as_bytes().len();
+        }
+        assert!(std::hint::black_box(bytes) > 0);
+    }
+    Ok(())
+}
+
+async fn read_by_batch(database: &Database) -> Result<()> {
+    for name in ["small", "large"] {
+        let collection = database.collection::<Document>(name);
+        let mut batches = collection.find(doc! {}).batch().await?;
+        while let Some(batch) = batches.next().await {
+            std::hint::black_box(batch?.as_raw_document().as_bytes().len());
+        }
+    }
+    Ok(())
+}
+
+/// Runs the manager; how long it took, and the most memory that it had, in KiB.
+fn manager(server: &Throwaway, folder: &Path, args: &[&str]) -> Result<(Duration, u64)> {
+    let since = Instant::now();
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(args)
+        .env(MANAGER, "1")
+        .env("MONGO_URI", server.uri())
+        .env("MONGO_DATABASE", "bench")
+        .env("MONGO_DUMP_DIRECTORY", folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    let ended = loop {
+        if let Some(ended) = child.try_wait()? {
+            break ended;
+        }
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        most = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0).max(most);
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let took = since.elapsed();
+    if !ended.success() {
+        let output = child.wait_with_output()?;
+        return Err(format!("{args:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok((took, most))
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
