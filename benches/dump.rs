@@ -106,7 +106,7 @@ async fn fill(database: &Database, documents: u64) -> Result<u64> {
         let mut batch = Vec::new();
         for number in 0..count {
             let number = i64::try_from(number)?;
-            let text = format!("{number:0>text$}");
+            let text = format!("{number:012}{}", "x".repeat(text - 12));
             batch.push(rawdoc! { "_id": number, "a": number % 97, "text": text });
             if batch.len() * text_size(&batch) > 8 << 20 || number + 1 == i64::try_from(count)? {
                 bytes += batch.iter().map(|document| document.as_bytes().len() as u64).sum::<u64>();

@@ -1,8 +1,14 @@
 //! What to tell people of migrations, and restores, that were left in the middle. Pure.
 
+use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
+
+use crate::error::Error;
 use crate::file_name;
+use crate::plan::Step;
 use crate::standing::Standing;
+use crate::status::State;
 use crate::store::{Attempt, Direction, Restore};
+use crate::transaction::attempt;
 
 /// What to say of an interrupted migration.
 pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<String> {
@@ -46,4 +52,51 @@ pub(crate) fn interrupted(attempt: &Attempt) -> String {
     };
     let at = attempt.at.and_then(|at| at.try_to_rfc3339_string().ok()).unwrap_or_default();
     format!("{what}, by {}@{}, {at}", attempt.who, attempt.place)
+}
+
+/// Why a step failed, and what to do next.
+pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let name = step.migration.stem();
+    let message = if attempt::has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+        format!(
+            "the server did not tell whether the transaction of {name} was committed; `cargo migrations` shows whether it is \
+             registered, and what it did is there if it is"
+        )
+    } else {
+        let nothing = if step.is_transactional() { "; it is transactional: nothing of it took effect" } else { "" };
+        match step.direction {
+            // It was interrupted before, and what that left is still there.
+            Direction::Up if step.before == State::Interrupted => {
+                format!("the migration {name} failed{nothing}; mend it and run `cargo migrations execute:{name}` again")
+            }
+            Direction::Up => format!(
+                "the migration {name} failed, and is not registered{nothing}; mend it and run `cargo migrations execute` again"
+            ),
+            _ if step.registered.is_empty() => {
+                format!("the rollback of {name} failed{nothing}; mend its `down` and try again")
+            }
+            _ => {
+                format!("the rollback of {name} failed, and it is still registered{nothing}; mend its `down` and try again")
+            }
+        }
+    };
+    Error::failed(message).caused_by(error)
+}
+
+/// What is known of a step that came to its end and could not be registered.
+pub(crate) fn not_registered(step: &Step<'_>, error: mongodb::error::Error) -> Error {
+    let name = step.migration.stem();
+    let message = match (step.direction, step.before) {
+        (Direction::Up, _) => format!(
+            "the migration {name} ran to its end, but it is not known to be registered; where `cargo migrations` shows it as \
+             interrupted, `cargo migrations ignore:{name}` registers it without running it again"
+        ),
+        (Direction::Down, State::Registered | State::Ignored) => format!(
+            "{name} was rolled back, but it is not known to be unregistered; where `cargo migrations` shows it as interrupted, \
+             roll it back again, if its `down` may run twice"
+        ),
+        (Direction::Down, _) => format!("{name} was rolled back, but that could not be noted in the log"),
+        (Direction::Ignore, _) => format!("the migration {name} could not be registered"),
+    };
+    Error::failed(message).caused_by(error)
 }

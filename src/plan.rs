@@ -8,7 +8,7 @@ use crate::advice;
 use crate::error::{Error, ErrorKind};
 use crate::file_name;
 use crate::line::listed;
-use crate::migration::Migration;
+use crate::migration::{Action, Migration};
 use crate::standing::{self, Known, Standing};
 use crate::status::{Row, State};
 use crate::store::{Attempt, Direction, Entry, View};
@@ -52,6 +52,21 @@ pub(crate) struct Step<'m> {
     pub(crate) before: State,
     /// The registry's documents of it: each as a filter that finds it while it is what it was.
     pub(crate) registered: Vec<Document>,
+}
+
+impl Step<'_> {
+    /// What is run, if anything is.
+    pub(crate) fn action(&self) -> Option<&Action> {
+        match self.direction {
+            Direction::Up => Some(self.migration.up()),
+            Direction::Down => self.migration.down(),
+            Direction::Ignore => None,
+        }
+    }
+
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.action().is_some_and(Action::is_transactional)
+    }
 }
 
 /// Makes the plan, or says why there is none. An empty one: there is nothing to do.
@@ -185,18 +200,14 @@ fn changed(standings: &[Standing<'_, '_>]) -> Option<String> {
 }
 
 fn needs_no_transactions(steps: &[Step<'_>]) -> Result<(), Error> {
-    let function = |step: &Step<'_>| match step.direction {
-        Direction::Up => step.migration.up().is_transactional().then_some("up"),
-        Direction::Down => step.migration.down().is_some_and(|down| down.is_transactional()).then_some("down"),
-        Direction::Ignore => None,
-    };
-    match steps.iter().find_map(|step| Some((step, function(step)?))) {
+    match steps.iter().find(|step| step.is_transactional()) {
         None => Ok(()),
-        Some((step, function)) => Err(Error::usage(format!(
+        Some(step) => Err(Error::usage(format!(
             "{name} is transactional (`{function}` takes `&mut Transaction`), and the server is standalone, which has no \
              transactions; make it a replica set of one (`mongod --replSet …`, then `rs.initiate()`), or let `{function}` take \
              `&Db`",
-            name = step.migration.stem()
+            name = step.migration.stem(),
+            function = if step.direction == Direction::Down { "down" } else { "up" },
         ))),
     }
 }

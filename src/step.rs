@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
-
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::lock::Held;
@@ -12,11 +10,10 @@ use crate::migration::{InTransaction, Kind, OnDatabase};
 use crate::plan::Step;
 use crate::report::Reporter;
 use crate::run::error_text;
-use crate::status::State;
 use crate::stop::Stop;
 use crate::store::{About, Change, Direction, Ended, Record, Refusal, Registration, new_id, registration};
 use crate::transaction::{Transaction, attempt};
-use crate::{crash, panics};
+use crate::{advice, crash, panics};
 
 /// What carries out the steps of one run.
 pub(crate) struct Runner<'r> {
@@ -97,12 +94,7 @@ impl Runner<'_> {
             }
         }
         let since = Instant::now();
-        let action = match step.direction {
-            Direction::Up => Some(step.migration.up()),
-            Direction::Down => step.migration.down(),
-            Direction::Ignore => None,
-        };
-        let ran = match action.map(|action| action.kind()) {
+        let ran = match step.action().map(|action| action.kind()) {
             Some(Kind::Transaction(action)) => self.in_transaction(&**action, step, next, done).await,
             Some(Kind::Database(action)) => match self.on_database(&**action).await {
                 Ok(()) => return self.register(step, next, since.elapsed(), done).await,
@@ -120,7 +112,7 @@ impl Runner<'_> {
             None => {
                 let text = error_text(&*error);
                 self.note_end(step, since.elapsed(), Ended::Failed, Some(&text), done).await;
-                Err(failed(step, error))
+                Err(advice::failed(step, error))
             }
         }
     }
@@ -188,7 +180,7 @@ impl Runner<'_> {
                 Ok(self.next())
             }
             Err(Refusal::Lost) => Err(self.held.lost_error().await),
-            Err(Refusal::Server(error)) => Err(not_registered(step, error)),
+            Err(Refusal::Server(error)) => Err(advice::not_registered(step, error)),
         }
     }
 
@@ -240,15 +232,10 @@ impl Runner<'_> {
 }
 
 fn about<'m>(step: &Step<'m>) -> About<'m> {
-    let action = match step.direction {
-        Direction::Up => Some(step.migration.up()),
-        Direction::Down => step.migration.down(),
-        Direction::Ignore => None,
-    };
     About {
         migration: step.migration,
         direction: step.direction,
-        is_transactional: action.is_some_and(|action| action.is_transactional()),
+        is_transactional: step.is_transactional(),
         was_registered: !step.registered.is_empty(),
         before: step.before,
     }
@@ -257,49 +244,4 @@ fn about<'m>(step: &Step<'m>) -> About<'m> {
 /// A panic becomes an error.
 async fn guarded(action: impl Future<Output = Result<()>>) -> Result<()> {
     panics::catch_async(action).await.unwrap_or_else(|panic| Err(format!("it panicked: {panic}").into()))
-}
-
-fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    let name = step.migration.stem();
-    let message = if attempt::has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
-        format!(
-            "the server did not tell whether the transaction of {name} was committed; `cargo migrations` shows whether it is \
-             registered, and what it did is there if it is"
-        )
-    } else {
-        let nothing = if about(step).is_transactional { "; it is transactional: nothing of it took effect" } else { "" };
-        match step.direction {
-            // It was interrupted before, and what that left is still there.
-            Direction::Up if step.before == State::Interrupted => {
-                format!("the migration {name} failed{nothing}; mend it and run `cargo migrations execute:{name}` again")
-            }
-            Direction::Up => format!(
-                "the migration {name} failed, and is not registered{nothing}; mend it and run `cargo migrations execute` again"
-            ),
-            _ if step.registered.is_empty() => {
-                format!("the rollback of {name} failed{nothing}; mend its `down` and try again")
-            }
-            _ => {
-                format!("the rollback of {name} failed, and it is still registered{nothing}; mend its `down` and try again")
-            }
-        }
-    };
-    Error::failed(message).caused_by(error)
-}
-
-fn not_registered(step: &Step<'_>, error: mongodb::error::Error) -> Error {
-    let name = step.migration.stem();
-    let message = match (step.direction, step.before) {
-        (Direction::Up, _) => format!(
-            "the migration {name} ran to its end, but it is not known to be registered; where `cargo migrations` shows it as \
-             interrupted, `cargo migrations ignore:{name}` registers it without running it again"
-        ),
-        (Direction::Down, State::Registered | State::Ignored) => format!(
-            "{name} was rolled back, but it is not known to be unregistered; where `cargo migrations` shows it as interrupted, \
-             roll it back again, if its `down` may run twice"
-        ),
-        (Direction::Down, _) => format!("{name} was rolled back, but that could not be noted in the log"),
-        (Direction::Ignore, _) => format!("the migration {name} could not be registered"),
-    };
-    Error::failed(message).caused_by(error)
 }
