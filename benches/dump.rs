@@ -23,6 +23,9 @@ struct Migrations;
 impl MigrationsManager for Migrations {}
 
 fn main() -> ExitCode {
+    if std::env::var(MANAGER).is_ok_and(|role| role == "cursor") {
+        return bare_cursor();
+    }
     if std::env::var_os(MANAGER).is_some() {
         return cargo_migrations::run(Migrations, Embedded::new("bench", Vec::new(), &[]));
     }
@@ -40,6 +43,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Reads both collections at a time, and keeps nothing: the memory that the driver needs by itself.
+fn bare_cursor() -> ExitCode {
+    let read = async {
+        let database = Client::with_uri_str(std::env::var("MONGO_URI")?).await?.database("bench");
+        futures_util::future::try_join(one_by_batch(&database, "small"), one_by_batch(&database, "large")).await?;
+        Result::<()>::Ok(())
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    if runtime.block_on(read).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -55,14 +69,14 @@ async fn bench() -> Result<()> {
 
     let folder = std::env::temp_dir().join(format!("cargo-migrations-bench-{}", std::process::id()));
     let (mut cursors, mut batches, mut dumps, mut restores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut dump_memory, mut restore_memory, mut idle_memory) = (0, 0, 0);
+    let (mut dump_memory, mut restore_memory, mut bare_memory) = (0, 0, 0);
     for round in 0..=rounds {
         let _ = std::fs::remove_dir_all(&folder);
         let cursor = timed(read_by_document(&database)).await?;
         let batch = timed(read_by_batch(&database)).await?;
-        let (_, idle) = manager(&server, &folder, &["show_status"])?;
-        let (dump, memory) = manager(&server, &folder, &["dbdump"])?;
-        let (restore, more) = manager(&server, &folder, &["restore:latest", "--yes"])?;
+        let (_, idle) = manager(&server, &folder, "cursor", &[])?;
+        let (dump, memory) = manager(&server, &folder, "manager", &["dbdump"])?;
+        let (restore, more) = manager(&server, &folder, "manager", &["restore:latest", "--yes"])?;
         // The first round warms the server's cache.
         if round > 0 {
             cursors.push(cursor);
@@ -70,7 +84,7 @@ async fn bench() -> Result<()> {
             dumps.push(dump);
             restores.push(restore);
             (dump_memory, restore_memory) = (memory.max(dump_memory), more.max(restore_memory));
-            idle_memory = idle.max(idle_memory);
+            bare_memory = idle.max(bare_memory);
         }
     }
     let _ = std::fs::remove_dir_all(&folder);
@@ -89,7 +103,7 @@ async fn bench() -> Result<()> {
     line("bare cursor, batch by batch", median(&mut batches), None);
     line("dbdump, the whole process", median(&mut dumps), Some(dump_memory));
     line("restore, the whole process", median(&mut restores), Some(restore_memory));
-    println!("a manager that only shows the status takes {} MiB", idle_memory / 1024);
+    println!("a process that reads both collections at a time and keeps nothing takes {} MiB", bare_memory / 1024);
     Ok(())
 }
 
@@ -141,21 +155,26 @@ async fn read_by_document(database: &Database) -> Result<()> {
 
 async fn read_by_batch(database: &Database) -> Result<()> {
     for name in ["small", "large"] {
-        let collection = database.collection::<Document>(name);
-        let mut batches = collection.find(doc! {}).batch().await?;
-        while let Some(batch) = batches.next().await {
-            std::hint::black_box(batch?.as_raw_document().as_bytes().len());
-        }
+        one_by_batch(database, name).await?;
+    }
+    Ok(())
+}
+
+async fn one_by_batch(database: &Database, name: &str) -> Result<()> {
+    let collection = database.collection::<Document>(name);
+    let mut batches = collection.find(doc! {}).batch().await?;
+    while let Some(batch) = batches.next().await {
+        std::hint::black_box(batch?.as_raw_document().as_bytes().len());
     }
     Ok(())
 }
 
 /// Runs the manager; how long it took, and the most memory that it had, in KiB.
-fn manager(server: &Throwaway, folder: &Path, args: &[&str]) -> Result<(Duration, u64)> {
+fn manager(server: &Throwaway, folder: &Path, role: &str, args: &[&str]) -> Result<(Duration, u64)> {
     let since = Instant::now();
     let mut child = Command::new(std::env::current_exe()?)
         .args(args)
-        .env(MANAGER, "1")
+        .env(MANAGER, role)
         .env("MONGO_URI", server.uri())
         .env("MONGO_DATABASE", "bench")
         .env("MONGO_DUMP_DIRECTORY", folder)

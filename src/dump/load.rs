@@ -21,7 +21,7 @@ const BATCH_DOCUMENTS: usize = 20_000;
 const AT_A_TIME: usize = 3;
 
 /// How much of what was read may wait or be under way, in KiB.
-const ROOM: usize = 32 << 10;
+const ROOM: usize = 20 << 10;
 
 /// What of the tool's own bookkeeping is left as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

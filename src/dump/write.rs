@@ -31,7 +31,7 @@ pub(super) struct Written {
 pub(super) type Told<'a> = dyn Fn(u64, u64) + Send + Sync + 'a;
 
 /// How much of what was read may wait for the disk, of all collections together, in KiB. A batch has 16 MiB at most.
-pub(super) const ROOM: usize = 32 << 10;
+pub(super) const ROOM: usize = 20 << 10;
 
 /// How a collection's file is written.
 pub(super) struct How {
