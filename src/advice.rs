@@ -17,9 +17,14 @@ pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<String> {
     // What came after it left it as it was, and is not what is meant here.
     let is_it = attempt.ended.is_none() && attempt.direction != Direction::Ignore && !attempt.is_transactional;
     let interrupted = if is_it { interrupted(attempt) } else { format!("`cargo migrations history:{name}` tells when") };
+    let undo = if standing.migration.has_down() {
+        format!("`ignore:{name}` to take it for done, or `rollback:{name}` to undo it")
+    } else {
+        format!("or `ignore:{name}` to take it for done (it has no `down` to undo it with)")
+    };
     Some(format!(
         "{name} was interrupted ({interrupted}), and how much of it was done is not known; look at the data, then run \
-         `cargo migrations execute:{name}` to run it again, `ignore:{name}` to take it for done, or `rollback:{name}` to undo it"
+         `cargo migrations execute:{name}` to run it again, {undo}"
     ))
 }
 

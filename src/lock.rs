@@ -59,8 +59,8 @@ impl Renewal {
     }
 }
 
-/// Takes the lock for a run, or waits for it as long as `wait` says; `taken` is told at once. What the session reads after that is no older than the
-/// lock.
+/// Takes the lock for a run, or waits for it as long as `wait` says; `taken` is told at once. What the session reads after that
+/// is no older than the lock.
 pub(crate) async fn take(
     store: &Store,
     run: &Run,

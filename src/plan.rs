@@ -90,7 +90,7 @@ pub(crate) fn make<'m>(request: &Request<'m>, migrations: &'m [Migration], view:
             standings.iter().filter(|standing| standing.entry().is_none()).collect()
         }
     };
-    let warnings = if request.verb == Verb::Execute && !chosen.is_empty() {
+    let warnings = if request.verb == Verb::Execute {
         let warnings = out_of_order(&chosen, &standings, &beside).into_iter().chain(changed(&standings)).collect();
         if request.is_strict { refuse(warnings)? } else { warnings }
     } else {

@@ -24,7 +24,7 @@ pub(crate) async fn run(cx: &Context, request: &Request<'_>, before: impl AsyncF
     let view = read(cx, &store).await?;
     let plan = plan::make(request, cx.migrations(), &view)?;
     if plan.steps.is_empty() {
-        cx.reporter().event(&Event::NothingToDo { verb: request.verb, database });
+        nothing_to_do(cx, request.verb, database, &plan);
         return Ok(());
     }
     let run = Run::new(request.command());
@@ -56,6 +56,13 @@ fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
     Error::failed(message).caused_by(error)
 }
 
+fn nothing_to_do(cx: &Context, verb: Verb, database: &str, plan: &Plan<'_>) {
+    for warning in &plan.warnings {
+        cx.reporter().warning(warning);
+    }
+    cx.reporter().event(&Event::NothingToDo { verb, database });
+}
+
 async fn under_lock(
     cx: &Context,
     request: &Request<'_>,
@@ -69,7 +76,7 @@ async fn under_lock(
     let plan = plan::make(request, cx.migrations(), &view)?;
     let database = store.database().name();
     if plan.steps.is_empty() {
-        cx.reporter().event(&Event::NothingToDo { verb: request.verb, database });
+        nothing_to_do(cx, request.verb, database, &plan);
         return Ok(());
     }
     for warning in &plan.warnings {

@@ -102,7 +102,7 @@ fn a_killed_runs_lease_ends_by_itself_in_ten_seconds() {
     assert!(killed.elapsed() > Duration::from_secs(5), "{:?}", killed.elapsed());
     assert_has(
         &outcome.stderr,
-        &["error: 0006_slow was interrupted (up, by tester@", "execute:0006_slow", "ignore:0006_slow", "rollback:0006_slow"],
+        &["error: 0006_slow was interrupted (up, by tester@", "execute:0006_slow", "ignore:0006_slow", "it has no `down`"],
     );
     let status = blog().run("--check", &database).exits(4);
     assert_has(&status.stdout, &["interrupted"]);

@@ -151,6 +151,10 @@ fn a_file_that_changed_since_is_shown_warned_of_and_refused_when_strict() {
     let outcome = workspace.run("execute", &database).exits(0);
     assert_has(&outcome.stderr, &["warning: ", told]);
     assert_eq!(database.registered().len(), 4);
+    // Also with nothing to run.
+    let outcome = workspace.run("execute", &database).exits(0);
+    assert_has(&outcome.stderr, &["warning: ", told, "nothing to execute"]);
+    workspace.run("execute --strict", &database).exits(3);
 }
 
 #[test]
