@@ -2,106 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::spec::BinarySubtype;
 use cargo_migrations::mongodb::bson::{
     Binary, Bson, DateTime, Document, JavaScriptCodeWithScope, Regex, Timestamp, doc, oid::ObjectId,
 };
-use cargo_migrations::mongodb::{Client, Database};
 
-use super::support::{
-    Outcome, Proxy, TestDatabase, Then, assert_has, block_on, blog, faulty_server, pty, simple, standalone_server,
-};
-
-/// A database, and a folder for its dumps.
-struct Stage {
-    database: TestDatabase,
-    uri: String,
-    folder: tempfile::TempDir,
-}
-
-impl Stage {
-    fn new() -> Self {
-        Self::on(super::support::server_uri())
-    }
-
-    fn on(uri: &str) -> Self {
-        Self { database: TestDatabase::on(uri), uri: uri.to_owned(), folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn run(&self, args: &str) -> Outcome {
-        let line = simple().line(args.split_whitespace()).on(&self.database).env("MONGO_URI", &self.uri);
-        line.env("MONGO_DUMP_DIRECTORY", self.folder.path()).run()
-    }
-
-    async fn handle(&self) -> Database {
-        Client::with_uri_str(&self.uri).await.unwrap().database(self.database.name())
-    }
-
-    fn command(&self, command: Document) -> Document {
-        block_on(async { self.handle().await.run_command(command).await.unwrap() })
-    }
-
-    fn admin(&self, command: Document) {
-        block_on(async {
-            Client::with_uri_str(&self.uri).await.unwrap().database("admin").run_command(command).await.unwrap()
-        });
-    }
-
-    /// The names of the whole dumps, and of what else lies there.
-    fn dumps(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.folder.path()).unwrap().flatten();
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        names.retain(|name| name != ".gitignore");
-        names.sort();
-        names
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(self.dumps().last().unwrap()).join(self.database.name()).join(name)
-    }
-
-    /// The server's own checksum of each collection, but for our lock and log.
-    fn hashes(&self) -> BTreeMap<String, String> {
-        let hashes = self.command(doc! { "dbHash": 1 });
-        let hashes = hashes.get_document("collections").unwrap().iter();
-        let ours = |name: &str| name == "migrations_lock" || name == "migrations_log";
-        hashes
-            .filter(|(name, _)| !ours(name))
-            .map(|(name, hash)| (name.clone(), hash.as_str().unwrap().to_owned()))
-            .collect()
-    }
-
-    /// Options and indexes of each collection, without what no restore can keep.
-    fn catalog(&self) -> BTreeMap<String, String> {
-        let list = self.command(doc! { "listCollections": 1 });
-        let batch = list.get_document("cursor").unwrap().get_array("firstBatch").unwrap().clone();
-        let mut catalog = BTreeMap::new();
-        for info in batch.iter().map(|info| info.as_document().unwrap()) {
-            let name = info.get_str("name").unwrap();
-            if name.starts_with("system.") || name == "migrations_lock" || name == "migrations_log" {
-                continue;
-            }
-            let mut indexes = Vec::new();
-            if info.get_str("type") != Ok("view") {
-                let reply = self.command(doc! { "listIndexes": name });
-                let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap().clone();
-                indexes = batch.iter().map(ToString::to_string).collect();
-                indexes.sort();
-            }
-            let options = info.get_document("options").unwrap();
-            catalog.insert(name.to_owned(), format!("{} {options} {indexes:?}", info.get_str("type").unwrap()));
-        }
-        catalog
-    }
-
-    fn drop_all(&self) {
-        block_on(async { self.handle().await.drop().await.unwrap() });
-    }
-}
+use super::support::{DumpStage as Stage, TestDatabase, assert_has, block_on, blog, simple, standalone_server};
 
 fn every_type() -> Vec<Document> {
     let mut deep = doc! { "end": true };
@@ -315,100 +225,6 @@ fn writers_do_not_tear_it() {
 }
 
 #[test]
-fn a_damaged_dump_is_refused_and_nothing_is_touched() {
-    type Damage = fn(&Stage);
-    let damages: [(Damage, &str); 9] = [
-        (
-            |stage| {
-                let mut bytes = fs::read(stage.file("notes.bson")).unwrap();
-                let middle = bytes.len() / 2;
-                bytes[middle] ^= 1;
-                fs::write(stage.file("notes.bson"), bytes).unwrap();
-            },
-            "its checksum is not the manifest's",
-        ),
-        (
-            |stage| {
-                let bytes = fs::read(stage.file("notes.bson")).unwrap();
-                fs::write(stage.file("notes.bson"), &bytes[..bytes.len() - 3]).unwrap();
-            },
-            "its checksum is not the manifest's",
-        ),
-        (|stage| fs::remove_file(stage.file("notes.metadata.json")).unwrap(), "is missing: the dump is not whole"),
-        (|stage| fs::remove_file(stage.file("notes.bson")).unwrap(), "is missing: the dump is not whole"),
-        (|stage| fs::write(stage.file("../manifest.json"), "{}").unwrap(), "cannot be understood"),
-        // Without a manifest: what can be seen of the files themselves.
-        (
-            |stage| {
-                fs::remove_file(stage.file("../manifest.json")).unwrap();
-                let bytes = fs::read(stage.file("notes.bson")).unwrap();
-                fs::write(stage.file("notes.bson"), &bytes[..bytes.len() - 3]).unwrap();
-            },
-            "it is cut off",
-        ),
-        (
-            |stage| {
-                fs::remove_file(stage.file("../manifest.json")).unwrap();
-                fs::remove_file(stage.file("notes.metadata.json")).unwrap();
-            },
-            "has no metadata file beside it",
-        ),
-        (
-            |stage| {
-                fs::remove_file(stage.file("../manifest.json")).unwrap();
-                let mut bytes = fs::read(stage.file("notes.bson")).unwrap();
-                bytes[4] = 0x7e;
-                fs::write(stage.file("notes.bson"), bytes).unwrap();
-            },
-            "a document cannot be read",
-        ),
-        (
-            |stage| {
-                let manifest = fs::read_to_string(stage.file("../manifest.json")).unwrap();
-                fs::write(stage.file("../manifest.json"), manifest.replace("/notes.bson", "/../../notes.bson")).unwrap();
-            },
-            "which is not in the dump",
-        ),
-    ];
-    for (damage, told) in damages {
-        let stage = Stage::new();
-        stage.database.insert("notes", (0..100).map(|id| doc! { "_id": id, "text": "x".repeat(50) }));
-        stage.run("dbdump").exits(0);
-        damage(&stage);
-        stage.database.insert("notes", [doc! { "_id": "later" }]);
-        let before = (stage.hashes(), stage.database.collections());
-        // Without a manifest it is the latest of nothing: it is named.
-        let dump = stage.folder.path().join(&stage.dumps()[0]);
-        let dump = dump.display();
-        for line in [format!("restore:{dump} --yes"), format!("dbdump:verify={dump}"), format!("dbdump:prove={dump}")] {
-            let outcome = stage.run(&line).exits(1);
-            assert_has(&outcome.stderr, &["error: ", told, "another dump"]);
-        }
-        assert_eq!((stage.hashes(), stage.database.collections()), before, "{told}");
-    }
-}
-
-#[test]
-fn a_restore_asks_and_is_refused_without_a_terminal() {
-    let stage = Stage::new();
-    stage.database.insert("notes", [doc! { "_id": 1 }]);
-    stage.run("dbdump").exits(0);
-    stage.database.insert("notes", [doc! { "_id": 2 }]);
-    let outcome = stage.run("restore:latest").exits(3);
-    assert_has(&outcome.stderr, &["Replacing", ".notes (2 documents)", "there is no terminal to ask on; `--yes`"]);
-    let folder = stage.folder.path().display().to_string();
-    let script = format!("MONGO_DUMP_DIRECTORY={folder} exec {} restore:latest", super::support::plugin().display());
-    let shell = |input: &str| pty(&PathBuf::from("/bin/sh"), simple().root(), &["-c", &script], &stage.database, input);
-    let (screen, code) = shell("n\n");
-    assert_eq!(code, 3, "{screen}");
-    assert_eq!(stage.database.documents("notes").len(), 2);
-    let (screen, code) = shell("y\n");
-    assert_eq!(code, 0, "{screen}");
-    assert_has(&screen, &["Replace all that", "[y/N]", "Restored"]);
-    assert_eq!(stage.database.documents("notes").len(), 1);
-}
-
-#[test]
 fn dumps_are_listed_with_what_was_registered_and_pruned() {
     let stage = Stage::new();
     let outcome = stage.run("dumps").exits(0);
@@ -509,36 +325,6 @@ fn an_interrupted_migration_is_settled_by_a_restore() {
 }
 
 #[test]
-fn a_restore_that_is_cut_off_stops_what_would_run_on_half_of_it() {
-    let server =
-        block_on(cargo_migrations::mongod::Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"]))
-            .unwrap();
-    let stage = Stage::on(&server.uri());
-    stage.run("execute").exits(0);
-    stage.database.insert("notes", [doc! { "_id": 1 }]);
-    stage.run("dbdump").exits(0);
-    let hashes = stage.hashes();
-    let fault = |mode: Bson| {
-        let data =
-            doc! { "failCommands": ["insert"], "namespace": format!("{}.notes", stage.database.name()), "errorCode": 11601 };
-        stage.admin(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data });
-    };
-    fault("alwaysOn".into());
-    let outcome = stage.run("restore:latest --yes").exits(1);
-    assert_has(&outcome.stderr, &["the documents of notes could not be restored; run the restore again"]);
-    fault("off".into());
-    for line in ["execute", "ignore", "rollback:1"] {
-        let outcome = stage.run(line).exits(3);
-        assert_has(&outcome.stderr, &["error: a restore of ", "was cut off (by tester@", "run `cargo migrations restore:"]);
-    }
-    let outcome = stage.run("--check").exits(4);
-    assert_has(&outcome.stderr, &["was cut off"]);
-    stage.run("restore:latest --yes").exits(0);
-    assert_eq!(stage.hashes(), hashes);
-    stage.run("--check").exits(0);
-}
-
-#[test]
 fn a_standalone_server_is_dumped_and_said_to_be_no_point_in_time() {
     let stage = Stage::on(&standalone_server().uri());
     stage.database.insert("notes", (0..10).map(|id| doc! { "_id": id }));
@@ -550,68 +336,4 @@ fn a_standalone_server_is_dumped_and_said_to_be_no_point_in_time() {
     stage.drop_all();
     stage.run("restore:latest --yes").exits(0);
     assert_eq!(stage.hashes(), hashes);
-}
-
-#[test]
-fn what_fails_in_the_middle_leaves_no_dump_that_looks_whole() {
-    let server = faulty_server();
-    let mut stage = Stage::on(&server.uri());
-    let proxy = Proxy::start(server.port());
-    stage.database.insert("notes", (0..3000).map(|id| doc! { "_id": id, "text": "x".repeat(10_000) }));
-    let direct = stage.uri.clone();
-    stage.uri = proxy.uri();
-    let dropped = Stage { database: TestDatabase::on(&direct), uri: direct.clone(), folder: tempfile::tempdir().unwrap() };
-    let (name, uri) = (stage.database.name().to_owned(), direct.clone());
-    let make = move |command: Document| {
-        block_on(async { Client::with_uri_str(&uri).await.unwrap().database(&name).run_command(command).await.unwrap() });
-    };
-    // Another collection appears, and the one that is read goes.
-    let again = make.clone();
-    proxy.catch("getMore", 0, 1, Then::Arm(Box::new(move || again(doc! { "create": "newcomer" }))));
-    let outcome = stage.run("dbdump").exits(1);
-    assert!(proxy.let_go(1));
-    assert_has(
-        &outcome.stderr,
-        &["error: collections or indexes were made, changed or dropped during the dump", "take it again"],
-    );
-    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
-    proxy.catch("getMore", 0, 1, Then::Arm(Box::new(move || make(doc! { "drop": "notes" }))));
-    let outcome = stage.run("dbdump").exits(1);
-    assert!(proxy.let_go(1));
-    assert_has(&outcome.stderr, &["error: ", "during the dump", "take it again"]);
-    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
-    drop(dropped);
-}
-
-#[test]
-fn a_snapshot_that_the_server_no_longer_keeps_is_told_with_its_parameter() {
-    let server =
-        block_on(cargo_migrations::mongod::Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"]))
-            .unwrap();
-    let stage = Stage::on(&server.uri());
-    stage.database.insert("notes", [doc! { "_id": 1 }]);
-    let fault = doc! {
-        "configureFailPoint": "failCommand",
-        "mode": { "skip": 2 },
-        "data": { "failCommands": ["find"], "errorCode": 239, "appName": "cargo-migrations" },
-    };
-    block_on(async {
-        Client::with_uri_str(server.uri()).await.unwrap().database("admin").run_command(fault).await.unwrap()
-    });
-    let outcome = stage.run("dbdump").exits(1);
-    assert_has(&outcome.stderr, &["minSnapshotHistoryWindowInSeconds", "`consistent=no`"]);
-    assert!(stage.dumps().is_empty());
-}
-
-#[test]
-fn a_disk_that_fills_is_told_and_leaves_nothing() {
-    let stage = Stage::new();
-    stage.database.insert("notes", (0..200).map(|id| doc! { "_id": id, "text": "x".repeat(10_000) }));
-    // A limit on a file's size fails a write in its middle, as a full disk does.
-    let script = "trap '' XFSZ; ulimit -f 512; exec \"$MANAGER\" dbdump";
-    let line = super::support::Line::new("sh", simple().root()).args(["-c", script]).on(&stage.database);
-    let line = line.env("MANAGER", simple().path("manager")).env("MONGO_DUMP_DIRECTORY", stage.folder.path());
-    let outcome = line.run().exits(1);
-    assert_has(&outcome.stderr, &["error: ", "notes.bson cannot be written"]);
-    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
 }

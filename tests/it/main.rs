@@ -9,6 +9,7 @@ mod builtins;
 mod connections;
 mod crashes;
 mod dump;
+mod dump_damage;
 mod errors;
 mod failover;
 mod faults;

@@ -1,0 +1,193 @@
+//! Dumps that are damaged, dumps and restores that fail in the middle, and people who say no: nothing is touched, or what is
+//! left is told.
+
+use std::fs;
+use std::path::PathBuf;
+
+use cargo_migrations::mongod::Throwaway;
+use cargo_migrations::mongodb::Client;
+use cargo_migrations::mongodb::bson::{Bson, Document, doc};
+
+use super::support::{DumpStage as Stage, Proxy, Then, assert_has, block_on, faulty_server, pty, simple};
+
+#[test]
+fn a_damaged_dump_is_refused_and_nothing_is_touched() {
+    type Damage = fn(&Stage);
+    let damages: [(Damage, &str); 9] = [
+        (
+            |stage| {
+                let mut bytes = fs::read(stage.file("notes.bson")).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                fs::write(stage.file("notes.bson"), bytes).unwrap();
+            },
+            "its checksum is not the manifest's",
+        ),
+        (
+            |stage| {
+                let bytes = fs::read(stage.file("notes.bson")).unwrap();
+                fs::write(stage.file("notes.bson"), &bytes[..bytes.len() - 3]).unwrap();
+            },
+            "its checksum is not the manifest's",
+        ),
+        (|stage| fs::remove_file(stage.file("notes.metadata.json")).unwrap(), "is missing: the dump is not whole"),
+        (|stage| fs::remove_file(stage.file("notes.bson")).unwrap(), "is missing: the dump is not whole"),
+        (|stage| fs::write(stage.file("../manifest.json"), "{}").unwrap(), "cannot be understood"),
+        // Without a manifest: what can be seen of the files themselves.
+        (
+            |stage| {
+                fs::remove_file(stage.file("../manifest.json")).unwrap();
+                let bytes = fs::read(stage.file("notes.bson")).unwrap();
+                fs::write(stage.file("notes.bson"), &bytes[..bytes.len() - 3]).unwrap();
+            },
+            "it is cut off",
+        ),
+        (
+            |stage| {
+                fs::remove_file(stage.file("../manifest.json")).unwrap();
+                fs::remove_file(stage.file("notes.metadata.json")).unwrap();
+            },
+            "has no metadata file beside it",
+        ),
+        (
+            |stage| {
+                fs::remove_file(stage.file("../manifest.json")).unwrap();
+                let mut bytes = fs::read(stage.file("notes.bson")).unwrap();
+                bytes[4] = 0x7e;
+                fs::write(stage.file("notes.bson"), bytes).unwrap();
+            },
+            "a document cannot be read",
+        ),
+        (
+            |stage| {
+                let manifest = fs::read_to_string(stage.file("../manifest.json")).unwrap();
+                fs::write(stage.file("../manifest.json"), manifest.replace("/notes.bson", "/../../notes.bson")).unwrap();
+            },
+            "which is not in the dump",
+        ),
+    ];
+    for (damage, told) in damages {
+        let stage = Stage::new();
+        stage.database.insert("notes", (0..100).map(|id| doc! { "_id": id, "text": "x".repeat(50) }));
+        stage.run("dbdump").exits(0);
+        damage(&stage);
+        stage.database.insert("notes", [doc! { "_id": "later" }]);
+        let before = (stage.hashes(), stage.database.collections());
+        // Without a manifest it is the latest of nothing: it is named.
+        let dump = stage.folder.path().join(&stage.dumps()[0]);
+        let dump = dump.display();
+        for line in [format!("restore:{dump} --yes"), format!("dbdump:verify={dump}"), format!("dbdump:prove={dump}")] {
+            let outcome = stage.run(&line).exits(1);
+            assert_has(&outcome.stderr, &["error: ", told, "another dump"]);
+        }
+        assert_eq!((stage.hashes(), stage.database.collections()), before, "{told}");
+    }
+}
+
+#[test]
+fn a_restore_asks_and_is_refused_without_a_terminal() {
+    let stage = Stage::new();
+    stage.database.insert("notes", [doc! { "_id": 1 }]);
+    stage.run("dbdump").exits(0);
+    stage.database.insert("notes", [doc! { "_id": 2 }]);
+    let outcome = stage.run("restore:latest").exits(3);
+    assert_has(&outcome.stderr, &["Replacing", ".notes (2 documents)", "there is no terminal to ask on; `--yes`"]);
+    let folder = stage.folder.path().display().to_string();
+    let script = format!("MONGO_DUMP_DIRECTORY={folder} exec {} restore:latest", super::support::plugin().display());
+    let shell = |input: &str| pty(&PathBuf::from("/bin/sh"), simple().root(), &["-c", &script], &stage.database, input);
+    let (screen, code) = shell("n\n");
+    assert_eq!(code, 3, "{screen}");
+    assert_eq!(stage.database.documents("notes").len(), 2);
+    let (screen, code) = shell("y\n");
+    assert_eq!(code, 0, "{screen}");
+    assert_has(&screen, &["Replace all that", "[y/N]", "Restored"]);
+    assert_eq!(stage.database.documents("notes").len(), 1);
+}
+
+#[test]
+fn a_restore_that_is_cut_off_stops_what_would_run_on_half_of_it() {
+    let server = block_on(Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"])).unwrap();
+    let stage = Stage::on(&server.uri());
+    stage.run("execute").exits(0);
+    stage.database.insert("notes", [doc! { "_id": 1 }]);
+    stage.run("dbdump").exits(0);
+    let hashes = stage.hashes();
+    let fault = |mode: Bson| {
+        let data =
+            doc! { "failCommands": ["insert"], "namespace": format!("{}.notes", stage.database.name()), "errorCode": 11601 };
+        stage.admin(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data });
+    };
+    fault("alwaysOn".into());
+    let outcome = stage.run("restore:latest --yes").exits(1);
+    assert_has(&outcome.stderr, &["the documents of notes could not be restored; run the restore again"]);
+    fault("off".into());
+    for line in ["execute", "ignore", "rollback:1"] {
+        let outcome = stage.run(line).exits(3);
+        assert_has(&outcome.stderr, &["error: a restore of ", "was cut off (by tester@", "run `cargo migrations restore:"]);
+    }
+    let outcome = stage.run("--check").exits(4);
+    assert_has(&outcome.stderr, &["was cut off"]);
+    stage.run("restore:latest --yes").exits(0);
+    assert_eq!(stage.hashes(), hashes);
+    stage.run("--check").exits(0);
+}
+
+#[test]
+fn what_fails_in_the_middle_leaves_no_dump_that_looks_whole() {
+    let server = faulty_server();
+    let mut stage = Stage::on(&server.uri());
+    let proxy = Proxy::start(server.port());
+    stage.database.insert("notes", (0..3000).map(|id| doc! { "_id": id, "text": "x".repeat(10_000) }));
+    let direct = stage.uri.clone();
+    stage.uri = proxy.uri();
+    let (name, uri) = (stage.database.name().to_owned(), direct.clone());
+    let make = move |command: Document| {
+        block_on(async { Client::with_uri_str(&uri).await.unwrap().database(&name).run_command(command).await.unwrap() });
+    };
+    // Another collection appears, and the one that is read goes.
+    let again = make.clone();
+    proxy.catch("getMore", 0, 1, Then::Arm(Box::new(move || again(doc! { "create": "newcomer" }))));
+    let outcome = stage.run("dbdump").exits(1);
+    assert!(proxy.let_go(1));
+    assert_has(
+        &outcome.stderr,
+        &["error: collections or indexes were made, changed or dropped during the dump", "take it again"],
+    );
+    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
+    proxy.catch("getMore", 0, 1, Then::Arm(Box::new(move || make(doc! { "drop": "notes" }))));
+    let outcome = stage.run("dbdump").exits(1);
+    assert!(proxy.let_go(1));
+    assert_has(&outcome.stderr, &["error: ", "during the dump", "take it again"]);
+    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
+}
+
+#[test]
+fn a_snapshot_that_the_server_no_longer_keeps_is_told_with_its_parameter() {
+    let server = block_on(Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"])).unwrap();
+    let stage = Stage::on(&server.uri());
+    stage.database.insert("notes", [doc! { "_id": 1 }]);
+    let fault = doc! {
+        "configureFailPoint": "failCommand",
+        "mode": { "skip": 2 },
+        "data": { "failCommands": ["find"], "errorCode": 239, "appName": "cargo-migrations" },
+    };
+    block_on(async {
+        Client::with_uri_str(server.uri()).await.unwrap().database("admin").run_command(fault).await.unwrap()
+    });
+    let outcome = stage.run("dbdump").exits(1);
+    assert_has(&outcome.stderr, &["minSnapshotHistoryWindowInSeconds", "`consistent=no`"]);
+    assert!(stage.dumps().is_empty());
+}
+
+#[test]
+fn a_disk_that_fills_is_told_and_leaves_nothing() {
+    let stage = Stage::new();
+    stage.database.insert("notes", (0..200).map(|id| doc! { "_id": id, "text": "x".repeat(10_000) }));
+    // A limit on a file's size fails a write in its middle, as a full disk does.
+    let script = "trap '' XFSZ; ulimit -f 512; exec \"$MANAGER\" dbdump";
+    let line = super::support::Line::new("sh", simple().root()).args(["-c", script]).on(&stage.database);
+    let line = line.env("MANAGER", simple().path("manager")).env("MONGO_DUMP_DIRECTORY", stage.folder.path());
+    let outcome = line.run().exits(1);
+    assert_has(&outcome.stderr, &["error: ", "notes.bson cannot be written"]);
+    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
+}
