@@ -5,8 +5,12 @@ use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use cargo_migrations::mongodb::Client;
+use cargo_migrations::mongodb::bson::{Document, doc};
+use cargo_migrations::mongodb::options::{CollectionOptions, ReadConcern};
+
 use super::crash::{Scene, is_transactional};
-use super::{Truth, assert_has, check};
+use super::{Truth, assert_has, block_on, check};
 
 /// How many of the points are tried at a time: each waits for a lease to run out.
 pub(crate) const AT_A_TIME: usize = 6;
@@ -60,10 +64,15 @@ pub(crate) fn check_what_is_told(scene: &Scene) -> BTreeMap<String, Truth> {
     truths
 }
 
-/// Waits until a dead run's lease is over.
+/// Waits until a dead run's lease is over. Looked at as the tool does: a release that was not confirmed may not be seen yet.
 pub(crate) fn let_the_lease_run_out(scene: &Scene) {
-    let lock = scene.database.documents("migrations_lock");
-    if lock.iter().any(|document| document.get_str("owner").is_ok()) {
+    let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
+    let lock = block_on(async {
+        let client = Client::with_uri_str(&scene.uri).await.expect("a client");
+        let lock = client.database(scene.database.name()).collection_with_options::<Document>("migrations_lock", options);
+        lock.find_one(doc! { "_id": "lease" }).await.expect("the lease")
+    });
+    if lock.is_some_and(|lease| lease.get_str("owner").is_ok()) {
         std::thread::sleep(Duration::from_millis(u64::from(scene.lease_ms) + 200));
     }
 }
