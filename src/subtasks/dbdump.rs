@@ -96,11 +96,12 @@ pub(super) async fn verify(cx: &Context, name: &str) -> Result<(dump::Verified, 
     // One of mongodump's may hold several databases, and the latest is that of this one.
     let database = cx.store().await?.database().name().to_owned();
     let found = cx.dumps().find(name, &database)?;
-    let name = match &found.manifest {
+    let name = found.name.clone();
+    let shown = match &found.manifest {
         Some(manifest) if manifest.database != database => format!("{} of the database {}", found.name, manifest.database),
         _ => found.name.clone(),
     };
-    cx.reporter().status("Verifying", &name);
+    cx.reporter().status("Verifying", shown);
     let verified = tokio::task::spawn_blocking(move || dump::verify(&found, &database)).await?;
     Ok((verified?, name))
 }
