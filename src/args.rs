@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
+#[cfg(feature = "manager")]
+use crate::line::Task;
+
 /// MongoDB migrations written in Rust.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
@@ -61,6 +64,14 @@ pub(crate) struct Args {
     /// How results are written to stdout
     #[arg(long, value_name = "FORMAT", default_value_t, value_enum)]
     pub(crate) format: Format,
+
+    /// The environment that the tasks run in, as its name ahead of them does
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+
+    /// In an environment of several databases: begin no further one once one has failed
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
 
     /// With show_status: exit 4 when a migration is unregistered, failed or interrupted
     #[arg(long)]
@@ -120,6 +131,37 @@ impl Args {
         self.wait
     }
 
+    /// The same flags as words, for another machine that runs `tasks`. What is of this machine alone is left out.
+    #[cfg(feature = "manager")]
+    pub(crate) fn words_for(&self, tasks: &[Task], is_colored: bool) -> Vec<String> {
+        let has = |name: &str| tasks.iter().any(|task| task.name == name);
+        let mut words: Vec<String> = tasks.iter().map(ToString::to_string).collect();
+        let switches = [
+            ("--release", self.release),
+            ("--locked", self.locked),
+            ("--offline", self.offline),
+            ("--frozen", self.frozen),
+            ("--quiet", self.quiet),
+            ("--check", self.check && has("show_status")),
+            ("--strict", self.strict && has("execute")),
+            ("--fail-fast", self.fail_fast),
+            ("--yes", self.yes),
+        ];
+        words.extend(switches.iter().filter(|(_, on)| *on).map(|(flag, _)| (*flag).to_owned()));
+        words.extend((0..self.verbose).map(|_| "--verbose".to_owned()));
+        if let Some(profile) = &self.profile {
+            words.push(format!("--profile={profile}"));
+        }
+        if let Some(wait) = self.wait {
+            words.push(format!("--wait={}ms", wait.as_millis()));
+        }
+        if self.format == Format::Json {
+            words.push("--format=json".into());
+        }
+        words.push(format!("--color={}", if is_colored { "always" } else { "never" }));
+        words
+    }
+
     /// Reads a process's arguments.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(args)
@@ -146,6 +188,22 @@ mod tests {
         assert_eq!(args.tasks, ["staging", "execute"]);
         assert!(args.yes);
         assert_eq!(args.format, Format::Json);
+    }
+
+    #[test]
+    #[cfg(feature = "manager")]
+    fn flags_read_back_on_another_machine() {
+        let line = [
+            "x", "mytask:a\\,b", "execute", "--release", "-vv", "--strict", "--yes", "--wait", "65s", "--format", "json",
+            "--fail-fast", "--offline",
+        ];
+        let args = read(&line).unwrap();
+        let tasks: Vec<Task> = args.tasks.iter().map(|word| word.parse().unwrap()).collect();
+        let mut words = vec!["x".to_owned()];
+        words.extend(args.words_for(&tasks, true));
+        let again = Args::read(words.iter().map(OsString::from)).unwrap();
+        let expected = Args { color: Some(Color::Always), ..args };
+        assert_eq!(format!("{again:?}"), format!("{expected:?}"));
     }
 
     #[test]

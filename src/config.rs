@@ -40,6 +40,8 @@ pub struct Config {
     /// Where dumps go; `mongodumps` unless set.
     pub mongo_dump_directory: PathBuf,
     pub(crate) local_server: bool,
+    /// Where the connection string is from, for messages.
+    pub(crate) mongo_uri_source: String,
     invalid: Vec<String>,
 }
 
@@ -57,6 +59,7 @@ impl Config {
             do_mongo_dump: false,
             mongo_dump_directory: "mongodumps".into(),
             local_server: false,
+            mongo_uri_source: "MONGO_URI".into(),
             invalid: Vec::new(),
         }
     }

@@ -27,6 +27,10 @@ mod describe;
 #[cfg(feature = "manager")]
 mod dump;
 #[cfg(feature = "manager")]
+mod environment;
+#[cfg(feature = "manager")]
+mod far_side;
+#[cfg(feature = "manager")]
 mod lock;
 #[cfg(feature = "manager")]
 mod manager;
@@ -47,9 +51,13 @@ mod report;
 #[cfg(feature = "manager")]
 mod run;
 #[cfg(feature = "manager")]
+mod runner;
+#[cfg(feature = "manager")]
 mod standing;
 #[cfg(feature = "manager")]
 mod status;
+#[cfg(feature = "manager")]
+mod stdin;
 #[cfg(feature = "manager")]
 mod step;
 #[cfg(feature = "manager")]
@@ -69,10 +77,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use {
     config::{Config, FromEnv},
     db::Db,
+    environment::Environment,
     manager::{Context, Flow, MigrationsManager, Options, Subtasks, run},
     migration::{Action, Embedded, IntoAction, Migration},
     mongodb,
-    report::{Progress, Reporter},
+    report::{Message, Progress, Reporter},
+    runner::Runner,
     transaction::{Transaction, TxCollection},
 };
 

@@ -1,6 +1,7 @@
 //! From the migration files, the registry and the log to what is to be done. Pure: nothing here talks to a server.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use mongodb::bson::{Document, doc};
 
@@ -43,6 +44,14 @@ pub(crate) struct Plan<'m> {
     pub(crate) warnings: Vec<String>,
 }
 
+impl Plan<'_> {
+    /// Whether it does nothing that the other does not.
+    pub(crate) fn is_part_of(&self, other: &Self) -> bool {
+        let in_other = |step: &Step<'_>| other.steps.iter().any(|other| std::ptr::eq(step.migration, other.migration));
+        self.steps.iter().all(in_other)
+    }
+}
+
 /// One migration of a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Step<'m> {
@@ -66,6 +75,19 @@ impl Step<'_> {
 
     pub(crate) fn is_transactional(&self) -> bool {
         self.action().is_some_and(Action::is_transactional)
+    }
+}
+
+/// `execute 0002_slugs  Give every note a slug.`
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.direction {
+            Direction::Up => "execute",
+            Direction::Down => "roll back",
+            Direction::Ignore => "ignore",
+        };
+        write!(f, "{what} {}", self.migration.stem())?;
+        self.migration.description().map_or(Ok(()), |description| write!(f, "  {description}"))
     }
 }
 

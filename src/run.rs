@@ -7,7 +7,7 @@ use mongodb::ClientSession;
 
 use crate::db::Db;
 use crate::describe::describe;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manager::Context;
 use crate::plan::{self, Plan, Request};
 use crate::report::{Event, Outcome};
@@ -27,15 +27,33 @@ pub(crate) async fn run(cx: &Context, request: &Request<'_>, before: impl AsyncF
         nothing_to_do(cx, request.verb, database, &plan);
         return Ok(());
     }
-    let run = Run::new(request.command());
-    // Whatever ends this early gives the lock back.
-    let hold = |held: &Rc<lock::Held>| cx.hold(Some(Rc::clone(held)));
-    let (held, session) = lock::take(&store, &run, cx.args().wait(), cx.reporter(), hold).await?;
+    // A person may take their time: nobody else waits for it.
+    cx.confirm_plan(request.verb, database, &plan).await?;
     cx.forget_dump();
-    let result = under_lock(cx, request, &store, &held, session, before).await;
-    held.release().await;
-    cx.hold(None);
+    let run = Run::new(request.command());
+    locked(cx, &store, &run, async |held, session| under_lock(cx, request, &store, held, session, &plan, before).await).await
+}
+
+/// Does something under the lock, and gives it back whatever comes of it.
+pub(crate) async fn locked<T>(
+    cx: &Context,
+    store: &Store,
+    run: &Run,
+    work: impl AsyncFnOnce(&lock::Held, ClientSession) -> Result<T>,
+) -> Result<T> {
+    // Whatever ends this early gives the lock back as well.
+    let hold = |held: &Rc<lock::Held>| cx.hold(held);
+    let (held, session) = lock::take(store, run, cx.args().wait(), cx.reporter(), hold).await?;
+    let result = work(&held, session).await;
+    cx.release(&held).await;
     result
+}
+
+/// The plan of what is asked for, for people to see.
+pub(crate) async fn preview<'m>(cx: &'m Context, request: &Request<'m>) -> Result<Plan<'m>> {
+    let store = cx.store().await?;
+    let view = read(cx, &store).await?;
+    Ok(plan::make(request, cx.migrations(), &view)?)
 }
 
 /// What the registry and the log know, and what people should know about the files before anything is done.
@@ -69,6 +87,7 @@ async fn under_lock(
     store: &Store,
     held: &lock::Held,
     mut session: ClientSession,
+    announced: &Plan<'_>,
     before: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<()> {
     // Others may have been at work until the lock was ours.
@@ -78,6 +97,14 @@ async fn under_lock(
     if plan.steps.is_empty() {
         nothing_to_do(cx, request.verb, database, &plan);
         return Ok(());
+    }
+    if cx.asks() && !plan.is_part_of(announced) {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            "there is more to do than what was confirmed, since somebody was at work meanwhile; nothing has run; run the same \
+             command again",
+        )
+        .into());
     }
     for warning in &plan.warnings {
         cx.reporter().warning(warning);

@@ -2,7 +2,7 @@
 //! second time, everything ends now.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -21,8 +21,11 @@ pub(crate) struct Stop(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     asked: watch::Sender<bool>,
-    /// A run is under way that looks at `asked` by itself.
-    listening: AtomicBool,
+    /// Runs under way that look at `asked` by themselves.
+    listening: AtomicUsize,
+    /// Lines under way on other machines, which are told.
+    relaying: AtomicUsize,
+    signalled: Notify,
     now: Notify,
 }
 
@@ -41,8 +44,22 @@ impl Stop {
 
     /// From now until the value is dropped, the first signal only asks.
     pub(crate) fn listen(&self) -> Listening<'_> {
-        self.0.listening.store(true, Ordering::Relaxed);
-        Listening(self)
+        Listening::new(&self.0.listening)
+    }
+
+    /// The same while a line runs on another machine, which is asked and says so itself.
+    pub(crate) fn relay(&self) -> Listening<'_> {
+        Listening::new(&self.0.relaying)
+    }
+
+    /// From now on somebody has asked.
+    pub(crate) fn ask(&self) {
+        self.0.asked.send_replace(true);
+    }
+
+    /// As if a signal had come.
+    pub(crate) fn signal(&self) {
+        self.0.signalled.notify_one();
     }
 
     /// Returns when everything is to end now.
@@ -57,15 +74,21 @@ impl Stop {
             // Without handlers the system's own apply: the process ends at the first.
             let Ok(mut signals) = Signals::new() else { return };
             loop {
-                signals.next().await;
-                let listening = this.0.listening.load(Ordering::Relaxed);
-                if this.0.asked.send_replace(true) || !listening {
+                tokio::select! {
+                    () = signals.next() => {}
+                    () = this.0.signalled.notified() => {}
+                }
+                let listening = this.0.listening.load(Ordering::Relaxed) > 0;
+                let relaying = this.0.relaying.load(Ordering::Relaxed) > 0;
+                if this.0.asked.send_replace(true) || !(listening || relaying) {
                     break;
                 }
-                reporter.warning(
-                    "stopping after the migration under way (a transactional one is aborted); once more ends it now, and leaves \
-                     it interrupted",
-                );
+                if listening {
+                    reporter.warning(
+                        "stopping after the migration under way (a transactional one is aborted); once more ends it now, and \
+                         leaves it interrupted",
+                    );
+                }
             }
             this.0.now.notify_one();
             tokio::time::sleep(GRACE).await;
@@ -88,11 +111,18 @@ pub(crate) fn as_asked() -> Error {
 }
 
 /// See [`Stop::listen`].
-pub(crate) struct Listening<'a>(&'a Stop);
+pub(crate) struct Listening<'a>(&'a AtomicUsize);
+
+impl<'a> Listening<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
 
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
-        self.0.0.listening.store(false, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -61,7 +61,26 @@ pub(crate) fn note(message: &str) {
 #[cfg(feature = "manager")]
 pub(crate) fn can_ask() -> bool {
     use std::io::IsTerminal as _;
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    crate::far_side::can_ask() || std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// How wide the terminal is that stderr is, or ends up on.
+#[cfg(feature = "manager")]
+pub(crate) fn columns() -> Option<u16> {
+    let here = || console::Term::stderr().size_checked().map(|(_, columns)| columns);
+    crate::far_side::columns().or_else(here)
+}
+
+/// Text for stderr as it is, for those who draw there.
+#[cfg(feature = "manager")]
+pub(crate) fn draw(text: &str) -> std::io::Result<()> {
+    std::io::stderr().write_all(text.as_bytes())
+}
+
+/// Whether all that is written is to have colour, for another machine that writes in our place.
+#[cfg(feature = "manager")]
+pub(crate) fn is_colored() -> bool {
+    stderr_has_color() && anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
 }
 
 /// A question, the cursor behind it.
@@ -74,7 +93,17 @@ pub(crate) fn question(text: &str) {
 
 /// `error: …` and, below it, what caused it.
 pub(crate) fn error(error: &(dyn StdError + 'static), describe: impl Fn(&(dyn StdError + 'static)) -> String) {
-    let mut text = describe(error);
+    error_of(None, error, describe);
+}
+
+/// The same, of one of several things.
+pub(crate) fn error_of(
+    label: Option<&str>,
+    error: &(dyn StdError + 'static),
+    describe: impl Fn(&(dyn StdError + 'static)) -> String,
+) {
+    let mut text = label.map(|label| format!("{label}: ")).unwrap_or_default();
+    text.push_str(&describe(error));
     let mut causes = String::new();
     for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
         let cause = describe(cause);

@@ -19,6 +19,15 @@ pub(crate) struct Verified {
     pub(crate) bytes: u64,
     /// Whether there was a manifest with checksums to hold it against.
     pub(crate) has_manifest: bool,
+    /// The database that it is of, as far as it tells.
+    database: Option<String>,
+}
+
+impl Verified {
+    /// The database that it is of, if that is another.
+    pub(crate) fn database_of_another(&self, database: &str) -> Option<&str> {
+        self.database.as_deref().filter(|of| *of != database)
+    }
 }
 
 /// One collection of it.
@@ -45,6 +54,7 @@ pub(crate) fn verify(dump: &Dump, database: &str) -> Result<Verified, Error> {
         documents: parts.iter().map(|part| part.documents).sum(),
         bytes: parts.iter().map(|part| part.bytes).sum(),
         has_manifest: dump.manifest.is_some(),
+        database: dump.manifest.as_ref().map(|manifest| manifest.database.clone()),
         parts,
     })
 }

@@ -3,15 +3,45 @@
 use super::subtasks::{First, Subtask, Subtasks};
 use super::{MigrationsManager, Options};
 use crate::args::Args;
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::line::Task;
 use crate::migration::Embedded;
 use crate::names;
 
+/// The tasks of the line that stand after one environment's name, or ahead of all.
+pub(super) struct Leg<'s, M> {
+    pub(super) environment: Option<&'s Environment>,
+    pub(super) tasks: Vec<Checked<'s, M>>,
+}
+
 /// A task of the line, found good.
 pub(super) struct Checked<'s, M> {
     pub(super) subtask: &'s Subtask<M>,
     pub(super) options: Options,
+    /// As it was typed.
+    pub(super) task: Task,
+}
+
+impl<M> Checked<'_, M> {
+    /// Whether it may talk to a server.
+    pub(super) fn may_use_server(&self) -> bool {
+        !self.is_one_of(&["help", "mongod"])
+    }
+
+    /// Whether it is about one database, so that it runs on each of several.
+    pub(super) fn is_of_a_database(&self) -> bool {
+        !self.is_one_of(&["help", "mongod", "dumps"])
+    }
+
+    /// Whether it only shows something, or changes nothing in the database.
+    pub(super) fn only_reads(&self) -> bool {
+        self.subtask.is_built_in && self.is_one_of(&["show_status", "history", "dbdump"])
+    }
+
+    fn is_one_of(&self, names: &[&str]) -> bool {
+        names.contains(&self.subtask.name.as_str())
+    }
 }
 
 /// The line's tasks, or the first thing that is wrong with it.
@@ -19,36 +49,80 @@ pub(super) fn line<'s, M: MigrationsManager>(
     args: &Args,
     subtasks: &'s Subtasks<M>,
     embedded: &Embedded,
-) -> Result<Vec<Checked<'s, M>>, Error> {
-    let default = [subtasks.default_name().to_owned()];
-    let words = if args.tasks.is_empty() { &default[..] } else { &args.tasks };
-    let mut checked: Vec<Checked<'s, M>> = Vec::new();
-    for word in words {
+) -> Result<Vec<Leg<'s, M>>, Error> {
+    let legs = legs(args, subtasks, embedded)?;
+    let checked = || legs.iter().flat_map(|leg| &leg.tasks);
+    flags(args, |name| checked().any(|checked| checked.subtask.name == name))?;
+    // Help and the local server are of use whatever the files look like.
+    let needs_files = |checked: &Checked<'_, M>| !matches!(checked.subtask.name.as_str(), "help" | "mongod");
+    if checked().any(needs_files) && !embedded.problems.is_empty() {
+        return Err(Error::usage(embedded.problems.join("\n       ")));
+    }
+    for Checked { subtask, options, .. } in checked() {
+        named(subtask, options, subtasks, embedded)?;
+    }
+    Ok(legs)
+}
+
+fn legs<'s, M: MigrationsManager>(
+    args: &Args,
+    subtasks: &'s Subtasks<M>,
+    embedded: &Embedded,
+) -> Result<Vec<Leg<'s, M>>, Error> {
+    let environment = args.env.as_deref().map(|name| subtasks.find_environment(name)).transpose()?;
+    let mut legs = vec![Leg { environment, tasks: Vec::new() }];
+    for word in &args.tasks {
         let task: Task = word.parse().map_err(|error| Error::usage(format!("`{word}` is no task: {error}")))?;
+        let leg = legs.last_mut().expect("one at least");
+        if let Some(environment) = subtasks.environment_named(&task.name) {
+            if let Some(named) = &args.env {
+                return Err(Error::usage(format!(
+                    "the line names two environments, `{}` and `--env {named}`; leave one out",
+                    task.name
+                )));
+            }
+            if !task.options.is_empty() {
+                return Err(Error::usage(format!("`{}` is an environment, and takes no option", task.name)));
+            }
+            if let (Some(before), true) = (leg.environment, leg.tasks.is_empty()) {
+                return Err(Error::usage(format!(
+                    "no task stands between the environments `{}` and `{}`; write one after each, or leave one out",
+                    before.name, task.name
+                )));
+            }
+            legs.push(Leg { environment: Some(environment), tasks: Vec::new() });
+            continue;
+        }
         let Some(subtask) = subtasks.get(&task.name) else {
-            let before = checked.last().map(|checked| checked.subtask);
+            let before = leg.tasks.last().map(|checked| checked.subtask);
             return Err(unknown(&task.name, before, subtasks, embedded));
         };
-        checked.push(Checked { options: options(&task, subtask)?, subtask });
+        leg.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
     }
-    if args.check && !checked.iter().any(|checked| checked.subtask.name == "show_status") {
+    // What stands ahead of the first environment may be nothing.
+    if legs.len() > 1 {
+        legs.retain(|leg| leg.environment.is_some() || !leg.tasks.is_empty());
+    }
+    if let Some(leg) = legs.last_mut().filter(|leg| leg.tasks.is_empty()) {
+        let task: Task = Task { name: subtasks.default_name().to_owned(), options: Vec::new() };
+        let subtask = subtasks.find(&task.name)?;
+        leg.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
+    }
+    Ok(legs)
+}
+
+/// The flags that go with some task.
+fn flags(args: &Args, has: impl Fn(&str) -> bool) -> Result<(), Error> {
+    if args.check && !has("show_status") {
         return Err(Error::usage("`--check` goes with show_status: `cargo migrations show_status --check`"));
     }
-    if args.strict && !checked.iter().any(|checked| checked.subtask.name == "execute") {
+    if args.strict && !has("execute") {
         return Err(Error::usage("`--strict` goes with execute: `cargo migrations execute --strict`"));
     }
     if args.path.is_some() {
         return Err(Error::usage("`--path` goes with init: `cargo migrations init --path DIR`"));
     }
-    // Help and the local server are of use whatever the files look like.
-    let needs_files = |checked: &Checked<'_, M>| !matches!(checked.subtask.name.as_str(), "help" | "mongod");
-    if checked.iter().any(needs_files) && !embedded.problems.is_empty() {
-        return Err(Error::usage(embedded.problems.join("\n       ")));
-    }
-    for Checked { subtask, options } in &checked {
-        named(subtask, options, subtasks, embedded)?;
-    }
-    Ok(checked)
+    Ok(())
 }
 
 fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
@@ -77,6 +151,7 @@ fn named<M>(subtask: &Subtask<M>, options: &Options, subtasks: &Subtasks<M>, emb
     let Some(word) = options.first() else { return Ok(()) };
     match subtask.takes.first {
         First::Migration | First::NeedsMigration => names::find(&embedded.migrations, word).map(|_| ()),
+        First::Subtask if subtasks.environment_named(word).is_some() => Ok(()),
         First::Subtask => subtasks.find(word).map(|_| ()),
         First::Anything | First::AnyMigration | First::NeedsDump | First::Nothing | First::OneOf(_) => Ok(()),
     }

@@ -1,10 +1,18 @@
 //! Asking a person.
 
-use std::io::BufRead as _;
+use tokio::sync::Mutex;
 
 use super::Context;
 use crate::error::{Error, ErrorKind};
-use crate::term;
+use crate::plan::Plan;
+use crate::verb::Verb;
+use crate::{stdin, term};
+
+/// So many of a plan's steps are shown.
+const SHOWN: usize = 50;
+
+/// One question at a time.
+static ASKING: Mutex<()> = Mutex::const_new(());
 
 impl Context {
     /// Asks a person to confirm, on the terminal; `--yes` answers for them.
@@ -12,26 +20,95 @@ impl Context {
     /// # Errors
     /// The answer is no, or there is neither a terminal nor `--yes`. Exit code 3.
     pub async fn confirm(&self, question: &str) -> Result<(), Error> {
-        if self.yes() {
+        if self.is_answered()? {
             return Ok(());
         }
-        if !term::can_ask() {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                "there is no terminal to ask on; `--yes` answers, where you are sure; nothing was changed",
-            ));
+        let answer = ask(&format!("{question} [y/N]")).await;
+        yes_or_refuse(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// The same for what cannot be taken back: in an environment that asks, its name has to be typed.
+    pub(crate) async fn confirm_by_name(&self, question: &str) -> Result<(), Error> {
+        let Some(name) = self.asking_environment() else { return self.confirm(question).await };
+        if self.is_answered()? {
+            return Ok(());
         }
-        term::question(&format!("{question} [y/N]"));
-        // On a thread of its own, so that Ctrl-C ends it.
-        let answer = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            std::io::stdin().lock().read_line(&mut line).map(|_| line)
-        });
-        let answer = answer.await.ok().and_then(Result::ok).unwrap_or_default();
-        if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
-            Ok(())
-        } else {
-            Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was changed"))
+        let answer = ask(&format!("{question} Type `{name}` to go on:")).await;
+        yes_or_refuse(answer.trim() == name)
+    }
+
+    /// Whether the environment asks before anything is changed.
+    pub(crate) fn asks(&self) -> bool {
+        self.asking_environment().is_some()
+    }
+
+    /// Shows what is about to run, and asks, where the environment says so.
+    pub(crate) async fn confirm_plan(&self, verb: Verb, database: &str, plan: &Plan<'_>) -> Result<(), Error> {
+        if self.asking_environment().is_none() || self.site().is_confirmed.get() {
+            return Ok(());
+        }
+        for line in plan_lines(plan) {
+            self.reporter().status("Plan", line);
+        }
+        let count = crate::report::migrations(plan.steps.len());
+        match verb {
+            Verb::Execute => self.confirm(&format!("Execute {count} on {}?", self.place(database))).await,
+            Verb::Ignore => self.confirm(&format!("Register {count} on {} without running?", self.place(database))).await,
+            Verb::Rollback => self.confirm_by_name(&format!("Roll back {count} on {}?", self.place(database))).await,
         }
     }
+
+    /// Asks ahead of a subtask that nothing is known of, where the environment says so.
+    pub(super) async fn confirm_subtask(&self, name: &str) -> Result<(), Error> {
+        if self.asking_environment().is_none() {
+            return Ok(());
+        }
+        self.confirm(&format!("Run {name} on {}?", self.place(self.site().database()))).await
+    }
+
+    /// Whether there is no need to ask; an error where nobody can be asked.
+    fn is_answered(&self) -> Result<bool, Error> {
+        if self.yes() || self.site().is_confirmed.get() {
+            return Ok(true);
+        }
+        if term::can_ask() {
+            return Ok(false);
+        }
+        Err(Error::new(
+            ErrorKind::Refused,
+            "there is no terminal to ask on; `--yes` answers, where you are sure; nothing was changed",
+        ))
+    }
+
+    fn asking_environment(&self) -> Option<&str> {
+        self.site().environment.as_ref().filter(|environment| environment.asks).map(|environment| environment.name.as_str())
+    }
+
+    /// `blog (production)`
+    fn place(&self, database: &str) -> String {
+        match self.environment() {
+            Some(environment) => format!("{database} ({environment})"),
+            None => database.to_owned(),
+        }
+    }
+}
+
+/// What a plan does, a line for each migration, as many as can be read.
+pub(super) fn plan_lines(plan: &Plan<'_>) -> Vec<String> {
+    let mut lines: Vec<String> = plan.steps.iter().take(SHOWN).map(ToString::to_string).collect();
+    if let Some(more @ 1..) = plan.steps.len().checked_sub(SHOWN) {
+        let last = plan.steps.last().map(|step| step.migration.stem()).unwrap_or_default();
+        lines.push(format!("and {more} more, up to {last}"));
+    }
+    lines
+}
+
+async fn ask(question: &str) -> String {
+    let _alone = ASKING.lock().await;
+    term::question(question);
+    stdin::line().await.unwrap_or_default()
+}
+
+fn yes_or_refuse(is_yes: bool) -> Result<(), Error> {
+    if is_yes { Ok(()) } else { Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was changed")) }
 }

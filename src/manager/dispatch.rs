@@ -3,20 +3,22 @@
 use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use tokio::sync::OnceCell;
-
-use super::check::{self, Checked};
-use super::context::{Context, Shared};
-use super::{Flow, MigrationsManager, Subtasks};
+use super::check::{self, Checked, Leg};
+use super::context::{Context, Line};
+use super::site::Site;
+use super::{Flow, MigrationsManager, Subtasks, databases};
 use crate::args::Args;
+use crate::config::Config;
 use crate::describe::describe;
+use crate::environment::{Place, remote};
 use crate::error::{Error, Result, exit_code_of};
 use crate::line::{Task, TaskOption};
 use crate::migration::Embedded;
 use crate::report::Reporter;
 use crate::stop::{self, Stop};
-use crate::{panics, term};
+use crate::{far_side, panics, stdin, term};
 
 /// Runs the manager on the process's command line: the whole body of a manager's `main`.
 ///
@@ -36,7 +38,7 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
     };
     term::choose_color(args.color);
     match panics::catch(|| run_line(&manager, embedded, args)) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => {
             term::error(&*error, describe);
             ExitCode::from(exit_code_of(&*error))
@@ -48,38 +50,28 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
     }
 }
 
-fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -> Result<()> {
+/// The exit code; another machine may have said already what is wrong.
+fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -> Result<u8> {
     let subtasks = Subtasks::<M>::of()?;
-    let checked = check::line(&args, &subtasks, &embedded)?;
+    let legs = check::line(&args, &subtasks, &embedded)?;
     let reporter = Reporter::new(&args);
-    let shared = Rc::new(Shared {
-        config: manager.config(),
-        embedded,
-        reporter,
-        args,
-        stop: Stop::default(),
-        connection: OnceCell::new(),
-        held: RefCell::new(None),
-        last_dump: RefCell::new(None),
-    });
-    // More than one thread, so that what must go on in the background does so while a migration blocks its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::failed("the async runtime cannot be started").caused_by(error))?;
+    let config = manager.config();
+    let line = Rc::new(Line { embedded: Arc::new(embedded), args, stop: Stop::default(), held: RefCell::default() });
+    let runtime = runtime()?;
     let result = runtime.block_on(async {
-        shared.stop.watch(shared.reporter.clone());
+        line.stop.watch(reporter.clone());
+        if far_side::is_here() {
+            stdin::watch_for_ctrl_c(&line.stop);
+        }
         let result = tokio::select! {
             biased;
-            () = shared.stop.now() => Err(stop::ended().into()),
-            result = run_tasks(manager, &shared, checked) => result,
+            () = line.stop.now() => Err(stop::ended().into()),
+            result = run_legs(manager, &line, &legs, &config, &reporter) => result,
         };
-        // A run that was ended in its middle: nobody need wait until its lock runs out.
-        let held = shared.held.borrow_mut().take();
-        if let Some(held) = held {
-            let _ = tokio::time::timeout(stop::GRACE / 2, held.release()).await;
-        }
+        // Runs that were ended in their middle: nobody need wait until their locks run out.
+        let held = line.held.take();
+        let released = futures_util::future::join_all(held.iter().map(|held| held.release()));
+        let _ = tokio::time::timeout(stop::GRACE / 2, released).await;
         result
     });
     // What still runs in the background (the driver's monitors, say) is not waited for.
@@ -87,29 +79,106 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
     result
 }
 
-async fn run_tasks<M: MigrationsManager>(manager: &M, shared: &Rc<Shared>, tasks: Vec<Checked<'_, M>>) -> Result<()> {
-    for Checked { subtask, options } in tasks {
-        if shared.stop.is_asked() {
+/// More than one thread, so that what must go on in the background does so while a migration blocks its own.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::failed("the async runtime cannot be started").caused_by(error))
+}
+
+async fn run_legs<M: MigrationsManager>(
+    manager: &M,
+    line: &Rc<Line>,
+    legs: &[Leg<'_, M>],
+    config: &Config,
+    reporter: &Reporter,
+) -> Result<u8> {
+    // What is wrong with an environment is found ahead of the first task.
+    let mut sites = Vec::new();
+    for leg in legs {
+        let site = match leg.environment {
+            None => Site::plain(config.clone(), reporter.clone()),
+            Some(environment) => {
+                let is_here = !matches!(environment.place(), Place::Host(_));
+                let needs_server = is_here && leg.tasks.iter().any(Checked::may_use_server);
+                Site::of(environment, config.clone(), reporter.clone(), needs_server).await?
+            }
+        };
+        sites.push(Rc::new(site));
+    }
+    for (leg, site) in legs.iter().zip(&sites) {
+        if line.stop.is_asked() {
             return Err(stop::as_asked().into());
         }
-        let option = options.first().map(str::to_owned);
-        let cx = Context::new(Rc::clone(shared), options);
-        let name = subtask.name.as_str();
-        let one = async {
-            if manager.task_hook(&cx, name, option.as_deref()).await? == Flow::Stop {
-                return Ok(Flow::Stop);
+        if let Some((environment, Place::Host(host))) = leg.environment.map(|environment| (environment, environment.place())) {
+            reporter.status("Running", format!("{} on {}", environment.name, host.name));
+            let tasks = std::iter::once(Task { name: environment.name.clone(), options: Vec::new() });
+            let tasks: Vec<Task> = tasks.chain(leg.tasks.iter().map(|checked| checked.task.clone())).collect();
+            match remote::run(&host, &line.args.words_for(&tasks, term::is_colored()), &line.stop).await? {
+                0 => continue,
+                code => return Ok(code),
             }
-            subtask.call(manager, &cx, option.as_deref()).await?;
-            Ok(Flow::Continue)
+        }
+        let flow = tokio::select! {
+            biased;
+            lost = site.tunnel_lost() => return Err(lost.into()),
+            flow = run_tasks(manager, line, leg, site) => flow?,
         };
-        match panics::catch_async(one).await {
-            Ok(Ok(Flow::Continue)) => {}
-            Ok(Ok(Flow::Stop)) => return Ok(()),
-            Ok(Err(error)) => return Err(error),
-            Err(panic) => return Err(Error::failed(format!("the subtask {name} panicked: {panic}")).into()),
+        if flow == Flow::Stop {
+            break;
         }
     }
-    Ok(())
+    Ok(0)
+}
+
+async fn run_tasks<M: MigrationsManager>(
+    manager: &M,
+    line: &Rc<Line>,
+    leg: &Leg<'_, M>,
+    site: &Rc<Site>,
+) -> Result<Flow> {
+    let many = leg.environment.filter(|environment| environment.is_many());
+    if leg.tasks.iter().any(Checked::may_use_server) {
+        match many {
+            Some(environment) => site.tell(&databases::told(environment)),
+            None => site.tell(&format!("database {}", site.database())),
+        }
+    }
+    for checked in &leg.tasks {
+        if line.stop.is_asked() {
+            return Err(stop::as_asked().into());
+        }
+        let flow = match many.filter(|_| checked.is_of_a_database()) {
+            Some(environment) => databases::run(manager, line, environment, site, checked).await?,
+            None => run_task(manager, &Context::new(Rc::clone(line), Rc::clone(site), checked.options.clone()), checked).await?,
+        };
+        if flow == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+    }
+    Ok(Flow::Continue)
+}
+
+/// One task on one database.
+pub(super) async fn run_task<M: MigrationsManager>(manager: &M, cx: &Context, checked: &Checked<'_, M>) -> Result<Flow> {
+    let option = checked.options.first();
+    let subtask = checked.subtask;
+    let name = subtask.name.as_str();
+    let one = async {
+        if manager.task_hook(cx, name, option).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        if !subtask.is_built_in {
+            cx.confirm_subtask(name).await?;
+        }
+        subtask.call(manager, cx, option).await?;
+        Ok(Flow::Continue)
+    };
+    panics::catch_async(one)
+        .await
+        .unwrap_or_else(|panic| Err(Error::failed(format!("the subtask {name} panicked: {panic}")).into()))
 }
 
 /// `cargo migrations …`, quoted for a POSIX shell.

@@ -4,11 +4,18 @@ mod built_in;
 mod check;
 mod confirm;
 mod context;
+mod databases;
 mod dispatch;
+mod options;
+mod site;
 mod subtasks;
 
-pub use context::{Context, Options};
+pub use context::Context;
+pub(crate) use context::Line;
+pub(crate) use dispatch::runtime;
 pub use dispatch::run;
+pub use options::Options;
+pub(crate) use site::Site;
 pub use subtasks::Subtasks;
 
 use crate::builtin;

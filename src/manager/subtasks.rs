@@ -5,6 +5,7 @@ use std::fmt;
 use futures_util::future::LocalBoxFuture;
 
 use super::{Context, MigrationsManager, Options, built_in};
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::line::listed;
 use crate::names::nearest;
@@ -15,6 +16,7 @@ const RESERVED: [&str; 3] = ["init", "new", "migrations"];
 /// The subtasks of a manager, in the order in which `help` lists them.
 pub struct Subtasks<M> {
     list: Vec<Subtask<M>>,
+    environments: Vec<Environment>,
     default: String,
 }
 
@@ -23,6 +25,7 @@ pub(crate) struct Subtask<M> {
     pub(crate) name: String,
     pub(crate) help: String,
     pub(crate) takes: Takes,
+    pub(crate) is_built_in: bool,
     action: Box<dyn Call<M>>,
 }
 
@@ -76,14 +79,16 @@ where
 impl<M: MigrationsManager> Subtasks<M> {
     /// What `M` has: the built-in subtasks, then its own.
     pub(crate) fn of() -> Result<Self, Error> {
-        let subtasks = M::subtasks(built_in::all());
+        let mut built_in = built_in::all();
+        built_in.list.iter_mut().for_each(|subtask| subtask.is_built_in = true);
+        let subtasks = M::subtasks(built_in);
         subtasks.check()?;
         Ok(subtasks)
     }
 
     /// None yet.
     pub(super) fn none() -> Self {
-        Self { list: Vec::new(), default: "show_status".into() }
+        Self { list: Vec::new(), environments: Vec::new(), default: "show_status".into() }
     }
 
     pub(super) fn push(
@@ -94,7 +99,8 @@ impl<M: MigrationsManager> Subtasks<M> {
         action: impl AsyncFn(&M, &Context, Option<&str>) -> Result<()> + 'static,
     ) {
         let takes = Takes { first, ..Takes::default() };
-        self.list.push(Subtask { name: name.to_owned(), help: help.to_owned(), takes, action: Box::new(action) });
+        let (name, help, action) = (name.to_owned(), help.to_owned(), Box::new(action));
+        self.list.push(Subtask { name, help, takes, is_built_in: false, action });
     }
 
     /// Adds a subtask: `cargo migrations NAME`, `cargo migrations NAME:option`. The help text is what `help` shows.
@@ -150,6 +156,31 @@ impl<M: MigrationsManager> Subtasks<M> {
         self
     }
 
+    /// Adds an environment: a name that, ahead of a task (`cargo migrations staging execute`) or after `--env`, changes what the
+    /// tasks after it talk to. See [`Environment`] for what it can do; with nothing said it is the manager's configuration.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    ///
+    /// struct Migrations;
+    ///
+    /// impl MigrationsManager for Migrations {
+    ///     fn subtasks(subtasks: Subtasks<Self>) -> Subtasks<Self> {
+    ///         subtasks.environment("staging", "The staging cluster", |env| env.mongo_uri_var("STAGING_MONGO_URI").confirm())
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn environment(
+        mut self,
+        name: impl Into<String>,
+        help: impl Into<String>,
+        make: impl FnOnce(Environment) -> Environment,
+    ) -> Self {
+        self.environments.push(make(Environment::new(name.into(), help.into())));
+        self
+    }
+
     /// Names the subtask that runs when the line has none; `show_status` unless set.
     #[must_use]
     pub fn default(mut self, name: impl Into<String>) -> Self {
@@ -158,23 +189,33 @@ impl<M: MigrationsManager> Subtasks<M> {
     }
 
     fn check(&self) -> Result<(), Error> {
-        for (index, subtask) in self.list.iter().enumerate() {
-            let name = &subtask.name;
+        let subtasks = self.list.iter().map(|subtask| ("a subtask", subtask.name.as_str()));
+        let names: Vec<_> = subtasks.chain(self.environments.iter().map(|env| ("an environment", env.name.as_str()))).collect();
+        for (index, &(kind, name)) in names.iter().enumerate() {
             let valid = !name.is_empty()
                 && !name.starts_with('-')
                 && !name.contains([':', ',', '=', '\\'])
                 && !name.contains(char::is_whitespace);
-            if !valid || RESERVED.contains(&name.as_str()) {
+            if !valid || RESERVED.contains(&name) {
                 return Err(Error::usage(format!(
-                    "the manager adds a subtask named `{name}`, which the line cannot name; give it another name"
+                    "the manager adds {kind} named `{name}`, which the line cannot name; give it another name"
                 )));
             }
-            if self.list[..index].iter().any(|other| other.name == *name) {
-                return Err(Error::usage(format!(
-                    "the manager has two subtasks named `{name}`; rename one (a built-in is changed by overriding its method)"
-                )));
+            match names[..index].iter().find(|(_, other)| *other == name) {
+                None => {}
+                Some((first, _)) if *first == kind && kind == "a subtask" => {
+                    return Err(Error::usage(format!(
+                        "the manager has two subtasks named `{name}`; rename one (a built-in is changed by overriding its method)"
+                    )));
+                }
+                Some((first, _)) => {
+                    return Err(Error::usage(format!(
+                        "the manager has both {first} and {kind} named `{name}`; rename one"
+                    )));
+                }
             }
         }
+        self.environments.iter().try_for_each(Environment::check)?;
         if self.get(&self.default).is_none() {
             return Err(Error::usage(format!(
                 "the manager's default subtask `{}` does not exist; add it, or name another",
@@ -195,8 +236,30 @@ impl<M> Subtasks<M> {
         self.get(name).ok_or_else(|| self.unknown(name))
     }
 
+    /// The environment of that name.
+    pub(crate) fn environment_named(&self, name: &str) -> Option<&Environment> {
+        self.environments.iter().find(|environment| environment.name == name)
+    }
+
+    /// The environment of that name, or an error that lists them.
+    pub(crate) fn find_environment(&self, name: &str) -> Result<&Environment, Error> {
+        self.environment_named(name).ok_or_else(|| {
+            let names = self.environments.iter().map(|environment| environment.name.as_str());
+            let known = match self.environments.len() {
+                0 => "the manager has none (`Subtasks::environment` adds one)".into(),
+                _ => format!("there are {}", listed(names)),
+            };
+            Error::usage(format!("no environment is named `{name}`; {known}"))
+        })
+    }
+
+    pub(crate) fn environments(&self) -> &[Environment] {
+        &self.environments
+    }
+
     pub(crate) fn unknown(&self, name: &str) -> Error {
-        let near = nearest(name, self.list.iter().map(|subtask| subtask.name.as_str()));
+        let names = self.list.iter().map(|subtask| subtask.name.as_str());
+        let near = nearest(name, names.chain(self.environments.iter().map(|environment| environment.name.as_str())));
         let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", listed(near)) };
         Error::usage(format!("no subtask or environment is named `{name}`{hint} (`cargo migrations help` lists them)"))
     }

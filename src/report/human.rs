@@ -1,41 +1,43 @@
 //! For people: tables on stdout, cargo-like lines on stderr, and bars where stderr is a terminal.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::borrow::Cow;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::MultiProgress;
 
+use super::bars::{self, Bar, Plain, RunBar};
 use super::{
-    Event, HistoryOf, Outcome, Sink, StatusOf, Task, Unit, columns, dumps, history, human_duration, migrations, status,
+    Event, HistoryOf, Outcome, Sink, StatusOf, Task, Unit, columns, databases, dumps, history, human_duration, migrations,
+    status,
 };
+use crate::describe::describe;
 use crate::file_name::stem;
 use crate::term;
 use crate::verb::Verb;
 
-/// How often a bar that nothing moves is redrawn: the elapsed time goes on.
-const TICK: Duration = Duration::from_millis(100);
-
-/// How often progress is told where there is no terminal.
-const PLAIN_EVERY: Duration = Duration::from_secs(5);
-
+/// One for each database that is worked on at a time; they share the terminal.
 pub(super) struct Human {
     quiet: bool,
     bars: Option<MultiProgress>,
     run: Mutex<Option<RunBar>>,
-}
-
-/// The bar of the run under way, and when its current migration started.
-struct RunBar {
-    bar: ProgressBar,
-    started: Arc<Mutex<Instant>>,
+    /// The database, where there are several.
+    label: Option<String>,
 }
 
 impl Human {
     pub(super) fn new(quiet: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal() && !quiet;
         console::set_colors_enabled_stderr(term::stderr_has_color());
-        Self { quiet, bars: terminal.then(MultiProgress::new), run: Mutex::new(None) }
+        let bars = if quiet { None } else { bars::draw_target().map(MultiProgress::with_draw_target) };
+        Self { quiet, bars, run: Mutex::new(None), label: None }
+    }
+
+    /// A message that says which database it is about, where there are several.
+    fn labelled<'m>(&self, message: &'m str) -> Cow<'m, str> {
+        match &self.label {
+            Some(label) => format!("{label}: {message}").into(),
+            None => message.into(),
+        }
     }
 
     /// Writes while no bar is in the way.
@@ -48,33 +50,22 @@ impl Human {
 
     fn step(&self, verb: &str, message: &str) {
         if !self.quiet {
-            self.write(|| term::status(verb, message));
+            self.write(|| term::status(verb, &self.labelled(message)));
         }
     }
 
     fn stdout(&self, text: &str) {
         self.write(|| {
+            let heading = self.label.iter().map(|label| format!("{label}\n")).collect::<String>();
             // A reader that went away (`| head`) is no error of ours.
-            let _ = write!(anstream::stdout(), "{text}");
+            let _ = write!(anstream::stdout(), "{heading}{text}");
             let _ = std::io::stdout().flush();
         });
     }
 
     fn run_started(&self, verb: Verb, total: usize) {
         let Some(bars) = &self.bars else { return };
-        let started = Arc::new(Mutex::new(Instant::now()));
-        let since = Arc::clone(&started);
-        let template = "{prefix:>12.cyan.bold} [{bar:25}] {pos}/{len}: {wide_msg} {current}";
-        let style = ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> ").with_key(
-            "current",
-            move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-                let since = since.lock().unwrap_or_else(PoisonError::into_inner);
-                let _ = write!(out, "{}", short_elapsed(since.elapsed()));
-            },
-        );
-        let bar = bars.add(ProgressBar::new(total as u64).with_style(style).with_prefix(words(verb).running));
-        bar.enable_steady_tick(TICK);
-        *self.run() = Some(RunBar { bar, started });
+        *self.run() = Some(RunBar::new(bars, words(verb).running, total));
     }
 
     fn run(&self) -> std::sync::MutexGuard<'_, Option<RunBar>> {
@@ -83,18 +74,14 @@ impl Human {
 
     fn migration_started(&self, verb: Verb, name: &str, index: usize, total: usize) {
         match &*self.run() {
-            Some(run) => {
-                *run.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-                run.bar.set_message(stem(name).to_owned());
-                run.bar.tick();
-            }
+            Some(run) => run.begin(self.labelled(stem(name)).into_owned()),
             None => self.step(words(verb).running, &format!("{} ({} of {total})", stem(name), index + 1)),
         }
     }
 
     fn migration_ended(&self) {
         if let Some(run) = &*self.run() {
-            run.bar.inc(1);
+            run.advance();
         }
     }
 
@@ -104,7 +91,7 @@ impl Human {
             self.stdout(&status::table(rows, stdout_width()));
         }
         for note in status.notes {
-            self.write(|| term::warning(note));
+            self.write(|| term::warning(&self.labelled(note)));
         }
         if let Some(at_work) = &status.at_work {
             self.step("Running", at_work);
@@ -141,9 +128,7 @@ impl Sink for Human {
             // The error itself is told at the end, once.
             Event::MigrationFailed { .. } => {}
             Event::RunEnded { verb, database, done, took, outcome } => {
-                if let Some(run) = self.run().take() {
-                    run.bar.finish_and_clear();
-                }
+                *self.run() = None;
                 let end = match outcome {
                     Outcome::Done => "Finished",
                     Outcome::Failed => "Failed",
@@ -169,82 +154,28 @@ impl Sink for Human {
             Event::Dumps([]) => {}
             Event::Dumps(dumps) => self.stdout(&columns(&dumps::rows(dumps), stdout_width())),
             Event::Step { verb, message } => self.step(verb, message),
-            Event::Warning(message) => self.write(|| term::warning(message)),
+            Event::Warning(message) => self.write(|| term::warning(&self.labelled(message))),
             Event::Note(message) => {
                 if !self.quiet {
-                    self.write(|| term::note(message));
+                    self.write(|| term::note(&self.labelled(message)));
                 }
             }
+            Event::Failure(error) => self.write(|| term::error_of(self.label.as_deref(), error, describe)),
+            Event::Databases(ends) => self.stdout(&columns(&databases::rows(ends), stdout_width())),
             Event::Text(text) => self.stdout(&format!("{text}\n")),
         }
     }
 
+    fn for_database(&self, name: &str) -> Arc<dyn Sink> {
+        let (bars, label) = (self.bars.clone(), Some(name.to_owned()));
+        Arc::new(Self { quiet: self.quiet, bars, run: Mutex::new(None), label })
+    }
+
     fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task> {
         match &self.bars {
-            Some(bars) => {
-                let template = match unit {
-                    Unit::Steps => "{spinner:>12.cyan} [{bar:25}] {human_pos}/{human_len} {percent}% {wide_msg} {eta:>4}",
-                    Unit::Bytes => {
-                        "{spinner:>12.cyan} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg} {eta:>4}"
-                    }
-                };
-                let style = ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> ");
-                let bar = ProgressBar::new(total).with_style(style);
-                let bar = match &*self.run() {
-                    Some(run) => bars.insert_after(&run.bar, bar),
-                    None => bars.add(bar),
-                };
-                bar.enable_steady_tick(TICK);
-                Box::new(Bar(bar))
-            }
-            None => Box::new(Plain { quiet: self.quiet, total, unit, state: Mutex::new((Instant::now(), String::new())) }),
+            Some(bars) => Box::new(Bar::new(bars, self.run().as_ref(), total, unit)),
+            None => Box::new(Plain::new(self.quiet, self.label.clone(), total, unit)),
         }
-    }
-}
-
-/// A bar on the terminal, gone when the progress is dropped.
-struct Bar(ProgressBar);
-
-impl Task for Bar {
-    fn position(&self, position: u64) {
-        self.0.set_position(position);
-    }
-
-    fn message(&self, message: &str) {
-        self.0.set_message(message.to_owned());
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
-/// Lines now and then.
-struct Plain {
-    quiet: bool,
-    total: u64,
-    unit: Unit,
-    state: Mutex<(Instant, String)>,
-}
-
-impl Task for Plain {
-    fn position(&self, position: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.quiet || (state.0.elapsed() < PLAIN_EVERY && position != self.total) {
-            return;
-        }
-        state.0 = Instant::now();
-        let percent = (position.min(self.total) * 100).checked_div(self.total).unwrap_or(100);
-        term::status(
-            "Progress",
-            format!("{}/{} ({percent}%) {}", self.unit.shown(position), self.unit.shown(self.total), state.1).trim_end(),
-        );
-    }
-
-    fn message(&self, message: &str) {
-        message.clone_into(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).1);
     }
 }
 
@@ -261,9 +192,4 @@ fn words(verb: Verb) -> Words {
         Verb::Ignore => Words { plain: "ignore", running: "Ignoring", done: "Ignored" },
         Verb::Rollback => Words { plain: "roll back", running: "Rolling back", done: "Rolled back" },
     }
-}
-
-fn short_elapsed(elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs();
-    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{:02}s", seconds / 60, seconds % 60) }
 }

@@ -1,13 +1,15 @@
 //! For programs: one JSON document, or one JSON line per event, on stdout. Nothing else goes there.
 
+use std::borrow::Cow;
 use std::io::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
-use super::{Event, Outcome, Sink, Subject, Task, Unit, dumps, history};
+use super::{Event, Outcome, Sink, Subject, Task, Unit, databases, dumps, history};
+use crate::describe::describe;
 use crate::status::Row;
 use crate::term;
 use crate::verb::Verb;
@@ -17,21 +19,37 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Json {
     quiet: bool,
+    /// The database, where there are several: then every line has it.
+    label: Option<String>,
 }
 
 impl Json {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { quiet }
+        Self { quiet, label: None }
+    }
+
+    fn print(&self, mut value: Value) {
+        if let Some(label) = &self.label {
+            value["database"] = label.as_str().into();
+        }
+        print(&value);
+    }
+
+    fn labelled<'m>(&self, message: &'m str) -> Cow<'m, str> {
+        match &self.label {
+            Some(label) => format!("{label}: {message}").into(),
+            None => message.into(),
+        }
     }
 }
 
 impl Sink for Json {
     fn event(&self, event: &Event<'_>) {
         match *event {
-            Event::RunStarted { verb, database, total } => print(&json!({
+            Event::RunStarted { verb, database, total } => self.print(json!({
                 "event": "run_started", "subtask": verb.as_str(), "database": database, "migrations": total,
             })),
-            Event::MigrationStarted { verb, migration, .. } => print(&about("migration_started", verb, migration)),
+            Event::MigrationStarted { verb, migration, .. } => self.print(about("migration_started", verb, migration)),
             Event::MigrationDone { verb, migration, took } => {
                 let name = match verb {
                     Verb::Execute => "migration_executed",
@@ -40,44 +58,51 @@ impl Sink for Json {
                 };
                 let mut value = about(name, verb, migration);
                 value["duration_ms"] = millis(took);
-                print(&value);
+                self.print(value);
             }
             Event::MigrationFailed { verb, migration, took, error } => {
                 let mut value = about("migration_failed", verb, migration);
                 value["duration_ms"] = millis(took);
                 value["error"] = term::scrub(error).into();
-                print(&value);
+                self.print(value);
             }
             Event::RunEnded { verb, database, done, took, outcome } => {
-                print(&run_ended(verb, database, done, took, outcome))
+                self.print(run_ended(verb, database, done, took, outcome));
             }
             Event::NothingToDo { verb, database } => {
-                print(&run_ended(verb, database, 0, Duration::ZERO, Outcome::Done));
+                self.print(run_ended(verb, database, 0, Duration::ZERO, Outcome::Done));
             }
-            Event::Status(of) => print(&status(of.database, of.rows)),
-            Event::History(of) => print(&history::json(of)),
-            Event::Dumps(of) => print(&dumps::json(of)),
+            Event::Status(of) => self.print(status(of.database, of.rows)),
+            Event::History(of) => self.print(history::json(of)),
+            Event::Dumps(of) => self.print(dumps::json(of)),
             Event::Step { verb, message } => {
                 if !self.quiet {
-                    term::status(verb, message);
+                    term::status(verb, &self.labelled(message));
                 }
             }
-            Event::Warning(message) => term::warning(message),
+            Event::Warning(message) => term::warning(&self.labelled(message)),
             Event::Note(message) => {
                 if !self.quiet {
-                    term::note(message);
+                    term::note(&self.labelled(message));
                 }
             }
-            Event::Text(text) => print(&json!({ "event": "text", "text": text })),
+            Event::Failure(error) => term::error_of(self.label.as_deref(), error, describe),
+            Event::Databases(ends) => self.print(databases::json(ends)),
+            Event::Text(text) => self.print(json!({ "event": "text", "text": text })),
         }
     }
 
+    fn for_database(&self, name: &str) -> Arc<dyn Sink> {
+        Arc::new(Self { quiet: self.quiet, label: Some(name.to_owned()) })
+    }
+
     fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task> {
-        Box::new(Lines { total, unit, state: Mutex::new((None, String::new())) })
+        Box::new(Lines { label: self.label.clone(), total, unit, state: Mutex::new((None, String::new())) })
     }
 }
 
 struct Lines {
+    label: Option<String>,
     total: u64,
     unit: Unit,
     state: Mutex<(Option<Instant>, String)>,
@@ -93,6 +118,9 @@ impl Task for Lines {
         let mut value = json!({ "event": "progress", "position": position, "total": self.total, "message": state.1 });
         if self.unit == Unit::Bytes {
             value["unit"] = "bytes".into();
+        }
+        if let Some(label) = &self.label {
+            value["database"] = label.as_str().into();
         }
         print(&value);
     }
@@ -123,7 +151,7 @@ fn run_ended(verb: Verb, database: &str, done: usize, took: Duration, outcome: O
     })
 }
 
-fn millis(duration: Duration) -> Value {
+pub(super) fn millis(duration: Duration) -> Value {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
 }
 

@@ -1,9 +1,12 @@
 //! What a run tells: events go in, and one of two sinks (for people, for programs) writes them.
 
+mod bars;
+mod databases;
 mod dumps;
 mod history;
 mod human;
 mod json;
+mod listener;
 mod progress;
 mod status;
 mod table;
@@ -19,6 +22,9 @@ use crate::dump::Dump;
 use crate::status::Row;
 use crate::verb::Verb;
 
+pub(crate) use databases::{DatabaseEnd, End};
+pub(crate) use listener::Hear;
+pub use listener::Message;
 pub use progress::Progress;
 pub(crate) use progress::Task;
 pub(crate) use table::columns;
@@ -75,6 +81,10 @@ pub(crate) enum Event<'a> {
     },
     Warning(&'a str),
     Note(&'a str),
+    /// An error that does not end the line: another database goes on.
+    Failure(&'a (dyn std::error::Error + 'static)),
+    /// How a task ended on each of several databases.
+    Databases(&'a [DatabaseEnd]),
     /// Text for stdout, whole lines.
     Text(&'a str),
 }
@@ -110,6 +120,9 @@ pub(crate) enum Outcome {
 pub(crate) trait Sink: Send + Sync {
     fn event(&self, event: &Event<'_>);
 
+    /// The same for one of several databases: what it tells says which.
+    fn for_database(&self, name: &str) -> Arc<dyn Sink>;
+
     /// Shows a migration's or subtask's own progress.
     fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task>;
 }
@@ -144,6 +157,16 @@ impl Reporter {
             Format::Human => Self { sink: Arc::new(human::Human::new(args.quiet)), verbose: args.verbose > 0 },
             Format::Json => Self { sink: Arc::new(json::Json::new(args.quiet)), verbose: args.verbose > 0 },
         }
+    }
+
+    /// One that tells a service.
+    pub(crate) fn of(hear: &Arc<Hear>) -> Self {
+        Self { sink: Arc::new(listener::Listener(Arc::clone(hear))), verbose: false }
+    }
+
+    /// The same for one of several databases.
+    pub(crate) fn for_database(&self, name: &str) -> Self {
+        Self { sink: self.sink.for_database(name), verbose: self.verbose }
     }
 
     /// A status line that only `--verbose` shows.

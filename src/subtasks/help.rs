@@ -1,3 +1,4 @@
+use crate::environment::Environment;
 use crate::error::Result;
 use crate::manager::{Context, MigrationsManager, Subtasks};
 use crate::report::columns;
@@ -8,6 +9,11 @@ use crate::report::columns;
 /// There is no such subtask.
 pub async fn help<M: MigrationsManager>(_: &M, cx: &Context, subtask: Option<&str>) -> Result<()> {
     let subtasks = Subtasks::<M>::of()?;
+    if let Some(environment) = subtask.and_then(|name| subtasks.environment_named(name)) {
+        let text = format!("cargo migrations {} TASK\n\n{}", environment.name, environment.help);
+        cx.reporter().println(text);
+        return Ok(());
+    }
     if let Some(name) = subtask {
         let subtask = subtasks.find(name)?;
         cx.reporter().println(format!("cargo migrations {}\n\n{}", subtask.usage(), subtask.help));
@@ -17,19 +23,35 @@ pub async fn help<M: MigrationsManager>(_: &M, cx: &Context, subtask: Option<&st
         .iter()
         .map(|subtask| {
             let default = if subtask.name == subtasks.default_name() { " (default)" } else { "" };
-            // The first paragraph: columns are for one line each.
-            let first = subtask.help.trim().lines().take_while(|line| !line.trim().is_empty());
-            let text = first.map(str::trim).collect::<Vec<_>>().join(" ");
-            vec![format!("  {}", subtask.short_usage()), format!("{text}{default}")]
+            vec![format!("  {}", subtask.short_usage()), format!("{}{default}", first_paragraph(&subtask.help))]
         })
         .collect();
     // The plugin's: they work while the manager does not compile.
     rows.push(vec!["  init".into(), "Set up a manager and a migrations directory in this workspace".into()]);
     rows.push(vec!["  new:NAME".into(), "Write the next migration file".into()]);
     let table = columns(&rows, None);
+    let environments = environments(subtasks.environments());
     cx.reporter().println(format!(
-        "Usage: cargo migrations [FLAGS] [TASK...]\n\nTasks, run from left to right:\n{table}\n\
+        "Usage: cargo migrations [FLAGS] [TASK...]\n\nTasks, run from left to right:\n{table}\n{environments}\
          A migration is named by file name, stem or number. `cargo migrations --help` lists the flags."
     ));
     Ok(())
+}
+
+/// The environments, if there are any.
+fn environments(environments: &[Environment]) -> String {
+    if environments.is_empty() {
+        return String::new();
+    }
+    let rows = environments.iter().map(|env| vec![format!("  {}", env.name), first_paragraph(&env.help)]);
+    format!(
+        "Environments, ahead of the tasks that run in them (`staging execute`):\n{}\n",
+        columns(&rows.collect::<Vec<_>>(), None)
+    )
+}
+
+/// Columns are for one line each.
+fn first_paragraph(help: &str) -> String {
+    let first = help.trim().lines().take_while(|line| !line.trim().is_empty());
+    first.map(str::trim).collect::<Vec<_>>().join(" ")
 }

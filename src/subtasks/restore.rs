@@ -1,11 +1,10 @@
-use std::rc::Rc;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::manager::{Context, MigrationsManager};
 use crate::report::human_bytes;
 use crate::store::{Change, Ended, Record, Refusal, Run, Store};
-use crate::{dump, lock};
+use crate::{dump, lock, run};
 
 /// Puts a dump back in place of what the database holds: its documents, indexes and options, and the registry. The dump is
 /// checked first, and a person is asked. `to=NAME` restores into another database of the server.
@@ -34,22 +33,20 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
         cx.reporter().status("Replacing", format!("{database}.{collection} ({documents} documents)"));
     }
     let what = format!("{} documents, {}", verified.documents, human_bytes(verified.bytes));
+    let of = verified.database_of_another(database).map(|other| format!(" of {other}")).unwrap_or_default();
     let question = if replaced.is_empty() {
-        format!("Restore {name} ({what}) into {database}, which is empty?")
+        format!("Restore {name}{of} ({what}) into {database}, which is empty?")
     } else {
-        format!("Replace all that {database} holds with {name} ({what})?")
+        format!("Replace all that {database} holds with {name}{of} ({what})?")
     };
-    cx.confirm(&question).await?;
+    cx.confirm_by_name(&question).await?;
 
     // Ahead of the lock, whose numbers then begin above those of the log.
     dump::load_log(store.database(), &verified, cx.reporter()).await?;
     store.raise_term().await?;
     let run = Run::new(format!("restore:{word}"));
-    let hold = |held: &Rc<lock::Held>| cx.hold(Some(Rc::clone(held)));
-    let (held, _) = lock::take(&store, &run, cx.args().wait(), cx.reporter(), hold).await?;
-    let restored = under_lock(cx, &store, &held, &verified, &name).await;
-    held.release().await;
-    cx.hold(None);
+    let restored =
+        run::locked(cx, &store, &run, async |held, _| under_lock(cx, &store, held, &verified, &name).await).await;
     let took = restored?;
     cx.reporter().status("Restored", format!("{name} into {database}: {what}, in {}", crate::report::human_duration(took)));
     Ok(())

@@ -1,0 +1,57 @@
+//! A service that runs its migrations at start-up, or, with `SERVICE_MAY_MIGRATE=no`, refuses to start without them.
+//!
+//! ```console
+//! $ MONGO_URI=mongodb://127.0.0.1:27017 MONGO_DATABASE=blog cargo run -p service-example
+//! ```
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cargo_migrations::prelude::*;
+use cargo_migrations::{Error, Runner};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+
+/// Brings the database to where this build needs it.
+async fn migrate() -> Result<(), Error> {
+    let runner = Runner::new(Config::from_env(), cargo_migrations::embedded!())
+        // Other instances may start at the same time: one runs the migrations, the others wait for it.
+        .wait(Duration::from_secs(60))
+        .on_message(|message| log(&message.text));
+    if std::env::var("SERVICE_MAY_MIGRATE").is_ok_and(|may| may == "no") {
+        // In production somebody runs `cargo migrations production execute` ahead of the deployment.
+        return runner.check().await;
+    }
+    let executed = runner.execute().await?;
+    log(&format!("{} migrations executed", executed.len()));
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if let Err(error) = migrate().await {
+        log(&format!("not started: {error}"));
+        return ExitCode::from(error.exit_code());
+    }
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log(&format!("ended: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> std::io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    log(&format!("ready on {}", listener.local_addr()?));
+    loop {
+        let (mut client, _) = listener.accept().await?;
+        client.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await?;
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "stands for the service's own log")]
+fn log(text: &str) {
+    eprintln!("service: {text}");
+}

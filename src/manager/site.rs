@@ -1,0 +1,150 @@
+//! Where the tasks of a line, or those after an environment's name, work: a configuration, and the connection to what it names.
+
+use std::cell::{Cell, RefCell};
+
+use tokio::sync::{Notify, OnceCell};
+
+use super::context::Line;
+use crate::config::Config;
+use crate::connect::{self, Connection, Target};
+use crate::environment::tunnel::Tunnel;
+use crate::environment::{Environment, Place};
+use crate::error::{Error, Result};
+use crate::mongod;
+use crate::report::Reporter;
+
+/// A configuration, and what it leads to.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(super) environment: Option<Named>,
+    pub(super) config: Config,
+    pub(super) reporter: Reporter,
+    /// Whether what it asks about was answered for all tasks ahead of them.
+    pub(super) is_confirmed: Cell<bool>,
+    /// The dump that was taken last.
+    pub(super) last_dump: RefCell<Option<String>>,
+    /// `None` where it is only found out on connecting.
+    target: Option<Target>,
+    connection: OnceCell<Connection>,
+    tunnel_through: Option<String>,
+    tunnel: OnceCell<Tunnel>,
+    tunnel_opened: Notify,
+}
+
+/// What a site knows of its environment.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) asks: bool,
+}
+
+impl Site {
+    /// Without an environment: the manager's own configuration, looked at when it is first needed.
+    pub(crate) fn plain(config: Config, reporter: Reporter) -> Self {
+        Self {
+            environment: None,
+            config,
+            reporter,
+            is_confirmed: Cell::default(),
+            last_dump: RefCell::default(),
+            target: None,
+            connection: OnceCell::new(),
+            tunnel_through: None,
+            tunnel: OnceCell::new(),
+            tunnel_opened: Notify::new(),
+        }
+    }
+
+    /// What an environment makes of the configuration. `needs_server`: its tasks may talk to one, so that it must name one.
+    pub(super) async fn of(
+        environment: &Environment,
+        config: Config,
+        reporter: Reporter,
+        needs_server: bool,
+    ) -> Result<Self> {
+        let mut this = Self::plain(config, reporter);
+        this.environment = Some(Named { name: environment.name.clone(), asks: environment.asks });
+        if !needs_server {
+            return Ok(this);
+        }
+        this.config = environment.config(this.config).await?;
+        if let Place::Tunnel(host) = environment.place() {
+            this.tunnel_through = Some(host.to_owned());
+        }
+        if this.config.names_a_server() || !this.config.local_server {
+            this.target = Some(if environment.is_many() {
+                Target::of_databases(&this.config, None).await?
+            } else {
+                Target::of(&this.config, None).await?
+            });
+        }
+        Ok(this)
+    }
+
+    /// The same on one of the server's databases.
+    pub(super) async fn on_database(&self, line: &Line, database: &str) -> Result<Self, Error> {
+        let mut this = Self::plain(self.config.clone().mongo_database(database), self.reporter.for_database(database));
+        this.environment.clone_from(&self.environment);
+        this.is_confirmed = self.is_confirmed.clone();
+        this.connection = OnceCell::new_with(Some(self.connection(line).await?.to(database)));
+        Ok(this)
+    }
+
+    /// Says what is about to be touched.
+    pub(super) fn tell(&self, databases: &str) {
+        let Some(environment) = &self.environment else { return };
+        let hosts = self.target.as_ref().map_or("a local server", |target| &target.hosts);
+        let through = self.tunnel_through.as_ref().map(|host| format!(" (through {host})")).unwrap_or_default();
+        self.reporter.status("Environment", format!("{}: {hosts}{through}, {databases}", environment.name));
+    }
+
+    /// The database's name, as far as it is known ahead of the connection.
+    pub(super) fn database(&self) -> &str {
+        self.target.as_ref().map_or_else(|| self.config.mongo_database.as_deref().unwrap_or_default(), |target| &target.database)
+    }
+
+    /// The connection, made when first asked for.
+    pub(crate) async fn connection(&self, line: &Line) -> Result<&Connection, Error> {
+        self.connection.get_or_try_init(async || self.connect(line).await).await
+    }
+
+    async fn connect(&self, line: &Line) -> Result<Connection, Error> {
+        let found;
+        let target = match &self.target {
+            Some(target) => target,
+            None => {
+                let config = &self.config;
+                let local = if config.local_server && !config.names_a_server() {
+                    config.check()?;
+                    let directory = mongod::local::directory(line.embedded.profile)?;
+                    Some(mongod::local::ensure(&directory, &self.reporter).await?.uri())
+                } else {
+                    None
+                };
+                found = Target::of(config, local.as_deref()).await?;
+                self.reporter.status("Database", format!("{} on {}", found.database, found.hosts));
+                &found
+            }
+        };
+        let proxy = match &self.tunnel_through {
+            None => None,
+            Some(host) => {
+                let tunnel = self.tunnel.get_or_try_init(async || Tunnel::open(host).await).await?;
+                self.tunnel_opened.notify_one();
+                self.reporter.detail("Tunnel", format!("through {host}, on 127.0.0.1:{}", tunnel.port));
+                Some(tunnel.port)
+            }
+        };
+        connect::connect(target, proxy).await
+    }
+
+    /// Returns, with what to say, if the tunnel that the connection goes through is lost.
+    pub(super) async fn tunnel_lost(&self) -> Error {
+        loop {
+            if let Some(tunnel) = self.tunnel.get() {
+                return tunnel.lost().await;
+            }
+            self.tunnel_opened.notified().await;
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Bars where stderr is, or ends up on, a terminal; lines now and then where it does not.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
+
+use super::{Task, Unit};
+use crate::{far_side, term};
+
+/// How often a bar that nothing moves is redrawn: the elapsed time goes on.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How often progress is told where there is no terminal.
+const PLAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// Where bars are drawn, if anywhere.
+pub(super) fn draw_target() -> Option<ProgressDrawTarget> {
+    match far_side::columns() {
+        Some(columns) => Some(ProgressDrawTarget::term_like(Box::new(FarTerminal { columns }))),
+        None => io::stderr().is_terminal().then(ProgressDrawTarget::stderr),
+    }
+}
+
+/// The bar of the run under way, and when its current migration started. It goes when dropped.
+pub(super) struct RunBar {
+    bar: ProgressBar,
+    started: Arc<Mutex<Instant>>,
+}
+
+impl RunBar {
+    pub(super) fn new(bars: &MultiProgress, running: &'static str, total: usize) -> Self {
+        let started = Arc::new(Mutex::new(Instant::now()));
+        let since = Arc::clone(&started);
+        let template = "{prefix:>12.cyan.bold} [{bar:25}] {pos}/{len}: {wide_msg} {current}";
+        let style = ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> ").with_key(
+            "current",
+            move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let since = since.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = write!(out, "{}", short_elapsed(since.elapsed()));
+            },
+        );
+        let bar = bars.add(ProgressBar::new(total as u64).with_style(style).with_prefix(running));
+        bar.enable_steady_tick(TICK);
+        Self { bar, started }
+    }
+
+    /// The next one starts.
+    pub(super) fn begin(&self, what: String) {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.bar.set_message(what);
+        self.bar.tick();
+    }
+
+    pub(super) fn advance(&self) {
+        self.bar.inc(1);
+    }
+}
+
+impl Drop for RunBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A bar on the terminal, gone when the progress is dropped.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    /// Below the run's own, if one is under way.
+    pub(super) fn new(bars: &MultiProgress, run: Option<&RunBar>, total: u64, unit: Unit) -> Self {
+        let template = match unit {
+            Unit::Steps => "{spinner:>12.cyan} [{bar:25}] {human_pos}/{human_len} {percent}% {wide_msg} {eta:>4}",
+            Unit::Bytes => {
+                "{spinner:>12.cyan} [{bar:25}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg} {eta:>4}"
+            }
+        };
+        let style = ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> ");
+        let bar = ProgressBar::new(total).with_style(style);
+        let bar = match run {
+            Some(run) => bars.insert_after(&run.bar, bar),
+            None => bars.add(bar),
+        };
+        bar.enable_steady_tick(TICK);
+        Self(bar)
+    }
+}
+
+impl Task for Bar {
+    fn position(&self, position: u64) {
+        self.0.set_position(position);
+    }
+
+    fn message(&self, message: &str) {
+        self.0.set_message(message.to_owned());
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Lines now and then.
+pub(super) struct Plain {
+    quiet: bool,
+    label: Option<String>,
+    total: u64,
+    unit: Unit,
+    state: Mutex<(Instant, String)>,
+}
+
+impl Plain {
+    pub(super) fn new(quiet: bool, label: Option<String>, total: u64, unit: Unit) -> Self {
+        Self { quiet, label, total, unit, state: Mutex::new((Instant::now(), String::new())) }
+    }
+}
+
+impl Task for Plain {
+    fn position(&self, position: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.quiet || (state.0.elapsed() < PLAIN_EVERY && position != self.total) {
+            return;
+        }
+        state.0 = Instant::now();
+        let percent = (position.min(self.total) * 100).checked_div(self.total).unwrap_or(100);
+        let label = self.label.iter().map(|label| format!("{label}: ")).collect::<String>();
+        let (done, total) = (self.unit.shown(position), self.unit.shown(self.total));
+        term::status("Progress", format!("{label}{done}/{total} ({percent}%) {}", state.1).trim_end());
+    }
+
+    fn message(&self, message: &str) {
+        message.clone_into(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).1);
+    }
+}
+
+/// The terminal of the machine that sent the line here: it is at the other end of stderr, and takes the usual codes.
+#[derive(Debug)]
+struct FarTerminal {
+    columns: u16,
+}
+
+impl FarTerminal {
+    fn cursor(lines: usize, direction: char) -> io::Result<()> {
+        if lines == 0 { Ok(()) } else { term::draw(&format!("\x1b[{lines}{direction}")) }
+    }
+}
+
+impl TermLike for FarTerminal {
+    fn width(&self) -> u16 {
+        self.columns
+    }
+
+    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
+        Self::cursor(lines, 'A')
+    }
+
+    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
+        Self::cursor(lines, 'B')
+    }
+
+    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
+        Self::cursor(columns, 'C')
+    }
+
+    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
+        Self::cursor(columns, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        term::draw(&format!("{text}\n"))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        term::draw(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        term::draw("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn short_elapsed(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{:02}s", seconds / 60, seconds % 60) }
+}

@@ -1,0 +1,173 @@
+//! Migrations inside a service of the team's own: the same registry, lock and log as on the command line.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::args::Args;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manager::{Context, Line, MigrationsManager, Options, Site, runtime};
+use crate::migration::Embedded;
+use crate::report::{Hear, Message, Reporter};
+use crate::stop::Stop;
+use crate::{builtin, panics, plan, run, standing};
+
+/// Runs migrations, or looks whether all are registered, inside a service: at start-up, as a rule.
+///
+/// Its lock and log are those of the command line: instances that start together run nothing twice, and
+/// `cargo migrations history` shows what a service ran. The work is done on a thread of its own, so that the futures are `Send`
+/// and go with any async runtime, and a migration that blocks holds up nothing else. A future that is dropped stops the run
+/// after the migration under way.
+///
+/// `examples/service` of the repository is a whole one.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use cargo_migrations::Runner;
+/// use cargo_migrations::prelude::*;
+///
+/// # async fn start(embedded: cargo_migrations::Embedded) -> Result<()> {
+/// // `embedded` is `cargo_migrations::embedded!()`, where the package's build.rs embeds the directory.
+/// let runner = Runner::new(Config::from_env(), embedded)
+///     .wait(Duration::from_secs(60))
+///     .on_message(|message| eprintln!("{}", message.text));
+/// let executed = runner.execute().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Runner {
+    config: Config,
+    embedded: Arc<Embedded>,
+    wait: Option<Duration>,
+    hear: Arc<Hear>,
+}
+
+/// A service has no manager of its own.
+struct Service;
+
+impl MigrationsManager for Service {}
+
+impl Runner {
+    /// A runner of these migrations on the database that the configuration names.
+    pub fn new(config: Config, embedded: Embedded) -> Self {
+        Self { config, embedded: Arc::new(embedded), wait: None, hear: Arc::new(|_: &Message| {}) }
+    }
+
+    /// How long to wait where another run has the lock; without it that is an error. With several instances that start
+    /// together, the first runs what is to be run, and the others wait until it is done.
+    #[must_use]
+    pub fn wait(mut self, duration: Duration) -> Self {
+        self.wait = Some(duration);
+        self
+    }
+
+    /// Hears of what is done, for the service's own log. Nothing is printed.
+    #[must_use]
+    pub fn on_message(mut self, hear: impl Fn(&Message) + Send + Sync + 'static) -> Self {
+        self.hear = Arc::new(hear);
+        self
+    }
+
+    /// Runs every unregistered migration, in order; the names of those that were run: `0002_slugs`.
+    ///
+    /// # Errors
+    /// As the subtask `execute`: the configuration names no server or database, a migration or the server failed, another run
+    /// has the lock ([`ErrorKind::Refused`]), or an interrupted migration needs a decision.
+    pub async fn execute(&self) -> Result<Vec<String>, Error> {
+        self.on_thread(async |cx| {
+            let before = unregistered(cx).await?;
+            builtin::execute(&Service, cx, None).await?;
+            let left = unregistered(cx).await?;
+            Ok(before.into_iter().filter(|name| !left.contains(name)).collect())
+        })
+        .await
+    }
+
+    /// The migrations that are not registered, in order, be it that they are new, or that they failed or were interrupted.
+    ///
+    /// # Errors
+    /// The configuration names no server or database, or the server failed.
+    pub async fn unregistered(&self) -> Result<Vec<String>, Error> {
+        self.on_thread(async |cx| unregistered(cx).await).await
+    }
+
+    /// Refuses to start where something is not registered: an error of kind [`ErrorKind::Unregistered`] that names it.
+    ///
+    /// # Errors
+    /// That, or as [`unregistered`](Self::unregistered).
+    pub async fn check(&self) -> Result<(), Error> {
+        let names = self.unregistered().await?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let listed = crate::line::listed(names.iter().map(String::as_str));
+        let message = format!("not registered: {listed}; run `cargo migrations execute` on this database first");
+        Err(Error::new(ErrorKind::Unregistered, message))
+    }
+
+    /// Does the work on a thread and a runtime of its own.
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(&Context) -> Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let stop = Stop::default();
+        // Dropped together with this future.
+        let _asks = AskOnDrop(stop.clone());
+        let args = Args { wait: self.wait, yes: true, ..Args::default() };
+        let (config, embedded, reporter) = (self.config.clone(), Arc::clone(&self.embedded), Reporter::of(&self.hear));
+        let (sender, receiver) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("migrations".into()).spawn(move || {
+            let done = panics::catch(|| {
+                let runtime = runtime()?;
+                let line = Rc::new(Line { embedded, args, stop, held: RefCell::default() });
+                let cx = Context::new(line, Rc::new(Site::plain(config, reporter)), Options::default());
+                let done = runtime.block_on(work(&cx));
+                runtime.shutdown_background();
+                done
+            });
+            // Nobody waits any more when the future was dropped.
+            let _ = sender.send(done);
+        });
+        thread.map_err(|error| Error::failed("no thread can be started for the migrations").caused_by(error))?;
+        match receiver.await {
+            Ok(Ok(done)) => done.map_err(opaque),
+            Ok(Err(panic)) => Err(Error::failed(format!("it panicked: {panic}"))),
+            Err(_) => Err(Error::failed("the thread of the migrations ended early")),
+        }
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").field("config", &self.config).field("wait", &self.wait).finish_non_exhaustive()
+    }
+}
+
+async fn unregistered(cx: &Context) -> Result<Vec<String>> {
+    let view = run::read(cx, &cx.store().await?).await?;
+    let known = standing::all(cx.migrations(), &view);
+    let open = plan::status(&known).into_iter().filter(|row| row.state.is_open());
+    Ok(open.map(|row| crate::file_name::stem(row.name).to_owned()).collect())
+}
+
+/// The library's own error, which it is as a rule.
+fn opaque(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(error) => Error::failed(error.to_string()).caused_by(error),
+    }
+}
+
+struct AskOnDrop(Stop);
+
+impl Drop for AskOnDrop {
+    fn drop(&mut self) {
+        self.0.ask();
+    }
+}
