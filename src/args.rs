@@ -194,8 +194,19 @@ mod tests {
     #[cfg(feature = "manager")]
     fn flags_read_back_on_another_machine() {
         let line = [
-            "x", "mytask:a\\,b", "execute", "--release", "-vv", "--strict", "--yes", "--wait", "65s", "--format", "json",
-            "--fail-fast", "--offline",
+            "x",
+            "mytask:a\\,b",
+            "execute",
+            "--release",
+            "-vv",
+            "--strict",
+            "--yes",
+            "--wait",
+            "65s",
+            "--format",
+            "json",
+            "--fail-fast",
+            "--offline",
         ];
         let args = read(&line).unwrap();
         let tasks: Vec<Task> = args.tasks.iter().map(|word| word.parse().unwrap()).collect();

@@ -55,7 +55,7 @@ impl Contact {
         let source = target.source.as_str();
         let named = |text: &str| match source {
             "MONGO_URI" => text.to_owned(),
-            other => text.replace("MONGO_URI or MONGO_HOST", other).replace("MONGO_URI", other),
+            other => text.replace(" or MONGO_HOST", "").replace("MONGO_URI", other),
         };
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);

@@ -259,7 +259,8 @@ impl Environment {
         let Some(configure) = &self.configure else { return Ok(config) };
         let before = config.clone();
         let configured = panics::catch_async(configure.call(config)).await;
-        let failed = |error| Error::usage(format!("the environment `{}` could not be configured", self.name)).caused_by(error);
+        let failed =
+            |error| Error::usage(format!("the environment `{}` could not be configured", self.name)).caused_by(error);
         let mut config = match configured {
             Ok(Ok(config)) => config,
             Ok(Err(error)) => return Err(failed(error).into()),

@@ -37,7 +37,8 @@ pub(crate) async fn run(host: &Host<'_>, words: &[String], stop: &Stop) -> Resul
         // The pipe stays open: its end would be a Ctrl-C.
         () = type_there(&mut input, stop) => ssh.wait().await,
     };
-    let status = status.map_err(|error| Error::failed(format!("ssh to {} cannot be waited for", host.name)).caused_by(error))?;
+    let status =
+        status.map_err(|error| Error::failed(format!("ssh to {} cannot be waited for", host.name)).caused_by(error))?;
     let there = |text: &str| Error::failed(format!("{text} on {}", host.name));
     match status.code() {
         Some(255) => Err(Error::failed(format!(
@@ -47,7 +48,9 @@ pub(crate) async fn run(host: &Host<'_>, words: &[String], stop: &Stop) -> Resul
         ))),
         Some(127) => Err(match host.manager {
             Some(manager) => there(&format!("there is no manager {}", manager.display())),
-            None => there("the shell finds no cargo; install it there, or deploy the manager and name it with `.manager(path)`,"),
+            None => {
+                there("the shell finds no cargo; install it there, or deploy the manager and name it with `.manager(path)`,")
+            }
         }),
         Some(code) => Ok(u8::try_from(code).unwrap_or(1)),
         None => Err(there("ssh was ended by a signal while the line ran")),
@@ -109,7 +112,8 @@ mod tests {
     #[test]
     fn the_shell_there_gets_every_word_as_it_was() {
         let words = ["web", "mytask:it's,$HOME `x` \"y\"", "--format", "json"].map(str::to_owned);
-        let host = Host { name: "web-1", working_directory: Some(Path::new("/srv/my blog")), manager: Some(Path::new("./m")) };
+        let host =
+            Host { name: "web-1", working_directory: Some(Path::new("/srv/my blog")), manager: Some(Path::new("./m")) };
         let command = command(&host, &words).unwrap();
         let mut expected = vec!["cd", "/srv/my blog", "&&", "exec", "env", "CARGO_MIGRATIONS_ON_HOST=1", "./m"];
         expected.extend(words.iter().map(String::as_str));

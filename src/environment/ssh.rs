@@ -27,7 +27,13 @@ pub(super) fn bad_host(name: &str) -> Option<&'static str> {
 /// `ssh OPTIONS -- HOST COMMAND`, with nothing of ours open but the pipes that are asked for.
 ///
 /// Ctrl-C on the terminal is ours to deal with, so ssh does not get it; and it does not outlive this process.
-pub(super) fn start(options: &[&str], host: &str, command: Option<&str>, stdin: Stdio, stdout: Stdio) -> Result<Child, Error> {
+pub(super) fn start(
+    options: &[&str],
+    host: &str,
+    command: Option<&str>,
+    stdin: Stdio,
+    stdout: Stdio,
+) -> Result<Child, Error> {
     let mut ssh = Command::new(PROGRAM);
     // No pseudo-terminal: it would mix stderr into stdout. A dead connection is noticed within a minute.
     ssh.args(["-T", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]);
@@ -70,7 +76,9 @@ mod tests {
         for host in ["web-1", "deploy@web-1", "ssh://deploy@web-1:2222", "10.0.0.1", "deploy@[::1]"] {
             assert_eq!(bad_host(host), None, "{host}");
         }
-        for host in ["", "-oProxyCommand=x", "deploy@-oProxyCommand=x", "ssh://-x", "ssh://deploy@-x", "a b", "a\nb", "deploy@"] {
+        for host in
+            ["", "-oProxyCommand=x", "deploy@-oProxyCommand=x", "ssh://-x", "ssh://deploy@-x", "a b", "a\nb", "deploy@"]
+        {
             assert!(bad_host(host).is_some(), "{host}");
         }
     }

@@ -17,9 +17,9 @@ use crate::line::listed;
 use crate::names;
 use crate::plan::Request;
 use crate::report::{DatabaseEnd, End, Event};
-use crate::verb::Verb;
 use crate::run::{error_text, preview};
 use crate::stop;
+use crate::verb::Verb;
 
 /// So many names are told.
 const SHOWN: usize = 12;
@@ -70,10 +70,11 @@ pub(super) async fn run<M: MigrationsManager>(
     let is_check = codes.iter().all(|code| *code == Error::new(ErrorKind::Unregistered, "").exit_code());
     let kind = if is_check { ErrorKind::Unregistered } else { ErrorKind::Failed };
     let message = format!(
-        "{} failed on {} of {}; what went wrong is told above; the same line goes on with what is left",
+        "{} failed on {} of {} databases: {}; what went wrong is told above; the same line goes on with what is left",
         checked.task.name,
-        some(&failed),
-        names.len()
+        failed.len(),
+        names.len(),
+        shortened(&failed)
     );
     Err(Error::new(kind, message).into())
 }
@@ -140,7 +141,11 @@ async fn confirm_all<M>(
     }
     let question = format!("Run {} on {} databases of {}?", checked.task, contexts.len(), environment.name);
     // Asked in the name of the first; all have the environment in common.
-    if is_final { first.confirm_by_name(&question).await? } else { first.confirm(&question).await? }
+    if is_final {
+        first.confirm_by_name(&question).await?
+    } else {
+        first.confirm(&question).await?
+    }
     contexts.iter().for_each(|(_, cx)| cx.site().is_confirmed.set(true));
     Ok(())
 }
@@ -164,9 +169,11 @@ async fn names(line: &Line, environment: &Environment, site: &Site) -> Result<Ve
     let client = site.connection(line).await?.database.client();
     let listed = client.list_database_names().await;
     let mut names = listed.map_err(|error| {
-        Error::failed("the server's databases cannot be listed; the user may need the role readAnyDatabase, or name them with \
-                       `databases([…])`")
-            .caused_by(error)
+        Error::failed(
+            "the server's databases cannot be listed; the user may need the role readAnyDatabase, or name them with \
+                       `databases([…])`",
+        )
+        .caused_by(error)
     })?;
     names.retain(|name| matches.is_match(name) && !SERVERS_OWN.contains(&name.as_str()));
     names.sort();
@@ -184,7 +191,12 @@ async fn names(line: &Line, environment: &Environment, site: &Site) -> Result<Ve
 /// `` 3 databases: `a`, `b`, `c` ``
 fn some(names: &[String]) -> String {
     let count = names.len();
+    format!("{count} database{}: {}", if count == 1 { "" } else { "s" }, shortened(names))
+}
+
+/// `` `a`, `b`, `c` and 7 more ``
+fn shortened(names: &[String]) -> String {
     let shown = listed(names.iter().take(SHOWN).map(String::as_str));
-    let more = if count > SHOWN { format!(" and {} more", count - SHOWN) } else { String::new() };
-    format!("{count} database{}: {shown}{more}", if count == 1 { "" } else { "s" })
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    format!("{shown}{more}")
 }

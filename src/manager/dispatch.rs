@@ -112,7 +112,8 @@ async fn run_legs<M: MigrationsManager>(
         if line.stop.is_asked() {
             return Err(stop::as_asked().into());
         }
-        if let Some((environment, Place::Host(host))) = leg.environment.map(|environment| (environment, environment.place())) {
+        if let Some((environment, Place::Host(host))) = leg.environment.map(|environment| (environment, environment.place()))
+        {
             reporter.status("Running", format!("{} on {}", environment.name, host.name));
             let tasks = std::iter::once(Task { name: environment.name.clone(), options: Vec::new() });
             let tasks: Vec<Task> = tasks.chain(leg.tasks.iter().map(|checked| checked.task.clone())).collect();
@@ -133,12 +134,7 @@ async fn run_legs<M: MigrationsManager>(
     Ok(0)
 }
 
-async fn run_tasks<M: MigrationsManager>(
-    manager: &M,
-    line: &Rc<Line>,
-    leg: &Leg<'_, M>,
-    site: &Rc<Site>,
-) -> Result<Flow> {
+async fn run_tasks<M: MigrationsManager>(manager: &M, line: &Rc<Line>, leg: &Leg<'_, M>, site: &Rc<Site>) -> Result<Flow> {
     let many = leg.environment.filter(|environment| environment.is_many());
     if leg.tasks.iter().any(Checked::may_use_server) {
         match many {
@@ -152,7 +148,9 @@ async fn run_tasks<M: MigrationsManager>(
         }
         let flow = match many.filter(|_| checked.is_of_a_database()) {
             Some(environment) => databases::run(manager, line, environment, site, checked).await?,
-            None => run_task(manager, &Context::new(Rc::clone(line), Rc::clone(site), checked.options.clone()), checked).await?,
+            None => {
+                run_task(manager, &Context::new(Rc::clone(line), Rc::clone(site), checked.options.clone()), checked).await?
+            }
         };
         if flow == Flow::Stop {
             return Ok(Flow::Stop);

@@ -12,8 +12,8 @@ mod subtasks;
 
 pub use context::Context;
 pub(crate) use context::Line;
-pub(crate) use dispatch::runtime;
 pub use dispatch::run;
+pub(crate) use dispatch::runtime;
 pub use options::Options;
 pub(crate) use site::Site;
 pub use subtasks::Subtasks;

@@ -100,7 +100,9 @@ impl Site {
 
     /// The database's name, as far as it is known ahead of the connection.
     pub(super) fn database(&self) -> &str {
-        self.target.as_ref().map_or_else(|| self.config.mongo_database.as_deref().unwrap_or_default(), |target| &target.database)
+        self.target
+            .as_ref()
+            .map_or_else(|| self.config.mongo_database.as_deref().unwrap_or_default(), |target| &target.database)
     }
 
     /// The connection, made when first asked for.

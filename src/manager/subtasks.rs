@@ -190,7 +190,8 @@ impl<M: MigrationsManager> Subtasks<M> {
 
     fn check(&self) -> Result<(), Error> {
         let subtasks = self.list.iter().map(|subtask| ("a subtask", subtask.name.as_str()));
-        let names: Vec<_> = subtasks.chain(self.environments.iter().map(|env| ("an environment", env.name.as_str()))).collect();
+        let names: Vec<_> =
+            subtasks.chain(self.environments.iter().map(|env| ("an environment", env.name.as_str()))).collect();
         for (index, &(kind, name)) in names.iter().enumerate() {
             let valid = !name.is_empty()
                 && !name.starts_with('-')
@@ -209,9 +210,7 @@ impl<M: MigrationsManager> Subtasks<M> {
                     )));
                 }
                 Some((first, _)) => {
-                    return Err(Error::usage(format!(
-                        "the manager has both {first} and {kind} named `{name}`; rename one"
-                    )));
+                    return Err(Error::usage(format!("the manager has both {first} and {kind} named `{name}`; rename one")));
                 }
             }
         }

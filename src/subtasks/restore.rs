@@ -45,8 +45,7 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     dump::load_log(store.database(), &verified, cx.reporter()).await?;
     store.raise_term().await?;
     let run = Run::new(format!("restore:{word}"));
-    let restored =
-        run::locked(cx, &store, &run, async |held, _| under_lock(cx, &store, held, &verified, &name).await).await;
+    let restored = run::locked(cx, &store, &run, async |held, _| under_lock(cx, &store, held, &verified, &name).await).await;
     let took = restored?;
     cx.reporter().status("Restored", format!("{name} into {database}: {what}, in {}", crate::report::human_duration(took)));
     Ok(())

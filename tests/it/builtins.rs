@@ -7,7 +7,7 @@ use cargo_migrations::mongodb::bson::doc;
 use serde_json::json;
 use snapbox::{assert_data_eq, str};
 
-use super::support::{TestDatabase, assert_has, blog, simple};
+use super::support::{TestDatabase, assert_has, blog, signal_group, simple};
 
 #[test]
 fn status_of_a_new_database() {
@@ -274,7 +274,7 @@ fn ctrl_c_lets_the_migration_under_way_end_and_be_registered() {
     blog().run("ignore:5 execute:1", &database).exits(0);
     let child = blog().line(["execute"]).on(&database).env("SLOW_MS", "2500").spawn();
     wait_for_trace(&database, "slow begins");
-    signal(&child, "INT");
+    signal_group(&child, "INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(database.trace().last().unwrap(), "slow ends");
@@ -288,7 +288,7 @@ fn ctrl_c_stops_before_the_next_migration_with_130() {
     let database = TestDatabase::new();
     let child = workspace.line(["execute:6", "execute"]).on(&database).env("SLOW_MS", "2500").spawn();
     wait_for_trace(&database, "slow begins");
-    signal(&child, "TERM");
+    signal_group(&child, "TERM");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert_has(&String::from_utf8_lossy(&output.stderr), &["stopping after the migration under way"]);
@@ -300,22 +300,16 @@ fn a_second_ctrl_c_ends_it_now() {
     let database = TestDatabase::new();
     let mut child = blog().line(["execute:6"]).on(&database).env("SLOW_MS", "60000").spawn();
     wait_for_trace(&database, "slow begins");
-    signal(&child, "INT");
+    signal_group(&child, "INT");
     std::thread::sleep(Duration::from_millis(300));
     let asked = Instant::now();
-    signal(&child, "INT");
+    signal_group(&child, "INT");
     let status = child.wait().unwrap();
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(status.code(), Some(130), "{stderr}");
     assert!(asked.elapsed() < Duration::from_secs(30), "it did not wait for the migration");
     assert!(database.registered().is_empty());
-}
-
-fn signal(child: &std::process::Child, name: &str) {
-    // To the whole group, as a terminal does: the plugin is gone by now, and the manager has its process id.
-    let group = format!("-{}", child.id());
-    assert!(std::process::Command::new("kill").args([&format!("-{name}"), "--", &group]).status().unwrap().success());
 }
 
 fn wait_for_trace(database: &TestDatabase, what: &str) {

@@ -7,7 +7,7 @@ use cargo_migrations::mongod::Throwaway;
 use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::doc;
 
-use super::support::{Line, TestDatabase, Workspace, assert_has, block_on, faulty_server, standalone_server};
+use super::support::{Line, TestDatabase, Workspace, assert_has, block_on, faulty_server, signal, standalone_server};
 
 /// One migration that does what DO says, and one with a transaction in it.
 fn workspace() -> &'static Workspace {
@@ -277,12 +277,6 @@ fn wait_until_running(database: &TestDatabase) {
         std::thread::sleep(Duration::from_millis(30));
     }
     std::thread::sleep(Duration::from_millis(300));
-}
-
-fn signal(child: &std::process::Child, name: &str) {
-    assert!(
-        std::process::Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success()
-    );
 }
 
 #[test]

@@ -5,10 +5,12 @@ mod checker;
 mod crash;
 mod database;
 mod dump_stage;
+mod places;
 mod proxy;
 pub(crate) mod recover;
 mod replica_set;
 mod run;
+mod sshd;
 mod workspace;
 
 pub(crate) use blog::{blog, simple};
@@ -16,9 +18,11 @@ pub(crate) use checker::{Truth, check};
 pub(crate) use crash::{STEMS, Scene, crash, crash_plain, fifty, is_transactional};
 pub(crate) use database::{TestDatabase, block_on, faulty_server, server_uri, standalone_server};
 pub(crate) use dump_stage::DumpStage;
+pub(crate) use places::{PLACES, places};
 pub(crate) use proxy::{Proxy, Then};
 pub(crate) use replica_set::ReplicaSet;
-pub(crate) use run::{Line, Outcome, manager, plugin, pty};
+pub(crate) use run::{Line, Outcome, manager, plugin, pty, pty_with, signal, signal_group};
+pub(crate) use sshd::{Sshd, children, command};
 pub(crate) use workspace::{CRATE, Workspace, clean, target};
 
 /// Whether the text holds all of these; the whole text if not.

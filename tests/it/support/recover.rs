@@ -10,7 +10,7 @@ use cargo_migrations::mongodb::bson::{Document, doc};
 use cargo_migrations::mongodb::options::{CollectionOptions, ReadConcern};
 
 use super::crash::{Scene, is_transactional};
-use super::{Truth, assert_has, block_on, check};
+use super::{Truth, assert_has, block_on, check, signal};
 
 /// How many of the points are tried at a time: each waits for a lease to run out.
 pub(crate) const AT_A_TIME: usize = 6;
@@ -134,12 +134,6 @@ impl Drop for Frozen {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn signal(child: &Child, name: &str) {
-    assert!(
-        std::process::Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success()
-    );
 }
 
 fn is_stopped(child: &Child) -> bool {

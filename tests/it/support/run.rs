@@ -62,8 +62,33 @@ impl Line {
     }
 }
 
+/// Sends a signal to one process.
+pub(crate) fn signal(child: &Child, name: &str) {
+    send(name, &child.id().to_string());
+}
+
+/// Sends a signal to its whole group, as a terminal does.
+pub(crate) fn signal_group(child: &Child, name: &str) {
+    send(name, &format!("-{}", child.id()));
+}
+
+fn send(name: &str, to: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), "--", to]).status().expect("kill").success());
+}
+
 /// `cargo-migrations ARGS` on a pseudo-terminal of 100 columns: what it shows, escapes and all, and its exit code.
 pub(crate) fn pty(program: &Path, folder: &Path, args: &[&str], database: &TestDatabase, input: &str) -> (String, i32) {
+    pty_with(program, folder, args, &[("MONGO_URI", server_uri()), ("MONGO_DATABASE", database.name())], input)
+}
+
+/// The same with other variables.
+pub(crate) fn pty_with(
+    program: &Path,
+    folder: &Path,
+    args: &[&str],
+    variables: &[(&str, &str)],
+    input: &str,
+) -> (String, i32) {
     // The tests need Python anyway, and its standard library has pseudo-terminals.
     const SCRIPT: &str = "
 import fcntl, os, pty, struct, sys, termios
@@ -88,7 +113,10 @@ sys.stdout.flush()
 sys.exit(os.waitstatus_to_exitcode(status))
 ";
     use std::io::Write as _;
-    let mut line = Line::new("python3", folder).args(["-c", SCRIPT]).args([program]).args(args).on(database);
+    let mut line = Line::new("python3", folder).args(["-c", SCRIPT]).args([program]).args(args);
+    for (name, value) in variables {
+        line = line.env(name, value);
+    }
     let mut child = line
         .command
         .env("TERM", "xterm-256color")

@@ -1,0 +1,71 @@
+//! The manager by itself: one file in an empty folder, with no cargo, no sources, and nothing set but MONGO_URI.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::support::{Line, Outcome, TestDatabase, Workspace, assert_has, server_uri};
+
+const MANAGER: &str = r#"
+use cargo_migrations::prelude::*;
+
+struct Migrations;
+
+impl MigrationsManager for Migrations {
+    fn config(&self) -> Config {
+        Config::new().mongo_database("DATABASE").from_env().or_local_server()
+    }
+}
+
+fn main() -> ExitCode {
+    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+}
+"#;
+
+fn run(binary: &Path, args: &str, uri: Option<&str>) -> Outcome {
+    let folder = binary.parent().unwrap();
+    let mut command = Command::new(binary);
+    command.current_dir(folder).env_clear().args(args.split_whitespace()).envs(uri.map(|uri| ("MONGO_URI", uri)));
+    Outcome::new(args.to_owned(), command.output().unwrap())
+}
+
+#[test]
+fn one_file_of_a_release_build_does_everything_that_needs_no_sources() {
+    let database = TestDatabase::new();
+    let workspace = Workspace::new();
+    workspace.manager_source(&MANAGER.replace("DATABASE", database.name()));
+    ["0001_a.rs", "0002_b.rs", "0003_c.rs"].iter().for_each(|name| workspace.tracing_migration(name));
+    let package = workspace.manager_name();
+    Line::new("cargo", workspace.root()).args(["build", "--quiet", "--release", "--package", package]).run().exits(0);
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("manager");
+    std::fs::copy(workspace.path("target/release").join(package), &binary).unwrap();
+    let run = |args: &str| run(&binary, args, Some(server_uri()));
+
+    assert_has(&run("").exits(0).stdout, &["0003_c  unregistered"]);
+    run("--check").exits(4);
+    assert_has(&run("execute:1").exits(0).stderr, &["Executed 0001_a"]);
+    run("ignore:2").exits(0);
+    run("execute").exits(0);
+    assert_has(&run("rollback:3").exits(0).stderr, &["Rolled back 0003_c"]);
+    assert_eq!(database.trace(), ["up 0001", "up 0003", "down 0003"]);
+    assert_has(&run("history").exits(0).stdout, &["rollback"]);
+    run("unlock").exits(0);
+    run("dbdump").exits(0);
+    // Dumps go to the working folder.
+    assert!(folder.path().join("mongodumps").is_dir());
+    assert_has(&run("dumps").exits(0).stdout, &[database.name()]);
+    run("dbdump:verify=latest").exits(0);
+    run("restore:latest --yes").exits(0);
+    assert_has(&run("help").exits(0).stdout, &["execute[:MIGRATION]"]);
+    run("--version").exits(0);
+    for task in ["init", "new:x"] {
+        assert_has(&run(task).exits(2).stderr, &["needs the sources"]);
+    }
+    assert_has(&run("mongod:start").exits(2).stderr, &["a release build starts no local server"]);
+    let nowhere = super::deployed::run(&binary, "", None).exits(2);
+    assert_has(&nowhere.stderr, &["no server is named, and a release build starts no local server; set MONGO_URI"]);
+    // Nothing of the machine that it was built on is needed: the folder holds what it made, and no more.
+    let made: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(made.len(), 2, "{made:?}");
+    super::support::clean(workspace.root());
+}
