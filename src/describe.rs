@@ -77,7 +77,7 @@ fn server_said(code: i32, name: &str, message: &str) -> String {
         // Its text quotes the command, which can be pages.
         (13, _) => {
             let head = message.split(" to execute command").next().unwrap_or(message);
-            format!("{head} (Unauthorized); grant the user the role that this needs (readWrite, as a rule)")
+            format!("{head} (Unauthorized); grant the user the role that this needs (readWrite, as a rule; restore needs dbOwner)")
         }
         (_, "") => format!("{message} (code {code})"),
         _ => format!("{message} ({name})"),

@@ -125,12 +125,22 @@ fn line(text: &str) {
 
 static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// From now on, `secret` is masked in whatever this module writes.
+/// From now on, `secret` is masked in whatever this module writes, as it is and as a connection string would have it.
 #[cfg(feature = "manager")]
 pub(crate) fn keep_secret(secret: &str) {
-    // A shorter one would mask half the words of a sentence.
-    if secret.len() >= 4 {
-        SECRETS.lock().unwrap_or_else(PoisonError::into_inner).push(secret.to_owned());
+    let encoded: String = secret
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
+    let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
+    for secret in [secret.to_owned(), encoded] {
+        // A shorter one would mask half the words of a sentence.
+        if secret.len() >= 4 && !secrets.contains(&secret) {
+            secrets.push(secret);
+        }
     }
 }
 

@@ -93,7 +93,7 @@ impl Task for Bar {
     }
 
     fn message(&self, message: &str) {
-        self.0.set_message(message.to_owned());
+        self.0.set_message(term::scrub(message));
     }
 }
 

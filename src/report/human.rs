@@ -162,7 +162,7 @@ impl Sink for Human {
             }
             Event::Failure(error) => self.write(|| term::error_of(self.label.as_deref(), error, describe)),
             Event::Databases(ends) => self.stdout(&columns(&databases::rows(ends), stdout_width())),
-            Event::Text(text) => self.stdout(&format!("{text}\n")),
+            Event::Text(text) => self.stdout(&format!("{}\n", term::scrub(text))),
         }
     }
 

@@ -88,7 +88,7 @@ impl Sink for Json {
             }
             Event::Failure(error) => term::error_of(self.label.as_deref(), error, describe),
             Event::Databases(ends) => self.print(databases::json(ends)),
-            Event::Text(text) => self.print(json!({ "event": "text", "text": text })),
+            Event::Text(text) => self.print(json!({ "event": "text", "text": term::scrub(text) })),
         }
     }
 
@@ -115,7 +115,8 @@ impl Task for Lines {
             return;
         }
         state.0 = Some(Instant::now());
-        let mut value = json!({ "event": "progress", "position": position, "total": self.total, "message": state.1 });
+        let mut value =
+            json!({ "event": "progress", "position": position, "total": self.total, "message": term::scrub(&state.1) });
         if self.unit == Unit::Bytes {
             value["unit"] = "bytes".into();
         }

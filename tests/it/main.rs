@@ -25,6 +25,7 @@ mod log;
 mod manager;
 mod migopy;
 mod output;
+mod passwords;
 mod plugin;
 mod protocol_model;
 mod registry;

@@ -85,6 +85,14 @@ pub async fn up(db: &Db) -> Result<()> {
     if db.collection::<Document>("stumbling_block").estimated_document_count().await? > 0 {
         return Err("stumbled".into());
     }
+    match std::env::var("LEAK") {
+        Ok(text) if std::env::var_os("PANIC").is_some() => panic!("{text}"),
+        Ok(text) => {
+            db.progress(1).set_message(&text);
+            return Err(text.into());
+        }
+        Err(_) => {}
+    }
     if let Some(ms) = std::env::var("SLOW_MS").ok().and_then(|ms| ms.parse::<u64>().ok()) {
         trace.insert_one(doc! { "did": "slow begins" }).await?;
         let progress = db.progress(ms / 20);
