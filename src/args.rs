@@ -57,7 +57,7 @@ pub(crate) struct Args {
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Say more; twice, cargo does too
+    /// Say more; twice, cargo does too, and every command that is sent to the server is told
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 

@@ -26,13 +26,19 @@ pub struct Migration {
 impl Migration {
     /// A migration by its file name (`0002_slugs.rs`), number (digits), description, checksum, and `up`.
     pub fn new<K>(name: &str, number: &str, description: Option<&str>, checksum: &str, up: impl IntoAction<K>) -> Self {
+        Self::of([name, number, checksum], description, up.into_action(), None)
+    }
+
+    /// What the build script's code calls.
+    #[doc(hidden)]
+    pub fn of([name, number, checksum]: [&str; 3], description: Option<&str>, up: Action, down: Option<Action>) -> Self {
         Self {
             name: name.to_owned(),
             number: number.to_owned(),
             description: description.map(str::to_owned),
             checksum: checksum.to_owned(),
-            up: up.into_action(),
-            down: None,
+            up,
+            down,
         }
     }
 
@@ -112,6 +118,39 @@ impl Action {
 
     pub(crate) fn is_transactional(&self) -> bool {
         matches!(self.0, Kind::Transaction(_))
+    }
+
+    /// What the build script's code calls for a function that takes the database.
+    #[doc(hidden)]
+    pub fn on_database(run: for<'a> fn(&'a Db) -> LocalBoxFuture<'a, Result<()>>) -> Self {
+        Self(Kind::Database(Box::new(Direct(run))))
+    }
+
+    /// What the build script's code calls for one that takes a transaction.
+    #[doc(hidden)]
+    pub fn in_transaction(run: for<'a> fn(&'a mut Transaction) -> LocalBoxFuture<'a, Result<()>>) -> Self {
+        Self(Kind::Transaction(Box::new(Direct(run))))
+    }
+
+    /// Any error as a boxed one.
+    #[doc(hidden)]
+    pub fn ended<E: Into<BoxError>>(result: Result<(), E>) -> Result<()> {
+        result.map_err(Into::into)
+    }
+}
+
+/// A function that boxes by itself.
+struct Direct<F>(F);
+
+impl OnDatabase for Direct<for<'a> fn(&'a Db) -> LocalBoxFuture<'a, Result<()>>> {
+    fn run<'a>(&'a self, db: &'a Db) -> LocalBoxFuture<'a, Result<()>> {
+        (self.0)(db)
+    }
+}
+
+impl InTransaction for Direct<for<'a> fn(&'a mut Transaction) -> LocalBoxFuture<'a, Result<()>>> {
+    fn run<'a>(&'a self, tx: &'a mut Transaction) -> LocalBoxFuture<'a, Result<()>> {
+        (self.0)(tx)
     }
 }
 

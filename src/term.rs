@@ -64,6 +64,13 @@ pub(crate) fn can_ask() -> bool {
     crate::far_side::can_ask() || std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Whether stderr is a terminal.
+#[cfg(feature = "manager")]
+pub(crate) fn is_on_terminal() -> bool {
+    use std::io::IsTerminal as _;
+    std::io::stderr().is_terminal()
+}
+
 /// How wide the terminal is that stderr is, or ends up on.
 #[cfg(feature = "manager")]
 pub(crate) fn columns() -> Option<u16> {

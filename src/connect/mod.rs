@@ -5,9 +5,11 @@ mod target;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use mongodb::error::ErrorKind as DriverErrorKind;
 use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
 use mongodb::options::Socks5Proxy;
 use mongodb::{Client, Database};
 
@@ -34,9 +36,23 @@ impl Connection {
     }
 }
 
+/// Hears of a command that was sent: its name, how long it took, and whether the server took it.
+pub(crate) type OnCommand = dyn Fn(&str, Duration, bool) + Send + Sync;
+
 /// Connects, through the proxy on that loopback port if one is given.
-pub(crate) async fn connect(target: &Target, proxy: Option<u16>) -> Result<Connection, Error> {
+pub(crate) async fn connect(
+    target: &Target,
+    proxy: Option<u16>,
+    on_command: Option<Box<OnCommand>>,
+) -> Result<Connection, Error> {
     let mut options = target.options.clone();
+    options.command_event_handler = on_command.map(|hear| {
+        EventHandler::callback(move |event| match event {
+            CommandEvent::Succeeded(event) => hear(&event.command_name, event.duration, true),
+            CommandEvent::Failed(event) => hear(&event.command_name, event.duration, false),
+            _ => {}
+        })
+    });
     let contact = Arc::new(Contact::default());
     let watch = Arc::clone(&contact);
     options.sdam_event_handler = Some(EventHandler::callback(move |event| watch.note(event)));

@@ -88,7 +88,7 @@ fn read(path: &Path, pattern: &str, regex: &Regex, found: &mut Found) {
         Err(error) => return found.problems.push(format!("{shown} cannot be read: {error}")),
     };
     let source = source::read(&text);
-    if !source.has_up {
+    if source.up.is_none() {
         found.problems.push(format!("{shown} has no `pub async fn up`; write one, or remove the file"));
         return;
     }

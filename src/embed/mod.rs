@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// The file in OUT_DIR that is written. Its first line names the manager's folder, as a comment.
 pub(crate) const FILE: &str = "cargo_migrations.rs";
 
+/// The same for a module.
+const ITEMS: &str = "cargo_migrations_items.rs";
+
 /// The plugin sets it to the manager's folder when cargo took another manager's build for this one's (two workspaces that
 /// share a target folder, and have a package of the same name in the same place, are one to it). Then all is done anew.
 pub(crate) const MANAGER_VARIABLE: &str = "CARGO_MIGRATIONS_MANAGER_DIR";
@@ -71,13 +74,18 @@ impl Drop for Embed {
         say(&format!("cargo::rerun-if-changed={}", self.directory.display()));
         say("cargo::rerun-if-changed=build.rs");
         say(&format!("cargo::rerun-if-env-changed={MANAGER_VARIABLE}"));
-        // An unchanged file keeps its time stamp, and the manager is not compiled again for nothing.
-        if std::fs::read_to_string(&out).is_ok_and(|before| before == code) {
-            return;
-        }
-        if let Err(error) = std::fs::write(&out, code) {
-            say(&format!("cargo::error=cannot write {}: {error}", out.display()));
-        }
+        write(&out, &code.expression);
+        write(&out.with_file_name(ITEMS), &code.items);
+    }
+}
+
+/// An unchanged file keeps its time stamp, and the manager is not compiled again for nothing.
+fn write(path: &Path, text: &str) {
+    if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
+        return;
+    }
+    if let Err(error) = std::fs::write(path, text) {
+        say(&format!("cargo::error=cannot write {}: {error}", path.display()));
     }
 }
 

@@ -11,9 +11,22 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) description: Option<String>,
-    pub(super) has_up: bool,
-    pub(super) has_down: bool,
+    pub(super) up: Option<Takes>,
+    pub(super) down: Option<Takes>,
+    /// `Result` is the prelude's in this file, for sure.
+    pub(super) has_our_result: bool,
     pub(super) checksum: String,
+}
+
+/// What a function takes, as far as its text tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// `&Database` or `&Db`, and it returns a `Result`, which is written just `Result<()>`.
+    Database { plain: bool },
+    /// `&mut Transaction`, and the same.
+    Transaction { plain: bool },
+    /// The compiler will find out.
+    Unknown,
 }
 
 pub(super) fn read(text: &str) -> Source {
@@ -22,12 +35,19 @@ pub(super) fn read(text: &str) -> Source {
     match TokenStream::from_str(text) {
         Ok(tokens) => Source {
             description: description(&tokens),
-            has_up: has_public_fn(&tokens, "up"),
-            has_down: has_public_fn(&tokens, "down"),
+            up: public_fn(&tokens, "up"),
+            down: public_fn(&tokens, "down"),
+            has_our_result: has_our_result(&tokens),
             checksum: checksum(&canonical(tokens)),
         },
         // The compiler will say what is wrong, at the file's own line: let it.
-        Err(_) => Source { description: None, has_up: true, has_down: false, checksum: checksum(text) },
+        Err(_) => Source {
+            description: None,
+            up: Some(Takes::Unknown),
+            down: None,
+            has_our_result: false,
+            checksum: checksum(text),
+        },
     }
 }
 
@@ -88,29 +108,33 @@ fn unquote(literal: &str) -> String {
     out
 }
 
-/// Whether a public function of that name stands at the top of the file, or is imported there with `pub use`.
-fn has_public_fn(tokens: &TokenStream, name: &str) -> bool {
+/// What the public function of that name takes which stands at the top of the file, or is imported there with `pub use`.
+fn public_fn(tokens: &TokenStream, name: &str) -> Option<Takes> {
     let mut public = false;
     let mut previous = String::new();
     let mut used = false;
-    for token in tokens.clone() {
+    let mut is_async = false;
+    let mut tokens = tokens.clone().into_iter();
+    while let Some(token) = tokens.next() {
         match &token {
             TokenTree::Ident(ident) => {
                 let ident = ident.to_string();
                 if public && previous == "fn" && ident == name {
-                    return true;
+                    // One that is not `async` is for the compiler.
+                    return Some(if is_async { takes(tokens) } else { Takes::Unknown });
                 }
                 match ident.as_str() {
-                    "pub" => public = true,
+                    "pub" => (public, is_async) = (true, false),
+                    "async" => is_async = true,
                     "use" => used = public,
-                    _ if used && ident == name => return true,
+                    _ if used && ident == name => return Some(Takes::Unknown),
                     _ => {}
                 }
                 previous = ident;
             }
             TokenTree::Group(group) => {
                 if used && group.stream().into_iter().any(|token| matches!(token, TokenTree::Ident(i) if i == name)) {
-                    return true;
+                    return Some(Takes::Unknown);
                 }
                 if group.delimiter() == Delimiter::Brace {
                     (public, used) = (false, false);
@@ -126,7 +150,70 @@ fn has_public_fn(tokens: &TokenStream, name: &str) -> bool {
             TokenTree::Literal(_) => {}
         }
     }
-    false
+    None
+}
+
+/// What a function takes; `rest` is what follows its name.
+fn takes(mut rest: impl Iterator<Item = TokenTree>) -> Takes {
+    // Generic ones are for the compiler.
+    let Some(TokenTree::Group(arguments)) = rest.next() else { return Takes::Unknown };
+    let is_body = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+    let returns: Vec<_> = rest.take_while(|token| !is_body(token)).collect();
+    // `-> Result<…>`, by whatever path.
+    let is_result = last_name(&returns).is_some_and(|name| name == "Result");
+    let text: String = returns.iter().map(ToString::to_string).collect();
+    let plain = text == "->Result<()>";
+    let arguments: Vec<_> = arguments.stream().into_iter().collect();
+    let at = arguments.iter().position(|token| matches!(token, TokenTree::Punct(p) if p.as_char() == '&'));
+    let Some(argument) = at.map(|at| &arguments[at + 1..]).filter(|_| is_result) else { return Takes::Unknown };
+    let is_mut = matches!(argument.first(), Some(TokenTree::Ident(ident)) if ident == "mut");
+    match (last_name(argument).as_deref(), is_mut) {
+        (Some("Database" | "Db"), false) => Takes::Database { plain },
+        (Some("Transaction"), true) => Takes::Transaction { plain },
+        _ => Takes::Unknown,
+    }
+}
+
+/// Whether the prelude is the one glob that the file imports, and nothing else in it is named `Result`.
+fn has_our_result(tokens: &TokenStream) -> bool {
+    let mut globs = Vec::new();
+    let mut item: Vec<String> = Vec::new();
+    for token in tokens.clone() {
+        match &token {
+            TokenTree::Punct(punct) if punct.as_char() == ';' => {
+                // Attributes and doc comments may stand ahead of it.
+                let import = item.iter().position(|word| word == "use");
+                let is_import = import.is_some();
+                let text = item[import.unwrap_or(0)..].join("");
+                if is_import && text.contains('*') {
+                    globs.push(text);
+                } else if item.iter().any(|word| word == "Result") && (is_import || item.iter().any(|word| word == "type")) {
+                    return false;
+                }
+                item.clear();
+            }
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && !item.iter().any(|word| word == "use") => {
+                // A type or trait of that name would be one of the file's.
+                if item.iter().any(|word| matches!(word.as_str(), "struct" | "enum" | "trait"))
+                    && item.iter().any(|w| w == "Result")
+                {
+                    return false;
+                }
+                item.clear();
+            }
+            TokenTree::Group(group) => {
+                item.extend(group.to_string().split(|c: char| !c.is_alphanumeric() && c != '*').map(str::to_owned));
+            }
+            token => item.push(token.to_string()),
+        }
+    }
+    globs == ["usecargo_migrations::prelude::*"]
+}
+
+/// The last name of the path that stands first: `Result` of `-> anyhow::Result<()>`.
+fn last_name(tokens: &[TokenTree]) -> Option<String> {
+    let names = tokens.iter().take_while(|token| !matches!(token, TokenTree::Punct(p) if matches!(p.as_char(), '<' | ',')));
+    names.filter_map(|token| if let TokenTree::Ident(name) = token { Some(name.to_string()) } else { None }).last()
 }
 
 /// The tokens, one space apart, without doc comments.
@@ -201,15 +288,64 @@ mod tests {
     #[test]
     fn functions_are_found_at_the_top_only() {
         let source = read(FILE);
-        assert!(source.has_up && !source.has_down);
-        assert!(!read("mod m { pub async fn up() {} }").has_up);
-        assert!(!read("// pub async fn up() {}\nconst S: &str = \"pub fn up()\";").has_up);
-        assert!(!read("async fn up() {}").has_up);
-        assert!(read("pub(crate) async fn down() {}").has_down);
-        assert!(read("pub use crate::shared::{up, down};").has_down);
-        assert!(read("pub use crate::shared::nothing as down;").has_down);
-        assert!(!read("use crate::shared::up;").has_up);
-        assert!(!read("pub struct A; fn up() {}").has_up);
+        assert!(source.up.is_some() && source.down.is_none());
+        for none in [
+            "mod m { pub async fn up() {} }",
+            "// pub async fn up() {}\nconst S: &str = \"pub fn up()\";",
+            "async fn up() {}",
+            "use crate::shared::up;",
+            "pub struct A; fn up() {}",
+        ] {
+            assert_eq!(read(none).up, None, "{none}");
+        }
+        for some in [
+            "pub(crate) async fn down() {}",
+            "pub use crate::shared::{up, down};",
+            "pub use crate::shared::nothing as down;",
+        ] {
+            assert_eq!(read(some).down, Some(Takes::Unknown), "{some}");
+        }
+    }
+
+    #[test]
+    fn what_is_plain_to_see_is_not_left_to_the_compiler() {
+        for (signature, takes) in [
+            ("async fn up(db: &Database) -> Result<()>", Takes::Database { plain: true }),
+            ("async fn up(_: &mongodb::Database) -> std::result::Result<(), Own>", Takes::Database { plain: false }),
+            ("async fn up(db: &Db) -> Result<(), mongodb::error::Error>", Takes::Database { plain: false }),
+            ("async fn up(tx: &mut Transaction) -> anyhow::Result<()>", Takes::Transaction { plain: false }),
+            ("async fn up(tx: &mut Transaction) -> Result<()>", Takes::Transaction { plain: true }),
+            ("fn up(db: &Database) -> Result<()>", Takes::Unknown),
+            ("async fn up(tx: &Transaction) -> Result<()>", Takes::Unknown),
+            ("async fn up(db: &mut Database) -> Result<()>", Takes::Unknown),
+            ("async fn up(db: &Collection<Database>) -> Result<()>", Takes::Unknown),
+            ("async fn up(db: &Database)", Takes::Unknown),
+            ("async fn up(db: Database) -> Result<()>", Takes::Unknown),
+            ("fn up(db: &Database) -> impl Future<Output = Result<()>>", Takes::Unknown),
+            ("async fn up<'a>(db: &'a Database) -> Result<()>", Takes::Unknown),
+        ] {
+            assert_eq!(read(&format!("pub {signature} {{}}")).up, Some(takes), "{signature}");
+        }
+    }
+
+    #[test]
+    fn whose_result_it_is_can_be_seen() {
+        let prelude = "use cargo_migrations::prelude::*;";
+        for ours in ["", "use std::io::Read;", "const A: i32 = 1; fn x() -> Result<()> { Ok(()) }", "use a::{b, c};"] {
+            assert!(read(&format!("//! Doc.\n{prelude}\n{ours}")).has_our_result, "{ours}");
+        }
+        for theirs in [
+            "use anyhow::Result;",
+            "use anyhow::{Context, Result};",
+            "use x::*;",
+            "use x::{y::*, z};",
+            "type Result<T> = x::Y<T>;",
+            "use super::*;",
+            "enum Result { A }",
+        ] {
+            assert!(!read(&format!("{prelude}\n{theirs}")).has_our_result, "{theirs}");
+        }
+        assert!(!read("use cargo_migrations::Result;").has_our_result);
     }
 
     #[test]
@@ -229,7 +365,7 @@ mod tests {
     #[test]
     fn what_is_no_rust_is_left_to_the_compiler() {
         let source = read("pub async fn up( {");
-        assert!(source.has_up);
+        assert!(source.up.is_some());
         assert_ne!(source.checksum, read("pub async fn up( [").checksum);
     }
 }

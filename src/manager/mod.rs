@@ -6,6 +6,7 @@ mod confirm;
 mod context;
 mod databases;
 mod dispatch;
+mod environments;
 mod options;
 mod site;
 mod subtasks;

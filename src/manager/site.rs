@@ -1,6 +1,7 @@
 //! Where the tasks of a line, or those after an environment's name, work: a configuration, and the connection to what it names.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell};
 
@@ -137,7 +138,13 @@ impl Site {
                 Some(tunnel.port)
             }
         };
-        connect::connect(target, proxy).await
+        let reporter = self.reporter.clone();
+        let on_command = move |name: &str, took: Duration, is_good: bool| {
+            let took = took.as_secs_f64() * 1e3;
+            reporter.status("Command", format!("{name} in {took:.1} ms{}", if is_good { "" } else { ", which failed" }));
+        };
+        let on_command = (line.args.verbose > 1).then(|| Box::new(on_command) as Box<connect::OnCommand>);
+        connect::connect(target, proxy, on_command).await
     }
 
     /// Returns, with what to say, if the tunnel that the connection goes through is lost.

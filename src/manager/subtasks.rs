@@ -16,7 +16,7 @@ const RESERVED: [&str; 3] = ["init", "new", "migrations"];
 /// The subtasks of a manager, in the order in which `help` lists them.
 pub struct Subtasks<M> {
     list: Vec<Subtask<M>>,
-    environments: Vec<Environment>,
+    pub(super) environments: Vec<Environment>,
     default: String,
 }
 
@@ -156,31 +156,6 @@ impl<M: MigrationsManager> Subtasks<M> {
         self
     }
 
-    /// Adds an environment: a name that, ahead of a task (`cargo migrations staging execute`) or after `--env`, changes what the
-    /// tasks after it talk to. See [`Environment`] for what it can do; with nothing said it is the manager's configuration.
-    ///
-    /// ```
-    /// use cargo_migrations::prelude::*;
-    ///
-    /// struct Migrations;
-    ///
-    /// impl MigrationsManager for Migrations {
-    ///     fn subtasks(subtasks: Subtasks<Self>) -> Subtasks<Self> {
-    ///         subtasks.environment("staging", "The staging cluster", |env| env.mongo_uri_var("STAGING_MONGO_URI").confirm())
-    ///     }
-    /// }
-    /// ```
-    #[must_use]
-    pub fn environment(
-        mut self,
-        name: impl Into<String>,
-        help: impl Into<String>,
-        make: impl FnOnce(Environment) -> Environment,
-    ) -> Self {
-        self.environments.push(make(Environment::new(name.into(), help.into())));
-        self
-    }
-
     /// Names the subtask that runs when the line has none; `show_status` unless set.
     #[must_use]
     pub fn default(mut self, name: impl Into<String>) -> Self {
@@ -233,27 +208,6 @@ impl<M> Subtasks<M> {
     /// The subtask of that name, or an error that suggests others.
     pub(crate) fn find(&self, name: &str) -> Result<&Subtask<M>, Error> {
         self.get(name).ok_or_else(|| self.unknown(name))
-    }
-
-    /// The environment of that name.
-    pub(crate) fn environment_named(&self, name: &str) -> Option<&Environment> {
-        self.environments.iter().find(|environment| environment.name == name)
-    }
-
-    /// The environment of that name, or an error that lists them.
-    pub(crate) fn find_environment(&self, name: &str) -> Result<&Environment, Error> {
-        self.environment_named(name).ok_or_else(|| {
-            let names = self.environments.iter().map(|environment| environment.name.as_str());
-            let known = match self.environments.len() {
-                0 => "the manager has none (`Subtasks::environment` adds one)".into(),
-                _ => format!("there are {}", listed(names)),
-            };
-            Error::usage(format!("no environment is named `{name}`; {known}"))
-        })
-    }
-
-    pub(crate) fn environments(&self) -> &[Environment] {
-        &self.environments
     }
 
     pub(crate) fn unknown(&self, name: &str) -> Error {

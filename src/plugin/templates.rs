@@ -52,6 +52,9 @@ pub(super) fn manager(database: &str) -> String {
         r#"//! The migrations manager: `cargo migrations` builds and runs it.
 use cargo_migrations::prelude::*;
 
+// The migration files, compiled in by build.rs.
+cargo_migrations::embedded!(mod migrations);
+
 struct Migrations;
 
 impl MigrationsManager for Migrations {{
@@ -65,7 +68,7 @@ impl MigrationsManager for Migrations {{
 }}
 
 fn main() -> ExitCode {{
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+    cargo_migrations::run(Migrations, migrations::embedded())
 }}
 "#
     )
@@ -78,9 +81,16 @@ pub(super) fn workspace(member: &str) -> String {
 members = ["{member}"]
 resolver = "3"
 
-# Line numbers in backtraces, without the debug information that makes linking with the driver slow.
+# Line numbers in backtraces of your own crates. Debug information of all the rest, and of what is generated for the migrations,
+# makes each build with the driver slower; a panic tells its place without.
 [profile.dev]
 debug = "line-tables-only"
+
+[profile.dev.package."*"]
+debug = false
+
+[profile.dev.package.{member}]
+debug = false
 "#
     )
 }

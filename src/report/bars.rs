@@ -1,6 +1,6 @@
 //! Bars where stderr is, or ends up on, a terminal; lines now and then where it does not.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 pub(super) fn draw_target() -> Option<ProgressDrawTarget> {
     match far_side::columns() {
         Some(columns) => Some(ProgressDrawTarget::term_like(Box::new(FarTerminal { columns }))),
-        None => io::stderr().is_terminal().then(ProgressDrawTarget::stderr),
+        None => term::is_on_terminal().then(ProgressDrawTarget::stderr),
     }
 }
 

@@ -26,6 +26,7 @@ NUMBER  NAME    STATE         WHEN  TOOK  DESCRIPTION
     assert_data_eq!(
         outcome.stderr_of(&database),
         str![[r#"
+    Database DATABASE on 127.0.0.1:PORT
       Status 3 migrations unregistered on DATABASE; `cargo migrations execute` runs them
 
 "#]]
@@ -53,6 +54,7 @@ NUMBER  NAME       STATE         WHEN                  TOOK   DESCRIPTION
     assert_data_eq!(
         outcome.stderr_of(&database),
         str![[r#"
+    Database DATABASE on 127.0.0.1:PORT
       Status 1 migration unregistered on DATABASE; `cargo migrations execute` runs it
 
 "#]]
@@ -104,6 +106,7 @@ fn execute_runs_everything_in_order_once() {
     assert_data_eq!(
         outcome.stderr_of(&database),
         str![[r#"
+    Database DATABASE on 127.0.0.1:PORT
    Executing 0001_a (1 of 3)
     Executed 0001_a in 0.00s
    Executing 0002_b (2 of 3)
@@ -120,6 +123,7 @@ fn execute_runs_everything_in_order_once() {
     assert_data_eq!(
         outcome.stderr_of(&database),
         str![[r#"
+    Database DATABASE on 127.0.0.1:PORT
     Finished all migrations are registered on DATABASE: nothing to execute
 
 "#]]
@@ -151,6 +155,7 @@ fn a_registered_one_is_neither_executed_nor_ignored_by_name() {
         assert_data_eq!(
             outcome.stderr_of(&database),
             str![[r#"
+    Database DATABASE on 127.0.0.1:PORT
 error: 0002_b is registered already (since 2026-01-02T03:04:05Z); `cargo migrations rollback:0002_b` undoes it first
 
 "#]]
@@ -167,6 +172,7 @@ fn rollback_undoes_and_unregisters() {
     assert_data_eq!(
         outcome.stderr_of(&database),
         str![[r#"
+    Database DATABASE on 127.0.0.1:PORT
 Rolling back 0002_b (1 of 1)
  Rolled back 0002_b in 0.00s
     Finished 1 migration rolled back on DATABASE in 0.00s
@@ -208,6 +214,7 @@ fn a_failed_migration_stops_the_run_and_is_not_registered() {
     assert_data_eq!(
         outcome.stderr_of(&database),
         str![[r#"
+    Database DATABASE on 127.0.0.1:PORT
    Executing 0001_first (1 of 6)
     Executed 0001_first in 0.00s
    Executing 0002_kinds (2 of 6)

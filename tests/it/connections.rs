@@ -172,7 +172,7 @@ fn a_server_that_is_down_is_told_with_host_and_port_within_seconds() {
     assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
     assert_eq!(
         outcome.stderr,
-        "error: no server could be reached: 127.0.0.1:1 (connection refused); \
+        "    Database blog on 127.0.0.1:1\nerror: no server could be reached: 127.0.0.1:1 (connection refused); \
          check host and port in MONGO_URI or MONGO_HOST, that mongod runs there, and the firewall between\n"
     );
     let since = Instant::now();

@@ -6,6 +6,7 @@
 mod support;
 
 mod builtins;
+mod commands;
 mod connections;
 mod crashes;
 mod deployed;

@@ -185,6 +185,7 @@ fn redact(text: &str) -> String {
     let text = regex::Regex::new(r"\b\d+\.\d\ds\b").unwrap().replace_all(text, "0.00s");
     let text = regex::Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ").unwrap().replace_all(&text, "2026-01-02 03:04:05Z");
     let text = regex::Regex::new(r"\d{4}-\d\d-\d\dT[0-9:.]+Z").unwrap().replace_all(&text, "2026-01-02T03:04:05Z");
+    let text = regex::Regex::new(r"on 127\.0\.0\.1:\d+").unwrap().replace_all(&text, "on 127.0.0.1:PORT");
     text.into_owned()
 }
 

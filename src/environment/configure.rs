@@ -1,0 +1,60 @@
+//! What an environment makes of the manager's configuration.
+
+use futures_util::future::LocalBoxFuture;
+
+use super::Environment;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::panics;
+
+impl Environment {
+    /// The manager's configuration, changed as this environment says.
+    pub(crate) async fn config(&self, mut config: Config) -> Result<Config> {
+        if let Some(variable) = &self.mongo_uri_var {
+            config.mongo_uri = Some(self.uri_of(variable)?);
+            config.mongo_uri_source = variable.clone();
+        }
+        if let Some(database) = &self.mongo_database {
+            config.mongo_database = Some(database.clone());
+        }
+        let Some(configure) = &self.configure else { return Ok(config) };
+        let before = config.clone();
+        let configured = panics::catch_async(configure.call(config)).await;
+        let failed =
+            |error| Error::usage(format!("the environment `{}` could not be configured", self.name)).caused_by(error);
+        let mut config = match configured {
+            Ok(Ok(config)) => config,
+            Ok(Err(error)) => return Err(failed(error).into()),
+            Err(panic) => return Err(failed(format!("it panicked: {panic}").into()).into()),
+        };
+        if config.mongo_uri != before.mongo_uri {
+            config.mongo_uri_source = format!("the environment `{}`", self.name);
+        } else if config.mongo_host != before.mongo_host {
+            // It names a server by its host, and means it: a connection string of elsewhere would win over that.
+            config.mongo_uri = None;
+        }
+        Ok(config)
+    }
+
+    fn uri_of(&self, variable: &str) -> Result<String, Error> {
+        match std::env::var(variable) {
+            Ok(uri) if !uri.is_empty() => Ok(uri),
+            Err(std::env::VarError::NotUnicode(_)) => Err(Error::usage(format!("{variable} is not UTF-8; set it anew"))),
+            _ => Err(Error::usage(format!(
+                "the environment `{}` takes its server from {variable}, which is not set; set it (mongodb://host:27017/database)",
+                self.name
+            ))),
+        }
+    }
+}
+
+/// The team's own code.
+pub(super) trait Configure {
+    fn call(&self, config: Config) -> LocalBoxFuture<'_, Result<Config>>;
+}
+
+impl<F: AsyncFn(Config) -> Result<Config>> Configure for F {
+    fn call(&self, config: Config) -> LocalBoxFuture<'_, Result<Config>> {
+        Box::pin(self(config))
+    }
+}
