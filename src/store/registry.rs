@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::bson::{Bson, DateTime, Document, RawBsonRef, RawDocument, doc};
 
 use crate::file_name;
 use crate::migration::Migration;
@@ -23,19 +23,20 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Never fails: a document of another tool may hold anything. Without a name it registers nothing.
-    pub(super) fn read(document: &Document) -> Option<Self> {
-        let duration = match document.get("duration_ms") {
-            Some(Bson::Int64(ms)) => u64::try_from(*ms).ok(),
-            Some(Bson::Int32(ms)) => u64::try_from(*ms).ok(),
+    pub(super) fn read(document: &RawDocument) -> Option<Self> {
+        let value = |key| document.get(key).ok().flatten();
+        let duration = match value("duration_ms") {
+            Some(RawBsonRef::Int64(ms)) => u64::try_from(ms).ok(),
+            Some(RawBsonRef::Int32(ms)) => u64::try_from(ms).ok(),
             _ => None,
         };
-        let text = |key| document.get_str(key).ok().map(str::to_owned);
+        let text = |key| value(key).and_then(|value| value.as_str().map(str::to_owned));
         Some(Self {
-            id: document.get("_id").cloned(),
+            id: value("_id").and_then(|id| Bson::try_from(id).ok()),
             name: text("name")?,
-            ignored: document.get_str("state").is_ok_and(|state| state == "ignored"),
+            ignored: value("state").is_some_and(|state| state.as_str() == Some("ignored")),
             checksum: text("checksum"),
-            registered_at: document.get_datetime("registered_at").ok().copied(),
+            registered_at: value("registered_at").and_then(|at| at.as_datetime()),
             duration: duration.map(Duration::from_millis),
             run: text("run"),
         })
@@ -81,19 +82,20 @@ pub(crate) fn document(id: Bson, migration: &Migration, how: Registration, run: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mongodb::bson::rawdoc;
 
     #[test]
     fn a_document_of_migopys_is_an_entry() {
-        let entry = Entry::read(&doc! { "name": "001_test.py" }).unwrap();
+        let entry = Entry::read(&rawdoc! { "name": "001_test.py" }).unwrap();
         assert_eq!((entry.name.as_str(), entry.number(), entry.ignored), ("001_test.py", "001", false));
         assert!(entry.registered_at.is_none() && entry.duration.is_none() && entry.run.is_none());
     }
 
     #[test]
     fn strange_documents_do_no_harm() {
-        assert!(Entry::read(&doc! {}).is_none());
-        assert!(Entry::read(&doc! { "name": 7 }).is_none());
-        let entry = Entry::read(&doc! { "name": "x", "duration_ms": -1, "registered_at": "yesterday", "state": 1 }).unwrap();
+        assert!(Entry::read(&rawdoc! {}).is_none());
+        assert!(Entry::read(&rawdoc! { "name": 7 }).is_none());
+        let entry = Entry::read(&rawdoc! { "name": "x", "duration_ms": -1, "registered_at": "yesterday", "state": 1 }).unwrap();
         assert_eq!((entry.number(), entry.duration), ("0", None));
     }
 }

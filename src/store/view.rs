@@ -61,6 +61,9 @@ impl View {
     }
 }
 
+/// More than anybody has: without it the server sends a hundred, and the rest when asked again.
+const ONE_BATCH: u32 = 1_000_000;
+
 impl Store {
     /// Reads all of it, with one query. What the session wrote or read before is seen.
     pub(crate) async fn view(&self, session: &mut ClientSession) -> Result<View> {
@@ -78,29 +81,30 @@ impl Store {
             { "$project": { "_id": 0, "restore": "$$ROOT" } },
         ] } };
         let fields = doc! { "_id": 1, "name": 1, "state": 1, "checksum": 1, "registered_at": 1, "duration_ms": 1, "run": 1 };
-        let entries = doc! { "$unionWith": { "coll": self.registry_name(), "pipeline": [
-            { "$project": fields },
-            { "$project": { "_id": 0, "entry": "$$ROOT" } },
-        ] } };
+        // These stand by themselves: they are the many.
+        let entries = doc! { "$unionWith": { "coll": self.registry_name(), "pipeline": [{ "$project": fields }] } };
         let lease = [
             doc! { "$match": { "_id": super::lease::ID } },
             doc! { "$set": { "now": "$$NOW" } },
             doc! { "$project": { "_id": 0, "lease": "$$ROOT" } },
         ];
         let pipeline = lease.into_iter().chain([last_events, restores, entries]);
-        let mut cursor = self.lock().aggregate(pipeline).session(&mut *session).await?;
+        let mut cursor = self.lock().aggregate(pipeline).batch_size(ONE_BATCH).session(&mut *session).await?;
         let mut view = View::default();
         while cursor.advance(session).await? {
+            let current = cursor.current();
+            if ["lease", "event", "restore"].iter().all(|part| !matches!(current.get(part), Ok(Some(_)))) {
+                view.entries.extend(Entry::read(current));
+                continue;
+            }
             // A document of another tool may hold what cannot be read.
-            let Ok(row) = Document::try_from(cursor.current()) else { continue };
+            let Ok(row) = Document::try_from(current) else { continue };
             if let Ok(lease) = row.get_document("lease") {
                 view.lease = Some(Lease::read(lease));
             } else if let Ok(event) = row.get_document("event") {
                 view.attempts.extend(Attempt::read(event));
             } else if let Ok(event) = row.get_document("restore") {
                 view.restore = Restore::read(event);
-            } else if let Ok(entry) = row.get_document("entry") {
-                view.entries.extend(Entry::read(entry));
             }
         }
         Ok(view)
