@@ -95,7 +95,8 @@ mod tests {
     fn strange_documents_do_no_harm() {
         assert!(Entry::read(&rawdoc! {}).is_none());
         assert!(Entry::read(&rawdoc! { "name": 7 }).is_none());
-        let entry = Entry::read(&rawdoc! { "name": "x", "duration_ms": -1, "registered_at": "yesterday", "state": 1 }).unwrap();
+        let entry =
+            Entry::read(&rawdoc! { "name": "x", "duration_ms": -1, "registered_at": "yesterday", "state": 1 }).unwrap();
         assert_eq!((entry.number(), entry.duration), ("0", None));
     }
 }
