@@ -9,6 +9,9 @@ pub(crate) const COLUMNS: &str = "CARGO_MIGRATIONS_COLUMNS";
 /// A line of stdin that is Ctrl-C; so is stdin's end.
 pub(crate) const CTRL_C: &str = "\x03";
 
+/// What the far side writes to stderr behind a question: then one line is read here and sent. No text has it.
+pub(crate) const ENQUIRY: u8 = 0x05;
+
 /// The marker's value when questions are answered.
 pub(crate) const ASK: &str = "ask";
 

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::crash;
 use crate::error::{Error, ErrorKind};
 use crate::report::{Reporter, ago};
+use crate::stop::{self, Stop};
 use crate::store::{Fence, Holder, Run, Store, Taken, again, lease_time};
 
 /// How often a lease is renewed in its time, so that two may fail.
@@ -64,7 +65,7 @@ impl Renewal {
 pub(crate) async fn take(
     store: &Store,
     run: &Run,
-    wait: Option<Duration>,
+    (wait, stop): (Option<Duration>, &Stop),
     reporter: &Reporter,
     taken: impl Fn(&Rc<Held>),
 ) -> Result<(Rc<Held>, ClientSession), Error> {
@@ -101,7 +102,10 @@ pub(crate) async fn take(
                 }
                 // Many that wait do not ask all at once.
                 let apart = Duration::from_millis(u64::from(std::process::id() % 8) * 25);
-                tokio::time::sleep((ASK_EVERY + apart).min(left)).await;
+                tokio::select! {
+                    () = tokio::time::sleep((ASK_EVERY + apart).min(left)) => {}
+                    () = stop.asked() => return Err(stop::as_asked()),
+                }
             }
         }
     }

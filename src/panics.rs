@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 
@@ -14,6 +15,14 @@ thread_local! {
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
     /// How many callers of this module are waiting on this thread.
     static WATCHED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the process is a manager. In a service other panics are its own matter.
+static IS_OURS: AtomicBool = AtomicBool::new(false);
+
+/// From now on every panic of this process is told as a manager tells it.
+pub(crate) fn tell_all() {
+    IS_OURS.store(true, Ordering::Relaxed);
 }
 
 /// Runs `f`; a panic becomes its message and place.
@@ -36,13 +45,17 @@ impl Watched {
     fn new() -> Self {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
-            std::panic::set_hook(Box::new(|info| {
-                if cfg!(panic = "abort") {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                let is_ours = IS_OURS.load(Ordering::Relaxed);
+                if cfg!(panic = "abort") && is_ours {
                     // Nobody will get to catch it: it is told here, and the exit code is that of a failed task.
                     term::error(&Error::failed(format!("a panic: {}", describe(info))), ToString::to_string);
                     std::process::exit(1);
-                } else if WATCHED.get() > 0 {
+                } else if WATCHED.get() > 0 && !cfg!(panic = "abort") {
                     LAST.set(Some(describe(info)));
+                } else if !is_ours {
+                    before(info);
                 } else {
                     term::warning(&format!("a background thread panicked: {}", describe(info)));
                 }

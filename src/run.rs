@@ -7,8 +7,8 @@ use mongodb::ClientSession;
 
 use crate::db::Db;
 use crate::describe::describe;
-use crate::error::{Error, ErrorKind, Result};
-use crate::manager::Context;
+use crate::error::{Error, Result};
+use crate::manager::{Context, more_than_confirmed};
 use crate::plan::{self, Plan, Request};
 use crate::report::{Event, Outcome};
 use crate::stop;
@@ -43,7 +43,7 @@ pub(crate) async fn locked<T>(
 ) -> Result<T> {
     // Whatever ends this early gives the lock back as well.
     let hold = |held: &Rc<lock::Held>| cx.hold(held);
-    let (held, session) = lock::take(store, run, cx.args().wait(), cx.reporter(), hold).await?;
+    let (held, session) = lock::take(store, run, (cx.args().wait(), cx.stop()), cx.reporter(), hold).await?;
     let result = work(&held, session).await;
     cx.release(&held).await;
     result
@@ -99,15 +99,13 @@ async fn under_lock(
         return Ok(());
     }
     if cx.asks() && !plan.is_part_of(announced) {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            "there is more to do than what was confirmed, since somebody was at work meanwhile; nothing has run; run the same \
-             command again",
-        )
-        .into());
+        return Err(more_than_confirmed().into());
     }
     for warning in &plan.warnings {
         cx.reporter().warning(warning);
+    }
+    if cx.stop().is_asked() {
+        return Err(stop::as_asked().into());
     }
     before().await?;
     if request.verb != Verb::Rollback {

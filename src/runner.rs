@@ -15,7 +15,7 @@ use crate::manager::{Context, Line, MigrationsManager, Options, Site, runtime};
 use crate::migration::Embedded;
 use crate::report::{Hear, Message, Reporter};
 use crate::stop::Stop;
-use crate::{builtin, panics, plan, run, standing};
+use crate::{advice, builtin, panics, plan, run, standing, term};
 
 /// Runs migrations, or looks whether all are registered, inside a service: at start-up, as a rule.
 ///
@@ -81,10 +81,8 @@ impl Runner {
     /// has the lock ([`ErrorKind::Refused`]), or an interrupted migration needs a decision.
     pub async fn execute(&self) -> Result<Vec<String>, Error> {
         self.on_thread(async |cx| {
-            let before = unregistered(cx).await?;
             builtin::execute(&Service, cx, None).await?;
-            let left = unregistered(cx).await?;
-            Ok(before.into_iter().filter(|name| !left.contains(name)).collect())
+            Ok(cx.reporter().executed())
         })
         .await
     }
@@ -97,18 +95,14 @@ impl Runner {
         self.on_thread(async |cx| unregistered(cx).await).await
     }
 
-    /// Refuses to start where something is not registered: an error of kind [`ErrorKind::Unregistered`] that names it.
+    /// Refuses to start where something is not registered, or needs a decision, as `show_status --check` does: an error of kind
+    /// [`ErrorKind::Unregistered`] that says what.
     ///
     /// # Errors
     /// That, or as [`unregistered`](Self::unregistered).
     pub async fn check(&self) -> Result<(), Error> {
-        let names = self.unregistered().await?;
-        if names.is_empty() {
-            return Ok(());
-        }
-        let listed = crate::line::listed(names.iter().map(String::as_str));
-        let message = format!("not registered: {listed}; run `cargo migrations execute` on this database first");
-        Err(Error::new(ErrorKind::Unregistered, message))
+        let problem = self.on_thread(async |cx| problem(cx).await).await?;
+        problem.map_or(Ok(()), |problem| Err(Error::new(ErrorKind::Unregistered, problem)))
     }
 
     /// Does the work on a thread and a runtime of its own.
@@ -116,6 +110,9 @@ impl Runner {
         &self,
         work: impl AsyncFnOnce(&Context) -> Result<T> + Send + 'static,
     ) -> Result<T, Error> {
+        if !self.embedded.problems.is_empty() {
+            return Err(Error::usage(self.embedded.problems.join("; ")));
+        }
         let stop = Stop::default();
         // Dropped together with this future.
         let _asks = AskOnDrop(stop.clone());
@@ -125,7 +122,7 @@ impl Runner {
         let thread = std::thread::Builder::new().name("migrations".into()).spawn(move || {
             let done = panics::catch(|| {
                 let runtime = runtime()?;
-                let line = Rc::new(Line { embedded, args, stop, held: RefCell::default() });
+                let line = Rc::new(Line { embedded, args, stop, held: RefCell::default(), sites: RefCell::default() });
                 let cx = Context::new(line, Rc::new(Site::plain(config, reporter)), Options::default());
                 let done = runtime.block_on(work(&cx));
                 runtime.shutdown_background();
@@ -156,12 +153,26 @@ async fn unregistered(cx: &Context) -> Result<Vec<String>> {
     Ok(open.map(|row| crate::file_name::stem(row.name).to_owned()).collect())
 }
 
-/// The library's own error, which it is as a rule.
-fn opaque(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => *error,
-        Err(error) => Error::failed(error.to_string()).caused_by(error),
+/// What stands against starting.
+async fn problem(cx: &Context) -> Result<Option<String>> {
+    let view = run::read(cx, &cx.store().await?).await?;
+    let known = standing::all(cx.migrations(), &view);
+    let mut problems: Vec<String> = view.cut_off_restore().map(advice::cut_off).into_iter().collect();
+    problems.extend(known.lost.iter().map(|attempt| advice::file_gone(attempt)));
+    let undecided = known.standings.iter().filter(|standing| standing.needs_decision);
+    problems.extend(undecided.filter_map(advice::decision_needed));
+    let names = unregistered(cx).await?;
+    if !names.is_empty() {
+        let listed = crate::line::listed(names.iter().map(String::as_str));
+        problems.push(format!("not registered: {listed}; run `cargo migrations execute` on this database first"));
     }
+    Ok(if problems.is_empty() { None } else { Some(problems.join("; ")) })
+}
+
+/// One error whose message tells all, without passwords: a service logs that, as a rule, and no causes.
+fn opaque(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let kind = error.downcast_ref::<Error>().map_or(ErrorKind::Failed, Error::kind);
+    Error::new(kind, term::scrub(&run::error_text(&*error)))
 }
 
 struct AskOnDrop(Stop);

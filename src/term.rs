@@ -80,8 +80,10 @@ pub(crate) fn columns() -> Option<u16> {
 
 /// Text for stderr as it is, for those who draw there.
 #[cfg(feature = "manager")]
-pub(crate) fn draw(text: &str) -> std::io::Result<()> {
-    std::io::stderr().write_all(text.as_bytes())
+pub(crate) fn draw(text: &[u8]) -> std::io::Result<()> {
+    let mut stderr = std::io::stderr().lock();
+    stderr.write_all(text)?;
+    stderr.flush()
 }
 
 /// Whether all that is written is to have colour, for another machine that writes in our place.
@@ -95,6 +97,9 @@ pub(crate) fn is_colored() -> bool {
 pub(crate) fn question(text: &str) {
     let mut stderr = anstream::stderr();
     let _ = write!(stderr, "{YELLOW}{:>12}{YELLOW:#} {} ", "Confirm", scrub(text));
+    if crate::far_side::can_ask() {
+        let _ = stderr.write_all(&[crate::far_side::ENQUIRY]);
+    }
     let _ = stderr.flush();
 }
 

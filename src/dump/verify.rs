@@ -24,6 +24,11 @@ pub(crate) struct Verified {
 }
 
 impl Verified {
+    /// Whether it is known to be of that database.
+    pub(crate) fn is_of(&self, database: &str) -> bool {
+        self.database.as_deref() == Some(database)
+    }
+
     /// The database that it is of, if that is another.
     pub(crate) fn database_of_another(&self, database: &str) -> Option<&str> {
         self.database.as_deref().filter(|of| *of != database)

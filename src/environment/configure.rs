@@ -18,7 +18,9 @@ impl Environment {
             config.mongo_database = Some(database.clone());
         }
         let Some(configure) = &self.configure else { return Ok(config) };
-        let before = config.clone();
+        // A server that the code sets is meant, whatever another one is named elsewhere; so it sees none but this environment's.
+        let elsewhere =
+            if self.mongo_uri_var.is_none() { Some((config.mongo_uri.take(), config.mongo_host.take())) } else { None };
         let configured = panics::catch_async(configure.call(config)).await;
         let failed =
             |error| Error::usage(format!("the environment `{}` could not be configured", self.name)).caused_by(error);
@@ -27,11 +29,12 @@ impl Environment {
             Ok(Err(error)) => return Err(failed(error).into()),
             Err(panic) => return Err(failed(format!("it panicked: {panic}").into()).into()),
         };
-        if config.mongo_uri != before.mongo_uri {
-            config.mongo_uri_source = format!("the environment `{}`", self.name);
-        } else if config.mongo_host != before.mongo_host {
-            // It names a server by its host, and means it: a connection string of elsewhere would win over that.
-            config.mongo_uri = None;
+        if let Some((uri, host)) = elsewhere {
+            if config.mongo_uri.is_some() {
+                config.mongo_uri_source = format!("the environment `{}`", self.name);
+            } else if config.mongo_host.is_none() {
+                (config.mongo_uri, config.mongo_host) = (uri, host);
+            }
         }
         Ok(config)
     }

@@ -113,7 +113,8 @@ impl Environment {
     }
 
     /// Changes the configuration by code of the team's: its own settings, or a secret store that is asked. It runs only when
-    /// the environment is named, before the line's first task. A server set here wins over one set elsewhere, `MONGO_URI` too.
+    /// the environment is named, before the line's first task. A server set here wins over one set elsewhere, `MONGO_URI` too; what
+    /// it gets has none but that of [`mongo_uri_var`](Self::mongo_uri_var).
     #[must_use]
     pub fn configure(mut self, configure: impl AsyncFn(Config) -> Result<Config> + 'static) -> Self {
         self.configure = Some(Box::new(configure));
@@ -221,6 +222,12 @@ impl Environment {
         }
         if self.host.is_none() && (self.manager.is_some() || self.working_directory.is_some()) {
             return problem("has a manager or a working_directory but no host; add on_host(\"user@host\")".into());
+        }
+        if let Some(directory) = self.working_directory.as_ref().filter(|directory| directory.starts_with("~")) {
+            return problem(format!(
+                "has the working_directory `{}`; leave out the `~/`: it is looked for in the home folder",
+                directory.display()
+            ));
         }
         match &self.databases {
             Databases::One => {}

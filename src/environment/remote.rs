@@ -1,14 +1,15 @@
 //! The same line on another machine: here it is sent, and there it is understood.
 //!
 //! No pseudo-terminal is made there, since it would mix stderr into stdout. What a terminal is for goes another way: the far
-//! side is told how wide ours is, and draws for it; what is typed here is its stdin, on which a line of Ctrl-C's own byte, or
-//! the end, is Ctrl-C.
+//! side is told how wide ours is, and draws for it; answers are its stdin, on which a line of Ctrl-C's own byte, or
+//! the end, is Ctrl-C. Nothing is read here before it has asked: ssh itself may have to ask for a passphrase.
 
 use std::path::Path;
 use std::process::Stdio;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::ChildStdin;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{ChildStderr, ChildStdin};
+use tokio::sync::mpsc;
 
 use super::ssh;
 use crate::error::Error;
@@ -27,16 +28,27 @@ pub(crate) struct Host<'e> {
 }
 
 /// Runs the line on that machine, and returns its exit code. What it writes goes to our stdout and stderr as it comes.
-pub(crate) async fn run(host: &Host<'_>, words: &[String], stop: &Stop) -> Result<u8, Error> {
-    let command = command(host, words)?;
-    let mut ssh = ssh::start(&[], host.name, Some(&command), Stdio::piped(), Stdio::inherit())?;
+///
+/// `asks`: somebody may answer questions here.
+pub(crate) async fn run(host: &Host<'_>, words: &[String], asks: bool, stop: &Stop) -> Result<u8, Error> {
+    let is_asked = asks && term::can_ask();
+    let command = command(host, words, is_asked)?;
+    // Questions are seen in what comes out; ssh's own go past it, to the terminal itself.
+    let stderr = if is_asked { Stdio::piped() } else { Stdio::inherit() };
+    let mut ssh = ssh::start(&[], host.name, Some(&command), [Stdio::piped(), Stdio::inherit(), stderr])?;
     let mut input = ssh.stdin.take().expect("piped above");
     let _relaying = stop.relay();
+    let (questions, asked) = mpsc::unbounded_channel();
+    let shown = ssh.stderr.take().map(|stderr| tokio::spawn(show(stderr, questions)));
     let status = tokio::select! {
         status = ssh.wait() => status,
         // The pipe stays open: its end would be a Ctrl-C.
-        () = type_there(&mut input, stop) => ssh.wait().await,
+        () = type_there(&mut input, stop, asked) => ssh.wait().await,
     };
+    if let Some(shown) = shown {
+        // What was written last is still on its way.
+        let _ = shown.await;
+    }
     let status =
         status.map_err(|error| Error::failed(format!("ssh to {} cannot be waited for", host.name)).caused_by(error))?;
     let there = |text: &str| Error::failed(format!("{text} on {}", host.name));
@@ -57,21 +69,44 @@ pub(crate) async fn run(host: &Host<'_>, words: &[String], stop: &Stop) -> Resul
     }
 }
 
-/// Passes on what is typed, if anybody is there to type, and Ctrl-C. Returns when there is nothing more to pass on.
-async fn type_there(input: &mut ChildStdin, stop: &Stop) {
-    let mut is_typing = term::can_ask();
-    let mut is_asked = false;
-    while is_typing || !is_asked {
-        let text = tokio::select! {
-            line = stdin::line(), if is_typing => {
-                is_typing = line.is_some();
-                // Whoever ends the input has said no to what was asked.
-                line.unwrap_or_default()
+/// Writes what comes from the other side's stderr to ours, and tells of each question in it.
+async fn show(mut stderr: ChildStderr, questions: mpsc::UnboundedSender<()>) {
+    let mut bytes = vec![0; 8192];
+    while let Ok(count @ 1..) = stderr.read(&mut bytes).await {
+        for (index, text) in bytes[..count].split(|byte| *byte == far_side::ENQUIRY).enumerate() {
+            if index > 0 {
+                let _ = questions.send(());
             }
-            () = stop.asked(), if !is_asked => {
-                is_asked = true;
+            let _ = term::draw(text);
+        }
+    }
+}
+
+/// Passes on answers to questions, and Ctrl-C. Returns when nothing is left to pass on.
+async fn type_there(input: &mut ChildStdin, stop: &Stop, mut asked: mpsc::UnboundedReceiver<()>) {
+    let mut is_stopped = false;
+    loop {
+        let answer = async {
+            match asked.recv().await {
+                // Whoever ends the input has said no.
+                Some(()) => Some(stdin::line().await.unwrap_or_default()),
+                None => None,
+            }
+        };
+        let text = tokio::select! {
+            () = stop.asked(), if !is_stopped => {
+                is_stopped = true;
                 far_side::CTRL_C.to_owned()
             }
+            answer = answer => match answer {
+                Some(answer) => answer,
+                None if is_stopped => return,
+                None => {
+                    stop.asked().await;
+                    is_stopped = true;
+                    far_side::CTRL_C.to_owned()
+                }
+            },
         };
         if input.write_all(format!("{text}\n").as_bytes()).await.is_err() {
             return;
@@ -80,12 +115,12 @@ async fn type_there(input: &mut ChildStdin, stop: &Stop) {
 }
 
 /// One command for the shell there.
-fn command(host: &Host<'_>, words: &[String]) -> Result<String, Error> {
+fn command(host: &Host<'_>, words: &[String], is_asked: bool) -> Result<String, Error> {
     let mut command = Vec::new();
     if let Some(directory) = host.working_directory {
         command.push(format!("cd {} &&", quoted([path(directory)?])?));
     }
-    command.push(format!("exec env {}={}", far_side::MARKER, if term::can_ask() { far_side::ASK } else { "1" }));
+    command.push(format!("exec env {}={}", far_side::MARKER, if is_asked { far_side::ASK } else { "1" }));
     if let Some(columns) = term::columns() {
         command.push(format!("{}={columns}", far_side::COLUMNS));
     }
@@ -114,7 +149,7 @@ mod tests {
         let words = ["web", "mytask:it's,$HOME `x` \"y\"", "--format", "json"].map(str::to_owned);
         let host =
             Host { name: "web-1", working_directory: Some(Path::new("/srv/my blog")), manager: Some(Path::new("./m")) };
-        let command = command(&host, &words).unwrap();
+        let command = command(&host, &words, false).unwrap();
         let mut expected = vec!["cd", "/srv/my blog", "&&", "exec", "env", "CARGO_MIGRATIONS_ON_HOST=1", "./m"];
         expected.extend(words.iter().map(String::as_str));
         assert_eq!(shlex::split(&command).unwrap(), expected);

@@ -31,14 +31,17 @@ pub(super) fn start(
     options: &[&str],
     host: &str,
     command: Option<&str>,
-    stdin: Stdio,
-    stdout: Stdio,
+    [stdin, stdout, stderr]: [Stdio; 3],
 ) -> Result<Child, Error> {
     let mut ssh = Command::new(PROGRAM);
     // No pseudo-terminal: it would mix stderr into stdout. A dead connection is noticed within a minute.
     ssh.args(["-T", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]);
     ssh.args(options).arg("--").arg(host).args(command);
-    ssh.stdin(stdin).stdout(stdout).kill_on_drop(true);
+    ssh.stdin(stdin).stdout(stdout).stderr(stderr).kill_on_drop(true);
+    // It runs what stands in its options by the user's shell, which may be none.
+    if cfg!(unix) {
+        ssh.env("SHELL", "/bin/sh");
+    }
     by_itself(&mut ssh);
     ssh.spawn().map_err(|error| {
         let hint = match error.kind() {

@@ -50,10 +50,11 @@ impl Tunnel {
             "-o",
             &ready,
         ];
-        let mut ssh = ssh::start(&options, host, None, Stdio::null(), Stdio::piped())?;
+        let mut ssh = ssh::start(&options, host, None, [Stdio::null(), Stdio::piped(), Stdio::inherit()])?;
         let mut stdout = ssh.stdout.take().expect("piped above");
         let mut said = [0; READY.len()];
-        if stdout.read_exact(&mut said).await.is_err() {
+        if stdout.read_exact(&mut said).await.is_err() || said != *READY.as_bytes() {
+            let _ = ssh.start_kill();
             let _ = ssh.wait().await;
             return Err(Error::failed(format!(
                 "the ssh tunnel through {host} could not be opened; ssh has said why, and `ssh {host}` should work by itself"

@@ -31,7 +31,8 @@ impl<M> Checked<'_, M> {
 
     /// Whether it is about one database, so that it runs on each of several.
     pub(super) fn is_of_a_database(&self) -> bool {
-        !self.is_one_of(&["help", "mongod", "dumps"])
+        let is_list = self.is_one_of(&["dumps"]) && self.options.get("keep").is_none();
+        !self.is_one_of(&["help", "mongod"]) && !is_list
     }
 
     /// Whether it only shows something, or changes nothing in the database.

@@ -4,7 +4,7 @@ use tokio::sync::Mutex;
 
 use super::Context;
 use crate::error::{Error, ErrorKind};
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::verb::Verb;
 use crate::{stdin, term};
 
@@ -27,10 +27,15 @@ impl Context {
         yes_or_refuse(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
+    /// A built-in's question: that was answered already where the task was confirmed for several databases at once.
+    pub(crate) async fn confirm_once(&self, question: &str) -> Result<(), Error> {
+        if self.is_confirmed() { Ok(()) } else { self.confirm(question).await }
+    }
+
     /// The same for what cannot be taken back: in an environment that asks, its name has to be typed.
     pub(crate) async fn confirm_by_name(&self, question: &str) -> Result<(), Error> {
-        let Some(name) = self.asking_environment() else { return self.confirm(question).await };
-        if self.is_answered()? {
+        let Some(name) = self.asking_environment() else { return self.confirm_once(question).await };
+        if self.is_confirmed() || self.is_answered()? {
             return Ok(());
         }
         let answer = ask(&format!("{question} Type `{name}` to go on:")).await;
@@ -44,11 +49,15 @@ impl Context {
 
     /// Shows what is about to run, and asks, where the environment says so.
     pub(crate) async fn confirm_plan(&self, verb: Verb, database: &str, plan: &Plan<'_>) -> Result<(), Error> {
-        if self.asking_environment().is_none() || self.site().is_confirmed.get() {
+        if self.asking_environment().is_none() {
             return Ok(());
         }
+        if let Some(shown) = &*self.site().confirmed.borrow() {
+            let was_shown = |step: &Step<'_>| shown.iter().any(|name| name == step.migration.stem());
+            return if plan.steps.iter().all(was_shown) { Ok(()) } else { Err(more_than_confirmed()) };
+        }
         for line in plan_lines(plan) {
-            self.reporter().status("Plan", line);
+            self.reporter().notice("Plan", line);
         }
         let count = crate::report::migrations(plan.steps.len());
         match verb {
@@ -60,7 +69,7 @@ impl Context {
 
     /// Asks ahead of a subtask that nothing is known of, where the environment says so.
     pub(super) async fn confirm_subtask(&self, name: &str) -> Result<(), Error> {
-        if self.asking_environment().is_none() {
+        if self.asking_environment().is_none() || self.is_confirmed() {
             return Ok(());
         }
         self.confirm(&format!("Run {name} on {}?", self.place(self.site().database()))).await
@@ -68,7 +77,7 @@ impl Context {
 
     /// Whether there is no need to ask; an error where nobody can be asked.
     fn is_answered(&self) -> Result<bool, Error> {
-        if self.yes() || self.site().is_confirmed.get() {
+        if self.yes() {
             return Ok(true);
         }
         if term::can_ask() {
@@ -78,6 +87,15 @@ impl Context {
             ErrorKind::Refused,
             "there is no terminal to ask on; `--yes` answers, where you are sure; nothing was changed",
         ))
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.site().confirmed.borrow().is_some()
+    }
+
+    /// It is one of several databases that the task works on.
+    pub(crate) fn is_one_of_many(&self) -> bool {
+        self.site().is_one_of_many
     }
 
     fn asking_environment(&self) -> Option<&str> {
@@ -101,6 +119,15 @@ pub(super) fn plan_lines(plan: &Plan<'_>) -> Vec<String> {
         lines.push(format!("and {more} more, up to {last}"));
     }
     lines
+}
+
+/// Somebody was at work between the question and the lock.
+pub(crate) fn more_than_confirmed() -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        "there is more to do than what was confirmed, since somebody was at work meanwhile; nothing has run; run the same \
+         command again",
+    )
 }
 
 async fn ask(question: &str) -> String {

@@ -36,6 +36,8 @@ pub(crate) struct Line {
     pub(crate) stop: Stop,
     /// The locks that are held now: they are given back however the line ends.
     pub(crate) held: RefCell<Vec<Rc<Held>>>,
+    /// Where its tasks work.
+    pub(crate) sites: RefCell<Vec<Rc<Site>>>,
 }
 
 /// The plugin tells where the workspace is.

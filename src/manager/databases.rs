@@ -126,18 +126,21 @@ async fn confirm_all<M>(
     if checked.only_reads() || !(environment.asks || always_asks) {
         return Ok(());
     }
+    let mut plans = Vec::new();
     let verb = [Verb::Execute, Verb::Ignore, Verb::Rollback].into_iter().find(|verb| verb.as_str() == name);
     for (database, cx) in contexts {
-        let lines = match verb {
-            None => vec![checked.task.to_string()],
+        // What cannot be shown now is not confirmed, and is refused should it be possible by then.
+        let (lines, shown) = match verb {
+            None => (vec![checked.task.to_string()], Vec::new()),
             Some(verb) => match plan_of(cx, verb, checked.options.first()).await {
-                Ok(lines) => lines,
-                Err(error) => vec![format!("cannot run: {}", error_text(&*error))],
+                Ok(plan) => plan,
+                Err(error) => (vec![format!("cannot run: {}", error_text(&*error))], Vec::new()),
             },
         };
         for text in lines {
-            site.reporter.status("Plan", format!("{database}: {text}"));
+            site.reporter.notice("Plan", format!("{database}: {text}"));
         }
+        plans.push(shown);
     }
     let question = format!("Run {} on {} databases of {}?", checked.task, contexts.len(), environment.name);
     // Asked in the name of the first; all have the environment in common.
@@ -146,16 +149,20 @@ async fn confirm_all<M>(
     } else {
         first.confirm(&question).await?
     }
-    contexts.iter().for_each(|(_, cx)| cx.site().is_confirmed.set(true));
+    for ((_, cx), plan) in contexts.iter().zip(plans) {
+        *cx.site().confirmed.borrow_mut() = Some(plan);
+    }
     Ok(())
 }
 
-async fn plan_of(cx: &Context, verb: Verb, migration: Option<&str>) -> Result<Vec<String>> {
+/// The plan for people, and the migrations in it.
+async fn plan_of(cx: &Context, verb: Verb, migration: Option<&str>) -> Result<(Vec<String>, Vec<String>)> {
     let migration = migration.map(|word| names::find(cx.migrations(), word)).transpose()?;
     let has_transactions = cx.store().await?.has_transactions();
     let plan = preview(cx, &Request { verb, migration, is_strict: cx.args().strict, has_transactions }).await?;
     let nothing = if plan.steps.is_empty() { Some("nothing to do".to_owned()) } else { None };
-    Ok(confirm::plan_lines(&plan).into_iter().chain(nothing).collect())
+    let lines = confirm::plan_lines(&plan).into_iter().chain(nothing).collect();
+    Ok((lines, plan.steps.iter().map(|step| step.migration.stem().to_owned()).collect()))
 }
 
 /// The databases' names, in order.

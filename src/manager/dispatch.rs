@@ -28,6 +28,7 @@ use crate::{far_side, panics, stdin, term};
 /// }
 /// ```
 pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
+    panics::tell_all();
     let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(error) => {
@@ -56,7 +57,13 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
     let legs = check::line(&args, &subtasks, &embedded)?;
     let reporter = Reporter::new(&args);
     let config = manager.config();
-    let line = Rc::new(Line { embedded: Arc::new(embedded), args, stop: Stop::default(), held: RefCell::default() });
+    let line = Rc::new(Line {
+        embedded: Arc::new(embedded),
+        args,
+        stop: Stop::default(),
+        held: RefCell::default(),
+        sites: RefCell::default(),
+    });
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         line.stop.watch(reporter.clone());
@@ -108,6 +115,8 @@ async fn run_legs<M: MigrationsManager>(
         };
         sites.push(Rc::new(site));
     }
+    // They outlive this: a lock is given back through the tunnel that it was taken through.
+    line.sites.borrow_mut().extend(sites.iter().cloned());
     for (leg, site) in legs.iter().zip(&sites) {
         if line.stop.is_asked() {
             return Err(stop::as_asked().into());
@@ -117,7 +126,8 @@ async fn run_legs<M: MigrationsManager>(
             reporter.status("Running", format!("{} on {}", environment.name, host.name));
             let tasks = std::iter::once(Task { name: environment.name.clone(), options: Vec::new() });
             let tasks: Vec<Task> = tasks.chain(leg.tasks.iter().map(|checked| checked.task.clone())).collect();
-            match remote::run(&host, &line.args.words_for(&tasks, term::is_colored()), &line.stop).await? {
+            let words = line.args.words_for(&tasks, term::is_colored());
+            match remote::run(&host, &words, !line.args.yes, &line.stop).await? {
                 0 => continue,
                 code => return Ok(code),
             }

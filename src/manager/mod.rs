@@ -11,6 +11,7 @@ mod options;
 mod site;
 mod subtasks;
 
+pub(crate) use confirm::more_than_confirmed;
 pub use context::Context;
 pub(crate) use context::Line;
 pub use dispatch::run;

@@ -1,6 +1,6 @@
 //! Where the tasks of a line, or those after an environment's name, work: a configuration, and the connection to what it names.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell};
@@ -20,8 +20,11 @@ pub(crate) struct Site {
     pub(super) environment: Option<Named>,
     pub(super) config: Config,
     pub(super) reporter: Reporter,
-    /// Whether what it asks about was answered for all tasks ahead of them.
-    pub(super) is_confirmed: Cell<bool>,
+    /// It is one of several databases that a task works on.
+    pub(super) is_one_of_many: bool,
+    /// What was confirmed for all of these at once: the migrations that were shown, where there was a plan.
+    pub(super) confirmed: RefCell<Option<Vec<String>>>,
+    is_many: bool,
     /// The dump that was taken last.
     pub(super) last_dump: RefCell<Option<String>>,
     /// `None` where it is only found out on connecting.
@@ -46,7 +49,9 @@ impl Site {
             environment: None,
             config,
             reporter,
-            is_confirmed: Cell::default(),
+            is_one_of_many: false,
+            confirmed: RefCell::default(),
+            is_many: false,
             last_dump: RefCell::default(),
             target: None,
             connection: OnceCell::new(),
@@ -65,6 +70,7 @@ impl Site {
     ) -> Result<Self> {
         let mut this = Self::plain(config, reporter);
         this.environment = Some(Named { name: environment.name.clone(), asks: environment.asks });
+        this.is_many = environment.is_many();
         if !needs_server {
             return Ok(this);
         }
@@ -73,20 +79,20 @@ impl Site {
             this.tunnel_through = Some(host.to_owned());
         }
         if this.config.names_a_server() || !this.config.local_server {
-            this.target = Some(if environment.is_many() {
-                Target::of_databases(&this.config, None).await?
-            } else {
-                Target::of(&this.config, None).await?
-            });
+            this.target = Some(this.find_target(None).await?);
         }
         Ok(this)
+    }
+
+    async fn find_target(&self, uri: Option<&str>) -> Result<Target, Error> {
+        if self.is_many { Target::of_databases(&self.config, uri).await } else { Target::of(&self.config, uri).await }
     }
 
     /// The same on one of the server's databases.
     pub(super) async fn on_database(&self, line: &Line, database: &str) -> Result<Self, Error> {
         let mut this = Self::plain(self.config.clone().mongo_database(database), self.reporter.for_database(database));
         this.environment.clone_from(&self.environment);
-        this.is_confirmed = self.is_confirmed.clone();
+        this.is_one_of_many = true;
         this.connection = OnceCell::new_with(Some(self.connection(line).await?.to(database)));
         Ok(this)
     }
@@ -96,7 +102,9 @@ impl Site {
         let Some(environment) = &self.environment else { return };
         let hosts = self.target.as_ref().map_or("a local server", |target| &target.hosts);
         let through = self.tunnel_through.as_ref().map(|host| format!(" (through {host})")).unwrap_or_default();
-        self.reporter.status("Environment", format!("{}: {hosts}{through}, {databases}", environment.name));
+        let text = format!("{}: {hosts}{through}, {databases}", environment.name);
+        // Whoever is asked about it has to know.
+        if environment.asks { self.reporter.notice("Environment", text) } else { self.reporter.status("Environment", text) }
     }
 
     /// The database's name, as far as it is known ahead of the connection.
@@ -124,7 +132,7 @@ impl Site {
                 } else {
                     None
                 };
-                found = Target::of(config, local.as_deref()).await?;
+                found = self.find_target(local.as_deref()).await?;
                 self.reporter.status("Database", format!("{} on {}", found.database, found.hosts));
                 &found
             }

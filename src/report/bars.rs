@@ -144,7 +144,7 @@ struct FarTerminal {
 
 impl FarTerminal {
     fn cursor(lines: usize, direction: char) -> io::Result<()> {
-        if lines == 0 { Ok(()) } else { term::draw(&format!("\x1b[{lines}{direction}")) }
+        if lines == 0 { Ok(()) } else { term::draw(format!("\x1b[{lines}{direction}").as_bytes()) }
     }
 }
 
@@ -170,15 +170,15 @@ impl TermLike for FarTerminal {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        term::draw(&format!("{text}\n"))
+        term::draw(format!("{text}\n").as_bytes())
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        term::draw(text)
+        term::draw(text.as_bytes())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        term::draw("\r\x1b[2K")
+        term::draw(b"\r\x1b[2K")
     }
 
     fn flush(&self) -> io::Result<()> {

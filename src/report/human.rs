@@ -154,6 +154,7 @@ impl Sink for Human {
             Event::Dumps([]) => {}
             Event::Dumps(dumps) => self.stdout(&columns(&dumps::rows(dumps), stdout_width())),
             Event::Step { verb, message } => self.step(verb, message),
+            Event::Notice { verb, message } => self.write(|| term::status(verb, &self.labelled(message))),
             Event::Warning(message) => self.write(|| term::warning(&self.labelled(message))),
             Event::Note(message) => {
                 if !self.quiet {

@@ -80,6 +80,7 @@ impl Sink for Json {
                     term::status(verb, &self.labelled(message));
                 }
             }
+            Event::Notice { verb, message } => term::status(verb, &self.labelled(message)),
             Event::Warning(message) => term::warning(&self.labelled(message)),
             Event::Note(message) => {
                 if !self.quiet {

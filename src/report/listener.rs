@@ -1,6 +1,6 @@
 //! For a service that runs migrations itself: each thing that happens as one message, for its own log.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Event, Outcome, Sink, Task, Unit, human_duration, migrations};
 use crate::describe::describe;
@@ -21,11 +21,15 @@ pub struct Message {
 /// Hears messages.
 pub(crate) type Hear = dyn Fn(&Message) + Send + Sync;
 
-pub(super) struct Listener(pub(super) Arc<Hear>);
+pub(super) struct Listener {
+    pub(super) hear: Arc<Hear>,
+    /// The names of the migrations that were executed.
+    pub(super) executed: Arc<Mutex<Vec<String>>>,
+}
 
 impl Listener {
     fn hear(&self, is_warning: bool, text: &str) {
-        (self.0)(&Message { is_warning, text: term::scrub(text) });
+        (self.hear)(&Message { is_warning, text: term::scrub(text) });
     }
 }
 
@@ -36,7 +40,11 @@ impl Sink for Listener {
                 self.hear(false, &format!("executing {} ({} of {total})", stem(migration.name), index + 1));
             }
             Event::MigrationDone { verb: Verb::Execute, migration, took } => {
+                self.executed.lock().unwrap_or_else(PoisonError::into_inner).push(stem(migration.name).to_owned());
                 self.hear(false, &format!("executed {} in {}", stem(migration.name), human_duration(took)));
+            }
+            Event::MigrationFailed { migration, error, .. } => {
+                self.hear(true, &format!("{} failed: {error}", stem(migration.name)));
             }
             Event::RunEnded { database, done, took, outcome, .. } => {
                 let end = if outcome == Outcome::Done { "finished" } else { "stopped" };
@@ -46,13 +54,14 @@ impl Sink for Listener {
             Event::NothingToDo { database, .. } => {
                 self.hear(false, &format!("all migrations are registered on {database}"));
             }
-            Event::Step { verb, message } => self.hear(false, &format!("{} {message}", verb.to_lowercase())),
+            Event::Step { verb, message } | Event::Notice { verb, message } => {
+                self.hear(false, &format!("{} {message}", verb.to_lowercase()))
+            }
             Event::Note(text) | Event::Text(text) => self.hear(false, text),
             Event::Warning(text) => self.hear(true, text),
             Event::Failure(error) => self.hear(true, &describe(error)),
-            // The error is what the call returns; the rest is for those who asked for it.
+            // For those who asked for it.
             Event::MigrationDone { .. }
-            | Event::MigrationFailed { .. }
             | Event::RunStarted { .. }
             | Event::Status(_)
             | Event::History(_)
@@ -62,7 +71,11 @@ impl Sink for Listener {
     }
 
     fn for_database(&self, _: &str) -> Arc<dyn Sink> {
-        Arc::new(Self(Arc::clone(&self.0)))
+        Arc::new(Self { hear: Arc::clone(&self.hear), executed: Arc::clone(&self.executed) })
+    }
+
+    fn executed(&self) -> Vec<String> {
+        self.executed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn progress(&self, _: u64, _: Unit) -> Box<dyn Task> {

@@ -79,6 +79,11 @@ pub(crate) enum Event<'a> {
         verb: &'a str,
         message: &'a str,
     },
+    /// The same, and shown with `--quiet` too: somebody is asked about it.
+    Notice {
+        verb: &'a str,
+        message: &'a str,
+    },
     Warning(&'a str),
     Note(&'a str),
     /// An error that does not end the line: another database goes on.
@@ -123,6 +128,11 @@ pub(crate) trait Sink: Send + Sync {
     /// The same for one of several databases: what it tells says which.
     fn for_database(&self, name: &str) -> Arc<dyn Sink>;
 
+    /// The migrations that were executed, where that is noted.
+    fn executed(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Shows a migration's or subtask's own progress.
     fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task>;
 }
@@ -161,7 +171,13 @@ impl Reporter {
 
     /// One that tells a service.
     pub(crate) fn of(hear: &Arc<Hear>) -> Self {
-        Self { sink: Arc::new(listener::Listener(Arc::clone(hear))), verbose: false }
+        let listener = listener::Listener { hear: Arc::clone(hear), executed: Arc::default() };
+        Self { sink: Arc::new(listener), verbose: false }
+    }
+
+    /// What was executed, as far as it was noted.
+    pub(crate) fn executed(&self) -> Vec<String> {
+        self.sink.executed()
     }
 
     /// The same for one of several databases.
@@ -183,6 +199,11 @@ impl Reporter {
     /// A line like cargo's on stderr: a verb of up to 12 letters, and what it is about. Not shown with `--quiet`.
     pub fn status(&self, verb: &str, message: impl AsRef<str>) {
         self.event(&Event::Step { verb, message: message.as_ref() });
+    }
+
+    /// A status line that is shown with `--quiet` too.
+    pub(crate) fn notice(&self, verb: &str, message: String) {
+        self.event(&Event::Notice { verb, message: &message });
     }
 
     /// A warning on stderr.

@@ -18,6 +18,9 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     let word = dump.ok_or_else(|| Error::usage("restore needs a dump: `cargo migrations restore:latest`"))?;
     let (verified, name) = super::dbdump::verify(cx, word).await?;
     let here = cx.store().await?;
+    if cx.is_one_of_many() {
+        only_its_own(cx, &verified, here.database().name())?;
+    }
     let store = match cx.options().get("to") {
         None => here,
         Some(to) => {
@@ -48,6 +51,20 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     let restored = run::locked(cx, &store, &run, async |held, _| under_lock(cx, &store, held, &verified, &name).await).await;
     let took = restored?;
     cx.reporter().status("Restored", format!("{name} into {database}: {what}, in {}", crate::report::human_duration(took)));
+    Ok(())
+}
+
+/// On several databases at once, each gets back what is its own.
+fn only_its_own(cx: &Context, verified: &dump::Verified, database: &str) -> Result<(), Error> {
+    if cx.options().get("to").is_some() {
+        return Err(Error::usage("`to=` names one database, and this environment is several; restore one by one"));
+    }
+    if !verified.is_of(database) {
+        return Err(Error::usage(format!(
+            "the dump is not known to be one of {database}; `restore:latest` takes each database's own, and an environment of \
+             one database takes any"
+        )));
+    }
     Ok(())
 }
 

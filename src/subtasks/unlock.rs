@@ -27,7 +27,7 @@ pub async fn unlock<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
     };
     cx.reporter().status(word, format!("the lock on {database} is {held}"));
     cx.reporter().note(hint);
-    cx.confirm(&format!("Free the lock on {database}?")).await?;
+    cx.confirm_once(&format!("Free the lock on {database}?")).await?;
     if store.break_lease(&holder.owner).await.map_err(failed)? {
         cx.reporter().status("Unlocked", database);
     } else {

@@ -125,6 +125,8 @@ fn one_that_asks_shows_the_plan_and_refuses_without_a_terminal() {
     }
     assert_has(&run("production execute").stderr, &["Plan execute 0001_a  Leave a trace of 0001.\n", "Plan execute 0003_c"]);
     assert_eq!(staging.collections(), [""; 0]);
+    // Who is asked is told, quiet or not.
+    assert_has(&run("production execute -q").exits(3).stderr, &["Environment production: ", "Plan execute 0001_a"]);
     // What only shows something asks nothing.
     run("production").exits(0);
     run("production history").exits(0);

@@ -108,6 +108,30 @@ fn wrong_names_are_told_before_anything_runs() {
 }
 
 #[test]
+fn a_dump_goes_back_to_its_own_database_only() {
+    let (a, b) = (TestDatabase::new(), TestDatabase::new());
+    let dumps = tempfile::tempdir().unwrap();
+    let listed = format!("{},{}", a.name(), b.name());
+    let run = |args: &str| line(args).env("LISTED", &listed).env("MONGO_DUMP_DIRECTORY", dumps.path()).run();
+    a.insert("customers", [doc! { "name": "A" }]);
+    b.insert("customers", [doc! { "name": "B" }]);
+    run("listed dbdump").exits(0);
+    let names: Vec<String> =
+        std::fs::read_dir(dumps.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let dump = names.iter().find(|name| name.starts_with("20")).unwrap();
+    // One of the two it is not: that one is left alone.
+    let outcome = run(&format!("listed restore:{dump} --yes")).exits(1);
+    assert_has(&outcome.stderr, &["the dump is not known to be one of "]);
+    assert_has(&run("listed restore:latest,to=x --yes").exits(1).stderr, &["`to=` names one database"]);
+    a.insert("customers", [doc! { "name": "too many" }]);
+    run("listed restore:latest --yes").exits(0);
+    assert_eq!(a.documents("customers")[0].get_str("name"), Ok("A"));
+    assert_eq!(b.documents("customers")[0].get_str("name"), Ok("B"));
+    assert_eq!((a.documents("customers").len(), b.documents("customers").len()), (1, 1));
+    run("listed dumps:keep=1").exits(0);
+}
+
+#[test]
 fn one_question_is_asked_for_all_after_every_plan_was_shown() {
     let (tenants, pattern) = ten();
     let outcome = line("asked execute").env("TENANTS", &pattern).run().exits(3);
