@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::manager::{Context, Line, MigrationsManager, Options, Site, runtime};
 use crate::migration::Embedded;
 use crate::report::{Hear, Message, Reporter};
+use crate::standing::Known;
 use crate::stop::Stop;
 use crate::{advice, builtin, panics, plan, run, standing, term};
 
@@ -148,9 +149,12 @@ impl fmt::Debug for Runner {
 
 async fn unregistered(cx: &Context) -> Result<Vec<String>> {
     let view = run::read(cx, &cx.store().await?).await?;
-    let known = standing::all(cx.migrations(), &view);
-    let open = plan::status(&known).into_iter().filter(|row| row.state.is_open());
-    Ok(open.map(|row| crate::file_name::stem(row.name).to_owned()).collect())
+    Ok(open(&standing::all(cx.migrations(), &view)))
+}
+
+fn open(known: &Known<'_, '_>) -> Vec<String> {
+    let open = plan::status(known).into_iter().filter(|row| row.state.is_open());
+    open.map(|row| crate::file_name::stem(row.name).to_owned()).collect()
 }
 
 /// What stands against starting.
@@ -161,7 +165,7 @@ async fn problem(cx: &Context) -> Result<Option<String>> {
     problems.extend(known.lost.iter().map(|attempt| advice::file_gone(attempt)));
     let undecided = known.standings.iter().filter(|standing| standing.needs_decision);
     problems.extend(undecided.filter_map(advice::decision_needed));
-    let names = unregistered(cx).await?;
+    let names = open(&known);
     if !names.is_empty() {
         let listed = crate::line::listed(names.iter().map(String::as_str));
         problems.push(format!("not registered: {listed}; run `cargo migrations execute` on this database first"));
