@@ -4,6 +4,8 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
+mod common;
+
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use cargo_migrations::mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
 use cargo_migrations::mongodb::{Client, Database};
 use cargo_migrations::prelude::*;
 use cargo_migrations::{Embedded, Result};
+use common::{median, number};
 use futures_util::StreamExt as _;
 
 /// Set in the processes that are the manager under test: this very binary.
@@ -33,14 +36,7 @@ fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match runtime.block_on(bench()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            println!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::main(bench())
 }
 
 /// Reads both collections at a time, and keeps nothing: the memory that the driver needs by itself.
@@ -52,10 +48,6 @@ fn bare_cursor() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     if runtime.block_on(read).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 async fn bench() -> Result<()> {
@@ -88,7 +80,7 @@ async fn bench() -> Result<()> {
         }
     }
     let _ = std::fs::remove_dir_all(&folder);
-    let reference = median(&mut cursors);
+    let reference = median(&cursors);
     println!("{:<34} {:>8} {:>8} {:>7} {:>10}", "", "median", "MB/s", "ratio", "memory");
     let line = |name: &str, time: Duration, memory: Option<u64>| {
         let memory = memory.map_or(String::new(), |kib| format!("{} MiB", kib / 1024));
@@ -100,9 +92,9 @@ async fn bench() -> Result<()> {
         );
     };
     line("bare cursor, document by document", reference, None);
-    line("bare cursor, batch by batch", median(&mut batches), None);
-    line("dbdump, the whole process", median(&mut dumps), Some(dump_memory));
-    line("restore, the whole process", median(&mut restores), Some(restore_memory));
+    line("bare cursor, batch by batch", median(&batches), None);
+    line("dbdump, the whole process", median(&dumps), Some(dump_memory));
+    line("restore, the whole process", median(&restores), Some(restore_memory));
     println!("a process that reads both collections at a time and keeps nothing takes {} MiB", bare_memory / 1024);
     Ok(())
 }
@@ -198,9 +190,4 @@ fn manager(server: &Throwaway, folder: &Path, role: &str, args: &[&str]) -> Resu
         return Err(format!("{args:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
     Ok((took, most))
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }
