@@ -22,7 +22,7 @@ pub(super) fn add_member(manifest: &mut DocumentMut, member: &str, path: &Path) 
         .or_insert_with(|| Item::Value(Array::new().into()))
         .as_array_mut()
         .ok_or_else(strange)?;
-    if members.iter().filter_map(Value::as_str).any(|pattern| matches(pattern, member)) {
+    if has_member(members, member) {
         return Ok(());
     }
     push_like_its_neighbours(members, member);
@@ -71,6 +71,11 @@ pub(super) fn name_manager(manifest: &mut DocumentMut, manager: &str, path: &Pat
     let settings = metadata.as_table_like_mut().ok_or_else(strange)?.entry("migrations").or_insert_with(empty);
     settings.as_table_like_mut().ok_or_else(strange)?.insert("manager", manager.into());
     Ok(())
+}
+
+/// Whether a list of members names that folder, by a pattern or itself.
+pub(super) fn has_member(members: &Array, member: &str) -> bool {
+    members.iter().filter_map(Value::as_str).any(|pattern| matches(pattern, member))
 }
 
 /// Whether a member's pattern (`crates/*`, `./xtask`) covers the path.

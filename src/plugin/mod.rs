@@ -1,6 +1,8 @@
 //! The plugin: finds the workspace, builds its manager with the user's cargo, and runs it on the same line. It links no
 //! database driver. `init` and `new` are its own, since they must work where no manager compiles.
 
+mod build;
+mod guess;
 mod init;
 mod launch;
 mod manifest;

@@ -74,6 +74,34 @@ fn without_a_manager() {
 }
 
 #[test]
+fn what_cargo_cannot_read_is_told_once() {
+    let workspace = Workspace::new();
+    workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace("[\"xtask\"]", "[\"xtask\", \"app\"]"));
+    workspace.write("app/Cargo.toml", "[package]\nname = 7\n");
+    // The manager's build has begun by then, and says so as well.
+    let outcome = workspace.line(["execute"]).run().exits(2);
+    assert_has(&outcome.stderr, &["error: cargo cannot read the workspace; mend", "app/Cargo.toml"]);
+    assert_eq!(outcome.stderr.matches("invalid type").count(), 1, "{}", outcome.stderr);
+}
+
+#[test]
+fn cargo_has_the_last_word_on_which_workspace_it_is() {
+    // By the manifests above it the package is of `outer`, by its own it is of `inner`.
+    let (outer, inner) = (Workspace::new(), Workspace::new());
+    outer.manager_source("fn main() { not_rust }\n");
+    let root = inner.root().to_str().unwrap();
+    outer.write("app/Cargo.toml", &format!("[package]\nname = \"app\"\nworkspace = {root:?}\n"));
+    outer.write("app/src/lib.rs", "");
+    let app = outer.path("app");
+    inner.write("Cargo.toml", &inner.read("Cargo.toml").replace("[\"xtask\"]", &format!("[\"xtask\", {app:?}]")));
+    inner.tracing_migration("0001_inner.rs");
+    let database = TestDatabase::new();
+    let outcome = Line::new(plugin(), &app).args(["execute"]).on(&database).run().exits(0);
+    assert_eq!(database.registered(), ["0001_inner.rs"]);
+    assert!(!outcome.stderr.contains("not_rust"), "{}", outcome.stderr);
+}
+
+#[test]
 fn an_xtask_that_is_no_manager() {
     let workspace = Workspace::new();
     let name = workspace.manager_name();

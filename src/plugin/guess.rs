@@ -1,0 +1,126 @@
+//! Which manager it will be, read off the manifests where they leave no doubt: its build can begin while cargo is still asked.
+//!
+//! Cargo has the last word. What is said here counts only if cargo says the same.
+
+use std::path::{Path, PathBuf};
+
+use toml_edit::{DocumentMut, Item, TableLike};
+
+use super::manifest;
+use super::workspace::MANAGER;
+use crate::args::Args;
+
+/// A manager.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Guess {
+    pub(super) manifest: PathBuf,
+    pub(super) binary: String,
+}
+
+impl Guess {
+    /// The manager of the workspace around the current folder, where it is in the folder of its name or in `xtask`, and has one
+    /// binary.
+    pub(super) fn here(args: &Args) -> Option<Self> {
+        if args.manifest_path.is_some() {
+            return None;
+        }
+        Self::at(&std::env::current_dir().ok()?)
+    }
+
+    fn at(folder: &Path) -> Option<Self> {
+        let (root, workspace) = folder.ancestors().find_map(|folder| {
+            let manifest = read(&folder.join("Cargo.toml"))?;
+            manifest.contains_key("workspace").then(|| (folder.to_owned(), manifest))
+        })?;
+        let name = match table(&workspace, &["workspace", "metadata", "migrations"]).and_then(|table| table.get("manager")) {
+            Some(name) => name.as_str()?,
+            None => MANAGER,
+        };
+        let members = table(&workspace, &["workspace"])?;
+        let patterns = members.get("members")?.as_array()?;
+        if members.contains_key("exclude") {
+            return None;
+        }
+        let mut folders = [name, MANAGER].into_iter().filter(|folder| manifest::has_member(patterns, folder));
+        folders.find_map(|folder| Self::of_package(&root.join(folder), name))
+    }
+
+    /// The package in that folder, if it has the name, and is a manager with one binary.
+    fn of_package(folder: &Path, name: &str) -> Option<Self> {
+        let path = folder.join("Cargo.toml");
+        let manifest = read(&path)?;
+        let package = table(&manifest, &["package"])?;
+        let is_of_that_name = package.get("name").and_then(Item::as_str) == Some(name);
+        let depends_on_us = table(&manifest, &["dependencies"])?.contains_key("cargo-migrations");
+        let has_one_binary = !manifest.contains_key("bin")
+            && !package.contains_key("autobins")
+            && !folder.join("src/bin").exists()
+            && folder.join("src/main.rs").is_file();
+        (is_of_that_name && depends_on_us && has_one_binary).then(|| Self { manifest: path, binary: name.to_owned() })
+    }
+}
+
+fn read(manifest: &Path) -> Option<DocumentMut> {
+    std::fs::read_to_string(manifest).ok()?.parse().ok()
+}
+
+fn table<'m>(manifest: &'m DocumentMut, path: &[&str]) -> Option<&'m dyn TableLike> {
+    let first = manifest.as_table() as &dyn TableLike;
+    path.iter().try_fold(first, |table, key| table.get(key)?.as_table_like())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const ROOT: &str = "[workspace]\nmembers = [\"xtask\"]\n";
+    const MANIFEST: &str = "[package]\nname = \"xtask\"\n\n[dependencies]\ncargo-migrations = \"0.1\"\n";
+
+    fn guess(root: &str, manifest: &str, files: &[&str]) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("xtask/src/bin")).unwrap();
+        fs::create_dir_all(folder.path().join("mongomigrations")).unwrap();
+        fs::write(folder.path().join("Cargo.toml"), root).unwrap();
+        fs::write(folder.path().join("xtask/Cargo.toml"), manifest).unwrap();
+        if !files.iter().any(|file| file.starts_with("src/bin")) {
+            fs::remove_dir(folder.path().join("xtask/src/bin")).unwrap();
+        }
+        for file in files {
+            fs::write(folder.path().join("xtask").join(file), "").unwrap();
+        }
+        let found = Guess::at(&folder.path().join("mongomigrations"))?;
+        assert_eq!(found.manifest, folder.path().join("xtask/Cargo.toml"));
+        Some(found.binary)
+    }
+
+    #[test]
+    fn what_init_writes_leaves_no_doubt() {
+        assert_eq!(guess(ROOT, MANIFEST, &["src/main.rs"]).as_deref(), Some("xtask"));
+    }
+
+    #[test]
+    fn a_manager_of_another_name_in_the_usual_folder() {
+        let root = format!("{ROOT}\n[workspace.metadata.migrations]\nmanager = \"m\"\n");
+        assert_eq!(guess(&root, &MANIFEST.replace("\"xtask\"", "\"m\""), &["src/main.rs"]).as_deref(), Some("m"));
+    }
+
+    #[test]
+    fn wherever_cargo_might_see_it_differently_nothing_is_guessed() {
+        let main = ["src/main.rs"];
+        let with = |root: &str| guess(&format!("{ROOT}{root}"), MANIFEST, &main);
+        assert_eq!(with("exclude = [\"xtask\"]\n"), None);
+        assert_eq!(with("\n[workspace.metadata.migrations]\nmanager = \"other\"\n"), None);
+        assert_eq!(with("\n[workspace.metadata.migrations]\nmanager = 7\n"), None);
+        assert_eq!(guess("[workspace]\nmembers = [\"app\"]\n", MANIFEST, &main), None);
+        assert_eq!(guess("[workspace]\nmembers = [\n", MANIFEST, &main), None);
+        assert_eq!(guess("[package]\nname = \"app\"\n", MANIFEST, &main), None);
+        assert_eq!(guess(ROOT, &MANIFEST.replace("cargo-migrations", "clap"), &main), None);
+        assert_eq!(guess(ROOT, &MANIFEST.replace("\"xtask\"", "\"manager\""), &main), None);
+        assert_eq!(guess(ROOT, &format!("{MANIFEST}\n[[bin]]\nname = \"m\"\n"), &main), None);
+        assert_eq!(guess(ROOT, &MANIFEST.replace("[package]", "[package]\nautobins = false"), &main), None);
+        assert_eq!(guess(ROOT, MANIFEST, &["src/main.rs", "src/bin/second.rs"]), None);
+        assert_eq!(guess(ROOT, MANIFEST, &["src/lib.rs"]), None);
+    }
+}
