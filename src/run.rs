@@ -111,17 +111,18 @@ async fn under_lock(
     if request.verb != Verb::Rollback {
         keep_names_unique(cx, store, &view).await;
     }
-    if view.attempts.is_empty() {
+    if !view.has_log() {
         // Only speed depends on it.
         let _ = store.index_log().await;
         crash::point("indexes created");
     }
     let _listening = cx.stop().listen();
-    carry_out(cx, request.verb, store, held, plan).await
+    let settles = view.is_settled_by(|name| plan.steps.iter().any(|step| step.migration.name() == name));
+    carry_out(cx, request.verb, store, held, plan, settles).await
 }
 
-/// The loop. Stops at the first migration that fails.
-async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, plan: Plan<'_>) -> Result<()> {
+/// The loop. Stops at the first migration that fails. `settles`: nothing is open when all are done.
+async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, plan: Plan<'_>, settles: bool) -> Result<()> {
     let database = store.database();
     let db = Db::new(database.clone(), cx.reporter().clone(), store.has_transactions());
     let total = plan.steps.len();
@@ -132,6 +133,7 @@ async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, p
         stop: cx.stop(),
         reporter: cx.reporter(),
         record: Record::new(store, held.run(), held.fence(), verb.as_str()),
+        settles,
         started,
         has_begun_next: false,
     };

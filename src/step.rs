@@ -22,6 +22,8 @@ pub(crate) struct Runner<'r> {
     pub(crate) stop: &'r Stop,
     pub(crate) reporter: &'r Reporter,
     pub(crate) record: Record,
+    /// Whether no migration is open when all steps are done.
+    pub(crate) settles: bool,
     /// When the run began.
     pub(crate) started: Instant,
     /// Whether the log has the start of the step that follows.
@@ -192,10 +194,9 @@ impl Runner<'_> {
         self.has_begun_next = next.is_some();
         log.push(match next {
             Some(next) => self.record.migration_started(&about(next), now),
-            None => {
-                let outcome = if self.stop.is_asked() { Ended::Aborted } else { Ended::Done };
-                self.record.run_ended(done + 1, self.started.elapsed(), outcome, now)
-            }
+            None if self.stop.is_asked() => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Aborted, now),
+            None if self.settles => self.record.run_settled(done + 1, self.started.elapsed(), now),
+            None => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Done, now),
         });
         let register = match step.direction {
             Direction::Up => Some(Registration::Executed(took)),

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
 use indicatif::MultiProgress;
 
 use super::bars::{self, Bar, Plain, RunBar};
@@ -57,8 +59,13 @@ impl Human {
     fn stdout(&self, text: &str) {
         self.write(|| {
             let heading = self.label.iter().map(|label| format!("{label}\n")).collect::<String>();
+            let text = format!("{heading}{text}");
             // A reader that went away (`| head`) is no error of ours.
-            let _ = write!(anstream::stdout(), "{heading}{text}");
+            let _ = match AutoStream::choice(&std::io::stdout()) {
+                // At once: anstream would write each line by itself.
+                ColorChoice::Never => std::io::stdout().write_all(strip_str(&text).to_string().as_bytes()),
+                _ => anstream::stdout().write_all(text.as_bytes()),
+            };
             let _ = std::io::stdout().flush();
         });
     }

@@ -6,14 +6,14 @@ use console::{measure_text_width, truncate_str};
 pub(crate) fn columns(rows: &[Vec<String>], width: Option<usize>) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| measure_text_width(cell)).max().unwrap_or(0))
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| width_of(cell)).max().unwrap_or(0))
         .collect();
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();
         let mut used = 0;
         for (column, cell) in row.iter().enumerate() {
-            let cell_width = measure_text_width(cell);
+            let cell_width = width_of(cell);
             if column + 1 == count {
                 match width {
                     Some(width) if used + cell_width > width => {
@@ -31,6 +31,13 @@ pub(crate) fn columns(rows: &[Vec<String>], width: Option<usize>) -> String {
         out.push('\n');
     }
     out
+}
+
+/// How many columns a cell takes.
+fn width_of(cell: &str) -> usize {
+    // Nearly all are plain; looking for escape codes in each takes most of the time of a long table.
+    let is_plain = cell.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain { cell.len() } else { measure_text_width(cell) }
 }
 
 #[cfg(test)]

@@ -61,13 +61,14 @@ pub(crate) enum Taken {
 }
 
 impl Lease {
-    /// Reads the document with a field `now` added.
-    pub(super) fn read(document: &Document) -> Self {
+    /// Reads the document; `now` on the server's clock.
+    pub(super) fn read(document: &Document, now: Option<DateTime>) -> Self {
         let term = document.get_i64("term").unwrap_or_default();
         let Ok(owner) = document.get_str("owner") else { return Self { term, holder: None } };
         let text = |key| document.get_str(key).unwrap_or("unknown").to_owned();
         let time = |key| document.get_datetime(key).map_or(0, |at| at.timestamp_millis());
-        let since = |key| Duration::from_millis(u64::try_from(time("now") - time(key)).unwrap_or(0));
+        let now = now.map_or(0, DateTime::timestamp_millis);
+        let since = |key| Duration::from_millis(u64::try_from(now - time(key)).unwrap_or(0));
         let holder = Holder {
             owner: owner.to_owned(),
             user: text("user"),
@@ -76,7 +77,7 @@ impl Lease {
             command: text("command"),
             held_for: since("acquired_at"),
             renewed: since("renewed_at"),
-            is_live: time("expires_at") > time("now"),
+            is_live: time("expires_at") > now,
         };
         Self { term, holder: Some(holder) }
     }
@@ -133,7 +134,11 @@ impl Store {
     pub(crate) async fn read_lease(&self) -> Result<Option<Lease>> {
         let pipeline = [doc! { "$match": { "_id": ID } }, doc! { "$set": { "now": "$$NOW" } }];
         let mut cursor = self.lock().aggregate(pipeline).await?;
-        Ok(if cursor.advance().await? { Some(Lease::read(&Document::try_from(cursor.current())?)) } else { None })
+        if !cursor.advance().await? {
+            return Ok(None);
+        }
+        let lease = Document::try_from(cursor.current())?;
+        Ok(Some(Lease::read(&lease, lease.get_datetime("now").copied().ok())))
     }
 
     /// Renews the lease; also one that ran out, if nobody took it. `false`: it is another's.
@@ -246,14 +251,13 @@ mod tests {
         let at = |seconds: i64| DateTime::from_millis(1_000_000 + seconds * 1000);
         let mut document = doc! {
             "term": 4_i64, "owner": "run", "user": "deploy", "host": "web-2", "pid": 7_i64, "command": "execute",
-            "acquired_at": at(0), "renewed_at": at(60), "expires_at": at(70), "now": at(62),
+            "acquired_at": at(0), "renewed_at": at(60), "expires_at": at(70),
         };
-        let lease = Lease::read(&document);
+        let lease = Lease::read(&document, Some(at(62)));
         let holder = lease.live().unwrap();
         assert_eq!((holder.held_for, holder.renewed), (Duration::from_secs(62), Duration::from_secs(2)));
-        document.insert("now", at(70));
-        assert!(Lease::read(&document).live().is_none());
+        assert!(Lease::read(&document, Some(at(70))).live().is_none());
         document.insert("owner", Bson::Null);
-        assert_eq!(Lease::read(&document), Lease { term: 4, holder: None });
+        assert_eq!(Lease::read(&document, Some(at(70))), Lease { term: 4, holder: None });
     }
 }

@@ -145,6 +145,13 @@ impl Record {
         event
     }
 
+    /// The end of a run after which no migration is open, whatever came before.
+    pub(crate) fn run_settled(&mut self, done: usize, took: Duration, at: DateTime) -> Document {
+        let mut event = self.run_ended(done, took, Ended::Done, at);
+        event.insert("settled", true);
+        event
+    }
+
     pub(crate) fn run_ended(&mut self, done: usize, took: Duration, outcome: Ended, at: DateTime) -> Document {
         let mut event = self.event("run_ended", at);
         event.insert("migrations", i64::try_from(done).unwrap_or(i64::MAX));

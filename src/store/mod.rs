@@ -98,10 +98,13 @@ impl Store {
         }
     }
 
-    /// The index by which the last event of each migration is found. All works without it.
+    /// The indexes by which what is open in the log is found: the last event that says that nothing is, and all since. All works
+    /// without them.
     pub(crate) async fn index_log(&self) -> mongodb::error::Result<()> {
-        let index = IndexModel::builder().keys(doc! { "registry": 1, "name": 1, "fence": 1, "seq": 1 }).build();
-        self.log().create_index(index).await.map(|_| ())
+        let events = IndexModel::builder().keys(doc! { "registry": 1, "fence": 1, "seq": 1 }).build();
+        let few = IndexOptions::builder().partial_filter_expression(doc! { "settled": true }).build();
+        let settled = IndexModel::builder().keys(doc! { "registry": 1, "settled": 1, "fence": 1 }).options(few).build();
+        self.log().create_indexes([events, settled]).await.map(|_| ())
     }
 }
 

@@ -5,14 +5,15 @@ use mongodb::bson::{Document, doc};
 use mongodb::error::Result;
 
 use super::lease::Lease;
-use super::log::Attempt;
+use super::log::{Attempt, Ended};
 use super::registry::Entry;
 use super::{LOG, Store};
 
-/// The registry, the last that the log knows of each migration, and who is at work.
+/// The registry, what came to no good end, and who is at work.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     pub(crate) entries: Vec<Entry>,
+    /// The last attempt of each migration whose last was not done, or does not count any more.
     pub(crate) attempts: Vec<Attempt>,
     /// `None`: nobody ever took it.
     pub(crate) lease: Option<Lease>,
@@ -30,10 +31,11 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    /// The last event of any restore; `None`: it came to its end.
+    /// From the last event of any restore; `None`: it is none, or came to its end.
     fn read(event: &Document) -> Option<Self> {
         let text = |key| event.get_str(key).unwrap_or("unknown").to_owned();
-        (event.get_str("event").is_ok_and(|event| event == "run_started")).then(|| Self {
+        let is = |key, value| event.get_str(key).is_ok_and(|text| text == value);
+        (is("event", "run_started") && is("subtask", "restore")).then(|| Self {
             fence: event.get_i64("fence").unwrap_or_default(),
             dump: text("dump"),
             who: text("who"),
@@ -48,6 +50,16 @@ impl View {
     /// The lease is read ahead of the log, so a run of a later term began since.
     pub(crate) fn is_under_way(&self, attempt: &Attempt) -> bool {
         self.is_at_work(attempt.fence)
+    }
+
+    /// Whether a run left anything here, as far as this tells.
+    pub(crate) fn has_log(&self) -> bool {
+        !self.attempts.is_empty() || self.entries.iter().any(|entry| entry.run.is_some())
+    }
+
+    /// Whether nothing is open once these migrations have come to a good end.
+    pub(crate) fn is_settled_by(&self, names: impl Fn(&str) -> bool) -> bool {
+        self.restore.is_none() && self.attempts.iter().all(|attempt| names(&attempt.name))
     }
 
     /// A restore that was cut off, and nobody is at.
@@ -68,45 +80,63 @@ impl Store {
     /// Reads all of it, with one query. What the session wrote or read before is seen.
     pub(crate) async fn view(&self, session: &mut ClientSession) -> Result<View> {
         // The lease first, the log second, the registry last: what ends meanwhile is then seen as ended.
-        let last_events = doc! { "$unionWith": { "coll": LOG, "pipeline": [
-            { "$match": { "registry": self.registry_name(), "name": { "$type": "string" } } },
-            { "$sort": { "registry": 1, "name": 1, "fence": 1, "seq": 1 } },
-            { "$group": { "_id": "$name", "event": { "$last": "$$ROOT" } } },
-            { "$project": { "_id": 0, "event": 1 } },
-        ] } };
-        let restores = doc! { "$unionWith": { "coll": LOG, "pipeline": [
-            { "$match": { "registry": self.registry_name(), "subtask": "restore", "event": { "$in": ["run_started", "run_ended"] } } },
-            { "$sort": { "fence": -1, "seq": -1 } },
-            { "$limit": 1 },
-            { "$project": { "_id": 0, "restore": "$$ROOT" } },
-        ] } };
+        let lease_and_log = self.lease_and_log();
         let fields = doc! { "_id": 1, "name": 1, "state": 1, "checksum": 1, "registered_at": 1, "duration_ms": 1, "run": 1 };
         // These stand by themselves: they are the many.
         let entries = doc! { "$unionWith": { "coll": self.registry_name(), "pipeline": [{ "$project": fields }] } };
-        let lease = [
-            doc! { "$match": { "_id": super::lease::ID } },
-            doc! { "$set": { "now": "$$NOW" } },
-            doc! { "$project": { "_id": 0, "lease": "$$ROOT" } },
-        ];
-        let pipeline = lease.into_iter().chain([last_events, restores, entries]);
+        let pipeline = lease_and_log.into_iter().chain([entries]);
         let mut cursor = self.lock().aggregate(pipeline).batch_size(ONE_BATCH).session(&mut *session).await?;
         let mut view = View::default();
         while cursor.advance(session).await? {
             let current = cursor.current();
-            if ["lease", "event", "restore"].iter().all(|part| !matches!(current.get(part), Ok(Some(_)))) {
+            // Only those of the lease and the log have the server's time.
+            if !matches!(current.get("now"), Ok(Some(_))) {
                 view.entries.extend(Entry::read(current));
                 continue;
             }
             // A document of another tool may hold what cannot be read.
             let Ok(row) = Document::try_from(current) else { continue };
             if let Ok(lease) = row.get_document("lease") {
-                view.lease = Some(Lease::read(lease));
-            } else if let Ok(event) = row.get_document("event") {
+                view.lease = Some(Lease::read(lease, row.get_datetime("now").copied().ok()));
+            }
+            if let Ok(event) = row.get_document("event") {
                 view.attempts.extend(Attempt::read(event));
-            } else if let Ok(event) = row.get_document("restore") {
-                view.restore = Restore::read(event);
+                view.restore = view.restore.or_else(|| Restore::read(event));
             }
         }
         Ok(view)
+    }
+
+    /// The lease, beside every last event of the log that is no good end: of a migration, and of a subtask's runs.
+    ///
+    /// A run that left nothing open said so with its last event. What was before that has come to a good end, and there is much
+    /// of it.
+    fn lease_and_log(&self) -> [Document; 7] {
+        let registry = self.registry_name();
+        let settled = vec![
+            doc! { "$match": { "registry": registry, "settled": true } },
+            doc! { "$sort": { "fence": -1 } },
+            doc! { "$limit": 1 },
+            doc! { "$project": { "_id": 0, "fence": 1 } },
+        ];
+        let open = vec![
+            doc! { "$match": { "registry": registry, "$expr": { "$gt": ["$fence", "$$settled"] } } },
+            doc! { "$sort": { "fence": 1, "seq": 1 } },
+            doc! { "$group": {
+                "_id": { "$ifNull": ["$name", { "subtask": "$subtask" }] },
+                "event": { "$last": "$$ROOT" },
+            } },
+            doc! { "$match": { "event.outcome": { "$nin": [Ended::Done.as_str(), Ended::Restored.as_str()] } } },
+        ];
+        [
+            // One row, also where there is no lease yet.
+            doc! { "$facet": { "lease": [{ "$match": { "_id": super::lease::ID } }] } },
+            doc! { "$lookup": { "from": LOG, "pipeline": settled, "as": "settled" } },
+            doc! { "$set": { "settled": { "$ifNull": [{ "$arrayElemAt": ["$settled.fence", 0] }, -1_i64] } } },
+            doc! { "$lookup": { "from": LOG, "let": { "settled": "$settled" }, "pipeline": open, "as": "open" } },
+            doc! { "$unwind": { "path": "$open", "preserveNullAndEmptyArrays": true } },
+            doc! { "$project": { "lease": { "$arrayElemAt": ["$lease", 0] }, "event": "$open.event" } },
+            doc! { "$set": { "now": "$$NOW" } },
+        ]
     }
 }

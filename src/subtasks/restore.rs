@@ -87,8 +87,7 @@ async fn under_lock(
     // What was begun before is as the dump has it.
     let mut session = store.database().client().start_session().await?;
     let view = store.view(&mut session).await?;
-    let open = view.attempts.iter().filter(|attempt| attempt.ended != Some(Ended::Done));
-    let mut end: Vec<_> = open.map(|attempt| record.migration_restored(attempt, held.now())).collect();
+    let mut end: Vec<_> = view.attempts.iter().map(|attempt| record.migration_restored(attempt, held.now())).collect();
     end.push(record.run_ended(0, since.elapsed(), Ended::Done, held.now()));
     write(held, end).await?;
     Ok(since.elapsed())

@@ -72,6 +72,36 @@ fn a_failed_migration_is_told_with_its_error_and_runs_again() {
 }
 
 #[test]
+fn the_last_event_of_a_run_says_whether_anything_is_open() {
+    let database = TestDatabase::new();
+    let settled = |database: &TestDatabase| -> Vec<bool> {
+        let ends = events(database).into_iter().filter(|event| event.get_str("event") == Ok("run_ended"));
+        ends.map(|event| event.get_bool("settled").unwrap_or(false)).collect()
+    };
+    let failed = |database: &TestDatabase| {
+        let outcome = blog().run("show_status", database).exits(0);
+        outcome.stderr.contains("0003_own_error failed (up, by tester@") && outcome.stderr.contains("out of cheese")
+    };
+    blog().run("execute:1", &database).exits(0);
+    blog().line(["execute:3"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
+    blog().run("execute:2 rollback:2", &database).exits(0);
+    assert_eq!(settled(&database), [true, false, false, false]);
+    // What is open is seen however many runs of others there are since, and across the one ahead of it that said nothing is.
+    assert!(failed(&database));
+    blog().run("execute:3 ignore:2", &database).exits(0);
+    assert_eq!(settled(&database), [true, false, false, false, true, true]);
+    assert!(!failed(&database));
+
+    // The log that is there counts, and not how far another had come.
+    let other = TestDatabase::new();
+    blog().line(["execute:3"]).on(&other).env("NO_CHEESE", "1").run().exits(1);
+    super::support::block_on(async { database.collection("migrations_log").delete_many(doc! {}).await.unwrap() });
+    super::support::block_on(async { database.collection("migrations").delete_many(doc! {}).await.unwrap() });
+    database.insert("migrations_log", other.documents("migrations_log"));
+    assert!(failed(&database));
+}
+
+#[test]
 fn a_failed_migration_can_be_rolled_back() {
     let database = TestDatabase::new();
     let outcome = blog().line(["execute:3"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
