@@ -53,6 +53,8 @@ mod run;
 #[cfg(feature = "manager")]
 mod runner;
 #[cfg(feature = "manager")]
+mod runtime;
+#[cfg(feature = "manager")]
 mod standing;
 #[cfg(feature = "manager")]
 mod status;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::FutureExt as _;
 
 use crate::error::Error;
-use crate::term;
+use crate::{runtime, term};
 
 thread_local! {
     /// What the hook saw last on this thread.
@@ -47,6 +47,9 @@ impl Watched {
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
+                if runtime::is_over_here() {
+                    return;
+                }
                 let is_ours = IS_OURS.load(Ordering::Relaxed);
                 if cfg!(panic = "abort") && is_ours {
                     // Nobody will get to catch it: it is told here, and the exit code is that of a failed task.

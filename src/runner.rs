@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 use crate::args::Args;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::manager::{Context, Line, MigrationsManager, Options, Site, runtime};
+use crate::manager::{Context, Line, MigrationsManager, Options, Site};
 use crate::migration::Embedded;
 use crate::report::{Hear, Message, Reporter};
+use crate::runtime::Runtime;
 use crate::standing::Known;
 use crate::stop::Stop;
 use crate::{advice, builtin, panics, plan, run, standing, term};
@@ -122,12 +123,10 @@ impl Runner {
         let (sender, receiver) = oneshot::channel();
         let thread = std::thread::Builder::new().name("migrations".into()).spawn(move || {
             let done = panics::catch(|| {
-                let runtime = runtime()?;
+                let runtime = Runtime::new()?;
                 let line = Rc::new(Line { embedded, args, stop, held: RefCell::default(), sites: RefCell::default() });
                 let cx = Context::new(line, Rc::new(Site::plain(config, reporter)), Options::default());
-                let done = runtime.block_on(work(&cx));
-                runtime.shutdown_background();
-                done
+                runtime.run(work(&cx))
             });
             // Nobody waits any more when the future was dropped.
             let _ = sender.send(done);

@@ -17,6 +17,7 @@ use crate::error::{Error, Result, exit_code_of};
 use crate::line::{Task, TaskOption};
 use crate::migration::Embedded;
 use crate::report::Reporter;
+use crate::runtime::Runtime;
 use crate::stop::{self, Stop};
 use crate::{far_side, panics, stdin, term};
 
@@ -64,8 +65,7 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
         held: RefCell::default(),
         sites: RefCell::default(),
     });
-    let runtime = runtime()?;
-    let result = runtime.block_on(async {
+    Runtime::new()?.run(async {
         line.stop.watch(reporter.clone());
         if far_side::is_here() {
             stdin::watch_for_ctrl_c(&line.stop);
@@ -80,19 +80,7 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
         let released = futures_util::future::join_all(held.iter().map(|held| held.release()));
         let _ = tokio::time::timeout(stop::GRACE / 2, released).await;
         result
-    });
-    // What still runs in the background (the driver's monitors, say) is not waited for.
-    runtime.shutdown_background();
-    result
-}
-
-/// More than one thread, so that what must go on in the background does so while a migration blocks its own.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::failed("the async runtime cannot be started").caused_by(error))
+    })
 }
 
 async fn run_legs<M: MigrationsManager>(

@@ -15,7 +15,6 @@ pub(crate) use confirm::more_than_confirmed;
 pub use context::Context;
 pub(crate) use context::Line;
 pub use dispatch::run;
-pub(crate) use dispatch::runtime;
 pub use options::Options;
 pub(crate) use site::Site;
 pub use subtasks::Subtasks;

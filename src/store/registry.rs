@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{Bson, DateTime, Document, RawBsonRef, RawDocument, doc};
+use mongodb::bson::{Bson, DateTime, Document, RawDocument, doc};
 
 use crate::file_name;
 use crate::migration::Migration;
@@ -24,22 +24,27 @@ pub(crate) struct Entry {
 impl Entry {
     /// Never fails: a document of another tool may hold anything. Without a name it registers nothing.
     pub(super) fn read(document: &RawDocument) -> Option<Self> {
-        let value = |key| document.get(key).ok().flatten();
-        let duration = match value("duration_ms") {
-            Some(RawBsonRef::Int64(ms)) => u64::try_from(ms).ok(),
-            Some(RawBsonRef::Int32(ms)) => u64::try_from(ms).ok(),
-            _ => None,
-        };
-        let text = |key| value(key).and_then(|value| value.as_str().map(str::to_owned));
-        Some(Self {
-            id: value("_id").and_then(|id| Bson::try_from(id).ok()),
-            name: text("name")?,
-            ignored: value("state").is_some_and(|state| state.as_str() == Some("ignored")),
-            checksum: text("checksum"),
-            registered_at: value("registered_at").and_then(|at| at.as_datetime()),
-            duration: duration.map(Duration::from_millis),
-            run: text("run"),
-        })
+        let mut entry = Self::default();
+        let mut name = None;
+        // Once through its fields: there are many documents.
+        for (key, value) in document.iter().map_while(Result::ok) {
+            let text = || value.as_str().map(str::to_owned);
+            match AsRef::<str>::as_ref(key) {
+                "_id" => entry.id = Bson::try_from(value).ok(),
+                "name" => name = text(),
+                "state" => entry.ignored = value.as_str() == Some("ignored"),
+                "checksum" => entry.checksum = text(),
+                "registered_at" => entry.registered_at = value.as_datetime(),
+                "duration_ms" => {
+                    let ms = value.as_i64().or_else(|| value.as_i32().map(i64::from));
+                    entry.duration = ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+                }
+                "run" => entry.run = text(),
+                _ => {}
+            }
+        }
+        entry.name = name?;
+        Some(entry)
     }
 
     /// The digits that the name starts with.

@@ -111,7 +111,7 @@ impl Store {
     ///
     /// A run that left nothing open said so with its last event. What was before that has come to a good end, and there is much
     /// of it.
-    fn lease_and_log(&self) -> [Document; 7] {
+    fn lease_and_log(&self) -> [Document; 5] {
         let registry = self.registry_name();
         let settled = vec![
             doc! { "$match": { "registry": registry, "settled": true } },
@@ -119,6 +119,7 @@ impl Store {
             doc! { "$limit": 1 },
             doc! { "$project": { "_id": 0, "fence": 1 } },
         ];
+        let after = doc! { "$ifNull": [{ "$arrayElemAt": ["$settled.fence", 0] }, -1_i64] };
         let open = vec![
             doc! { "$match": { "registry": registry, "$expr": { "$gt": ["$fence", "$$settled"] } } },
             doc! { "$sort": { "fence": 1, "seq": 1 } },
@@ -132,11 +133,9 @@ impl Store {
             // One row, also where there is no lease yet.
             doc! { "$facet": { "lease": [{ "$match": { "_id": super::lease::ID } }] } },
             doc! { "$lookup": { "from": LOG, "pipeline": settled, "as": "settled" } },
-            doc! { "$set": { "settled": { "$ifNull": [{ "$arrayElemAt": ["$settled.fence", 0] }, -1_i64] } } },
-            doc! { "$lookup": { "from": LOG, "let": { "settled": "$settled" }, "pipeline": open, "as": "open" } },
+            doc! { "$lookup": { "from": LOG, "let": { "settled": after }, "pipeline": open, "as": "open" } },
             doc! { "$unwind": { "path": "$open", "preserveNullAndEmptyArrays": true } },
-            doc! { "$project": { "lease": { "$arrayElemAt": ["$lease", 0] }, "event": "$open.event" } },
-            doc! { "$set": { "now": "$$NOW" } },
+            doc! { "$project": { "lease": { "$arrayElemAt": ["$lease", 0] }, "event": "$open.event", "now": "$$NOW" } },
         ]
     }
 }
