@@ -1,5 +1,6 @@
-//! The loop that developers live in: a run with everything built, and a run after one migration was edited, beside a crate that
-//! lays out the same files naively (a module each, and a list of boxed functions).
+//! The loop that developers live in: a run with everything built; a run after one migration was edited, beside a crate that lays
+//! out the same files naively (a module each, and a list of boxed functions); and the first build of a new project, beside the
+//! driver alone.
 //!
 //! `cargo bench --bench build`; BENCH_ROUNDS=3 for fewer rounds.
 
@@ -52,10 +53,12 @@ async fn bench() -> Result<()> {
     let rounds = usize::try_from(number("BENCH_ROUNDS", 5))?;
     let folder = std::env::temp_dir().join(format!("cargo-migrations-bench-{}", std::process::id()));
     let server = Throwaway::replica_set().await?;
-    let measured = unchanged(&folder, &server.uri(), rounds).and_then(|()| {
-        println!("{:<52} {:>10} {:>7}", "one migration edited, and built again", "median", "ratio");
-        [200, 1_000].into_iter().try_for_each(|count| edited(&folder, count, rounds))
-    });
+    let measured = unchanged(&folder, &server.uri(), rounds)
+        .and_then(|()| {
+            println!("{:<52} {:>10} {:>7}", "one migration edited, and built again", "median", "ratio");
+            [200, 1_000].into_iter().try_for_each(|count| edited(&folder, count, rounds))
+        })
+        .and_then(|()| first(&folder, rounds.min(2)));
     let _ = fs::remove_dir_all(&folder);
     measured
 }
@@ -123,6 +126,48 @@ fn edited(folder: &Path, count: usize, rounds: usize) -> Result<()> {
     line(&format!("{count} files afresh, naive (reference)"), reference, reference);
     line(&format!("{count} files afresh, as `init` lays them out"), median(&our_fresh), reference);
     Ok(())
+}
+
+/// A new project, of which nothing is built.
+fn first(folder: &Path, rounds: usize) -> Result<()> {
+    println!("\n{:<52} {:>10} {:>7}", "the first build, dependencies and all", "median", "ratio");
+    let ours = folder.join("first");
+    workspace(&ours, 1)?;
+    let few = "default-features = false, features = [\"bson-2\", \"compat-3-3-0\"";
+    let projects = [
+        ("the driver, default features (reference)", driver(folder, "all", "default-features = true")?),
+        ("the driver without mongodb+srv", driver(folder, "direct", &format!("{few}, \"rustls-tls\"]"))?),
+        ("the driver without that, and without TLS", driver(folder, "bare", &format!("{few}]"))?),
+        ("a new project of `init`'s", ours),
+    ];
+    let mut times = vec![Vec::new(); projects.len()];
+    for _ in 0..rounds {
+        for (times, (_, root)) in times.iter_mut().zip(&projects) {
+            let target = folder.join("first-target");
+            times.push(build(root, &target, &["build", "--quiet"])?);
+            fs::remove_dir_all(&target)?;
+        }
+    }
+    for ((name, _), took) in projects.iter().zip(&times) {
+        println!("{name:<52} {:>9.2}s {:>7}", median(took).as_secs_f64(), ratio(median(took), median(&times[0])));
+    }
+    Ok(())
+}
+
+/// A program that links the driver and does nothing with it, in the versions that this repository locks.
+fn driver(folder: &Path, name: &str, features: &str) -> Result<PathBuf> {
+    let root = folder.join(format!("driver-{name}"));
+    let manifest = format!(
+        "[package]\nname = \"plain\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
+         mongodb = {{ version = \"3.9\", {features} }}\n\
+         tokio = {{ version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }}\n"
+    );
+    write(root.join("Cargo.toml"), &manifest)?;
+    fs::copy(Path::new(CRATE).join("Cargo.lock"), root.join("Cargo.lock"))?;
+    let main = "#[tokio::main]\nasync fn main() {\n    \
+                let _ = mongodb::Client::with_uri_str(\"mongodb://127.0.0.1\").await;\n}\n";
+    write(root.join("src/main.rs"), main)?;
+    Ok(root)
 }
 
 /// Runs cargo, and times it.

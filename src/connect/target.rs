@@ -72,6 +72,12 @@ async fn options(config: &Config, uri: Option<&str>) -> Result<ClientOptions, Er
 }
 
 async fn parse(uri: &str, source: &str) -> Result<ClientOptions, Error> {
+    if cfg!(not(feature = "srv")) && uri.starts_with("mongodb+srv://") {
+        return Err(Error::usage(format!(
+            "{source} is a mongodb+srv:// address, and this manager is built without what looks those up; \
+             add the feature `srv` to cargo-migrations in its Cargo.toml: features = [\"manager\", \"srv\"]"
+        )));
+    }
     let without_user = without_user(uri);
     // A URI that cannot be parsed is never shown: whatever is wrong with it may be the password.
     let parsed = tokio::time::timeout(FIRST_CONTACT, ClientOptions::parse(uri)).await;

@@ -181,8 +181,9 @@ fn manager_files(root: &Path, name: &str, directory: &str, args: &Args) -> Resul
         None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
         Some(path) => format!("path = {}", Value::from(checkout(path, &root.join(name))?)),
     };
+    let srv = std::env::var("MONGO_URI").is_ok_and(|uri| uri.starts_with("mongodb+srv://"));
     Ok(vec![
-        (folder.join("Cargo.toml"), templates::manager_manifest(name, &dependency)),
+        (folder.join("Cargo.toml"), templates::manager_manifest(name, &dependency, srv)),
         (folder.join("build.rs"), templates::build_script(&format!("../{directory}"))),
         (folder.join("src").join("main.rs"), templates::manager(&database_name(root))),
     ])

@@ -21,8 +21,9 @@ pub async fn down(db: &Database) -> Result<()> {{
     )
 }
 
-/// The manager's manifest; `dependency` is `version = "…"` or `path = "…"`.
-pub(super) fn manager_manifest(name: &str, dependency: &str) -> String {
+/// The manager's manifest; `dependency` is `version = "…"` or `path = "…"`, `srv` whether mongodb+srv:// addresses are known.
+pub(super) fn manager_manifest(name: &str, dependency: &str, srv: bool) -> String {
+    let features = if srv { r#""manager", "srv""# } else { r#""manager""# };
     format!(
         r#"[package]
 name = "{name}"
@@ -30,9 +31,9 @@ version = "0.0.0"
 edition = "2024"
 publish = false
 
-# The manager itself.
+# The manager itself. mongodb+srv:// addresses need the feature "srv" beside "manager", which makes the first build longer.
 [dependencies]
-cargo-migrations = {{ {dependency}, default-features = false, features = ["manager"] }}
+cargo-migrations = {{ {dependency}, default-features = false, features = [{features}] }}
 
 # What build.rs needs to compile the migration files in.
 [build-dependencies]

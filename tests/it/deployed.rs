@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::support::{Line, Outcome, TestDatabase, Workspace, assert_has, server_uri};
 
@@ -34,6 +35,8 @@ fn one_file_of_a_release_build_does_everything_that_needs_no_sources() {
     let workspace = Workspace::new();
     workspace.manager_source(&MANAGER.replace("DATABASE", database.name()));
     ["0001_a.rs", "0002_b.rs", "0003_c.rs"].iter().for_each(|name| workspace.tracing_migration(name));
+    let manifest = workspace.read("xtask/Cargo.toml");
+    workspace.write("xtask/Cargo.toml", &manifest.replace("[\"manager\"]", "[\"manager\", \"srv\"]"));
     let package = workspace.manager_name();
     Line::new("cargo", workspace.root()).args(["build", "--quiet", "--release", "--package", package]).run().exits(0);
     let folder = tempfile::tempdir().unwrap();
@@ -64,8 +67,20 @@ fn one_file_of_a_release_build_does_everything_that_needs_no_sources() {
     assert_has(&run("mongod:start").exits(2).stderr, &["a release build starts no local server"]);
     let nowhere = super::deployed::run(&binary, "", None).exits(2);
     assert_has(&nowhere.stderr, &["no server is named, and a release build starts no local server; set MONGO_URI"]);
+    an_srv_record_is_looked_up(&binary);
     // Nothing of the machine that it was built on is needed: the folder holds what it made, and no more.
     let made: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(made.len(), 2, "{made:?}");
     super::support::clean(workspace.root());
+}
+
+/// With the feature `srv`, which the managers of other tests do without.
+fn an_srv_record_is_looked_up(binary: &Path) {
+    let since = Instant::now();
+    let at = |host: &str| run(binary, "", Some(&format!("mongodb+srv://deploy:p%40ss-w0rd@{host}/blog")));
+    let outcome = at("cluster0.example.invalid").exits(1);
+    assert_has(&outcome.stderr, &["error: the name service knows no SRV record for cluster0.example.invalid"]);
+    assert!(since.elapsed() < Duration::from_secs(15));
+    assert!(!outcome.stderr.contains("w0rd"), "{}", outcome.stderr);
+    assert_has(&at("cluster0.example.invalid:1").exits(2).stderr, &["error: MONGO_URI is no connection string"]);
 }

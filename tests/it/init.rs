@@ -53,6 +53,19 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
+fn init_looks_at_the_address_that_is_set() {
+    for (uri, features) in [
+        ("mongodb+srv://u:p@cluster0.example.invalid/blog", "features = [\"manager\", \"srv\"]"),
+        ("mongodb://localhost/blog", "features = [\"manager\"]"),
+    ] {
+        let folder = Place::new();
+        Line::new(plugin(), folder.path()).args(["init"]).env("MONGO_URI", uri).run().exits(0);
+        let manifest = std::fs::read_to_string(folder.path().join("xtask/Cargo.toml")).unwrap();
+        assert_has(&manifest, &[features]);
+    }
+}
+
+#[test]
 fn init_into_an_empty_folder_makes_a_project_that_works() {
     let database = TestDatabase::new();
     let temporary = Place::new();
