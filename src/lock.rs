@@ -27,6 +27,7 @@ pub(crate) struct Held {
     store: Store,
     run: Run,
     fence: Fence,
+    epoch: String,
     /// The server's time when the lock was taken, and ours.
     taken_at: (DateTime, Instant),
     renewal: Arc<Renewal>,
@@ -75,9 +76,9 @@ pub(crate) async fn take(
     let mut is_told = false;
     loop {
         match store.take_lease(run).await.map_err(failed)? {
-            Taken::Yes { term, at } => {
+            Taken::Yes { term, at, epoch } => {
                 crash::point("lease taken");
-                let held = Rc::new(Held::new(store, run, term, at));
+                let held = Rc::new(Held::new(store, run, (term, epoch), at));
                 taken(&held);
                 match held.raise_fence(term).await {
                     Ok(Some(session)) => return Ok((held, session)),
@@ -112,7 +113,7 @@ pub(crate) async fn take(
 }
 
 impl Held {
-    fn new(store: &Store, run: &Run, term: i64, at: DateTime) -> Self {
+    fn new(store: &Store, run: &Run, (term, epoch): (i64, String), at: DateTime) -> Self {
         let renewal =
             Arc::new(Renewal { last: Mutex::new((Instant::now(), SystemTime::now())), is_lost: watch::Sender::new(false) });
         let renewing = tokio::spawn(keep_renewing(store.clone(), run.clone(), Arc::clone(&renewal)));
@@ -120,6 +121,7 @@ impl Held {
             store: store.clone(),
             run: run.clone(),
             fence: Fence::new(store, term),
+            epoch,
             taken_at: (at, Instant::now()),
             renewal,
             renewing,
@@ -139,6 +141,11 @@ impl Held {
 
     pub(crate) fn run(&self) -> &Run {
         &self.run
+    }
+
+    /// Of which lock the fence's number is one.
+    pub(crate) fn epoch(&self) -> &str {
+        &self.epoch
     }
 
     /// The server's time, whatever this machine's clock says.

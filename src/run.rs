@@ -8,13 +8,14 @@ use mongodb::ClientSession;
 use crate::db::Db;
 use crate::describe::describe;
 use crate::error::{Error, Result};
+use crate::file_name::stem;
 use crate::manager::{Context, more_than_confirmed};
 use crate::plan::{self, Plan, Request};
 use crate::report::{Event, Outcome};
 use crate::stop;
-use crate::store::{NoIndex, Record, Run, Store, View};
+use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
 use crate::verb::Verb;
-use crate::{crash, lock, step};
+use crate::{crash, lock, standing, step};
 
 /// Plans and carries out what is asked for. `before` runs once the lock is held, and only where there is something to do.
 pub(crate) async fn run(cx: &Context, request: &Request<'_>, before: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
@@ -111,13 +112,14 @@ async fn under_lock(
     if request.verb != Verb::Rollback {
         keep_names_unique(cx, store, &view).await;
     }
-    if !view.has_log() {
+    if !view.was_settled {
         // Only speed depends on it.
         let _ = store.index_log().await;
         crash::point("indexes created");
     }
     let _listening = cx.stop().listen();
-    let settles = view.is_settled_by(|name| plan.steps.iter().any(|step| step.migration.name() == name));
+    let is_planned = |attempt: &Attempt| plan.steps.iter().any(|step| step.migration.stem() == stem(&attempt.name));
+    let settles = view.restore.is_none() && standing::open(&view).all(is_planned);
     carry_out(cx, request.verb, store, held, plan, settles).await
 }
 

@@ -13,7 +13,8 @@ thread_local! {
 
 /// A runtime whose background is not waited for, nor heard, once its work is over.
 pub(crate) struct Runtime {
-    inner: tokio::runtime::Runtime,
+    /// `None` once it is over.
+    inner: Option<tokio::runtime::Runtime>,
     is_over: Arc<AtomicBool>,
 }
 
@@ -28,15 +29,26 @@ impl Runtime {
             .on_thread_start(move || IS_OVER.set(Some(Arc::clone(&of_thread))))
             .build()
             .map_err(|error| Error::failed("the async runtime cannot be started").caused_by(error))?;
-        Ok(Self { inner, is_over })
+        Ok(Self { inner: Some(inner), is_over })
     }
 
     /// Does the work. What still runs in the background then (the driver's monitors, say) is cut off.
     pub(crate) fn run<F: Future>(self, work: F) -> F::Output {
-        let done = self.inner.block_on(work);
+        self.inner.as_ref().expect("it is there until the end").block_on(work)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
-        self.inner.shutdown_background();
-        done
+        let Some(inner) = self.inner.take() else { return };
+        if cfg!(panic = "abort") {
+            // A task of the driver's that misses one which was cut off panics, and would take the process with it. Two idle
+            // threads are the lesser evil.
+            std::mem::forget(inner);
+        } else {
+            inner.shutdown_background();
+        }
     }
 }
 

@@ -91,6 +91,21 @@ pub(crate) fn all<'m, 'v>(migrations: &'m [Migration], view: &'v View) -> Known<
     Known { standings, beside, lost }
 }
 
+/// The attempts that may count later, whatever becomes of the registry; without the others all is told as it is with them.
+pub(crate) fn open(view: &View) -> impl Iterator<Item = &Attempt> {
+    view.attempts.iter().filter(|attempt| {
+        let same = view.entries.iter().filter(|entry| stem(&entry.name) == stem(&attempt.name));
+        // As in `all`: the one that knows most.
+        let entry = same.max_by_key(|entry| entry.registered_at.is_some());
+        is_open(entry, attempt)
+    })
+}
+
+fn is_open(entry: Option<&Entry>, attempt: &Attempt) -> bool {
+    let changed_nothing = attempt.was_registered || attempt.ended == Some(Ended::Aborted);
+    !changed_nothing || state(entry, Some(attempt)) != (registered(entry), false)
+}
+
 /// What the registry says by itself.
 fn registered(entry: Option<&Entry>) -> State {
     match entry {
@@ -216,6 +231,29 @@ mod tests {
         assert_eq!(state(None, Some(&up)), (State::Failed, false));
         let down = Attempt { is_transactional: true, ..attempt(Down, None, true, State::Registered) };
         assert_eq!(state(Some(&entry(Some("other"))), Some(&down)), (State::Registered, false));
+    }
+
+    #[test]
+    fn what_is_open_still_counts_when_the_registry_changes() {
+        let failed = attempt(Up, Some(Failed), false, State::Unregistered);
+        assert!(is_open(None, &failed));
+        assert!(is_open(Some(&entry(None)), &failed), "registered by hand: it failed, once that is undone");
+        assert!(is_open(None, &attempt(Up, None, false, State::Unregistered)));
+        assert!(is_open(Some(&entry(Some("other"))), &attempt(Down, None, true, State::Registered)));
+        assert!(is_open(None, &attempt(Up, Some(Aborted), false, State::Interrupted)));
+        // The rest says nothing that the registry does not say, then as now.
+        let registered = entry(Some("other"));
+        let killed = Attempt { is_transactional: true, ..attempt(Down, None, true, State::Registered) };
+        for (entry, attempt) in [
+            (Some(&registered), attempt(Down, Some(Failed), true, State::Registered)),
+            (Some(&registered), killed),
+            (None, attempt(Up, Some(Aborted), false, State::Unregistered)),
+        ] {
+            assert!(!is_open(entry, &attempt), "{attempt:?}");
+            for later in [None, Some(&registered)] {
+                assert_eq!(state(later, Some(&attempt)), state(later, None), "{attempt:?}, {later:?}");
+            }
+        }
     }
 
     #[test]

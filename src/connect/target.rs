@@ -72,12 +72,6 @@ async fn options(config: &Config, uri: Option<&str>) -> Result<ClientOptions, Er
 }
 
 async fn parse(uri: &str, source: &str) -> Result<ClientOptions, Error> {
-    if cfg!(not(feature = "srv")) && uri.starts_with("mongodb+srv://") {
-        return Err(Error::usage(format!(
-            "{source} is a mongodb+srv:// address, and this manager is built without what looks those up; \
-             add the feature `srv` to cargo-migrations in its Cargo.toml: features = [\"manager\", \"srv\"]"
-        )));
-    }
     let without_user = without_user(uri);
     // A URI that cannot be parsed is never shown: whatever is wrong with it may be the password.
     let parsed = tokio::time::timeout(FIRST_CONTACT, ClientOptions::parse(uri)).await;
@@ -97,6 +91,13 @@ async fn parse(uri: &str, source: &str) -> Result<ClientOptions, Error> {
         None | Some(DriverErrorKind::DnsResolve { .. }) => Err(Error::failed(format!(
             "the name service knows no SRV record for {host}; check the host name in {source}, and that this machine has DNS"
         ))),
+        // Another package may have brought the driver's resolver in without us.
+        Some(DriverErrorKind::InvalidArgument { message, .. }) if message.contains("'dns-resolver'") => {
+            Err(Error::usage(format!(
+                "{source} is a mongodb+srv:// address, and this manager is built without what looks those up; \
+                 add the feature `srv` to cargo-migrations in its Cargo.toml: features = [\"manager\", \"srv\"]"
+            )))
+        }
         Some(_) if uri != without_user && ClientOptions::parse(&without_user).await.is_ok() => Err(Error::usage(format!(
             "{source} has a user name or password that cannot be read; percent-encode every character in them \
              that is no letter or digit (`@` is %40, `:` is %3A, `/` is %2F, `%` is %25)"

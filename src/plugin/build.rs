@@ -4,6 +4,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use cargo_metadata::semver::Version;
 use cargo_metadata::{Message, Package, PackageId};
@@ -55,9 +56,16 @@ impl Building {
         Ok(Self { cargo, messages: Some(messages) })
     }
 
-    /// Whether it has failed by now, and so has told why.
-    pub(super) fn has_failed(&mut self) -> bool {
-        self.cargo.try_wait().ok().flatten().is_some_and(|status| !status.success())
+    /// Whether it fails, and so tells why, where cargo has failed at reading the workspace.
+    pub(super) fn fails_too(&mut self) -> bool {
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(1) {
+            if let Ok(Some(status)) = self.cargo.try_wait() {
+                return !status.success();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
     }
 
     /// Waits for it.

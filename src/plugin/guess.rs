@@ -28,10 +28,7 @@ impl Guess {
     }
 
     fn at(folder: &Path) -> Option<Self> {
-        let (root, workspace) = folder.ancestors().find_map(|folder| {
-            let manifest = read(&folder.join("Cargo.toml"))?;
-            manifest.contains_key("workspace").then(|| (folder.to_owned(), manifest))
-        })?;
+        let (root, workspace) = root(folder)?;
         let name = match table(&workspace, &["workspace", "metadata", "migrations"]).and_then(|table| table.get("manager")) {
             Some(name) => name.as_str()?,
             None => MANAGER,
@@ -58,6 +55,21 @@ impl Guess {
             && folder.join("src/main.rs").is_file();
         (is_of_that_name && depends_on_us && has_one_binary).then(|| Self { manifest: path, binary: name.to_owned() })
     }
+}
+
+/// The first folder from here upwards whose manifest has a workspace.
+fn root(folder: &Path) -> Option<(&Path, DocumentMut)> {
+    for folder in folder.ancestors() {
+        let path = folder.join("Cargo.toml");
+        if path.exists() {
+            // One that cannot be read is for cargo to tell, and not for us to pass by.
+            let manifest = read(&path)?;
+            if manifest.contains_key("workspace") {
+                return Some((folder, manifest));
+            }
+        }
+    }
+    None
 }
 
 fn read(manifest: &Path) -> Option<DocumentMut> {
@@ -116,6 +128,11 @@ mod tests {
         assert_eq!(guess("[workspace]\nmembers = [\"app\"]\n", MANIFEST, &main), None);
         assert_eq!(guess("[workspace]\nmembers = [\n", MANIFEST, &main), None);
         assert_eq!(guess("[package]\nname = \"app\"\n", MANIFEST, &main), None);
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("app")).unwrap();
+        fs::write(folder.path().join("Cargo.toml"), ROOT).unwrap();
+        fs::write(folder.path().join("app/Cargo.toml"), "[package").unwrap();
+        assert!(root(&folder.path().join("app")).is_none() && root(folder.path()).is_some());
         assert_eq!(guess(ROOT, &MANIFEST.replace("cargo-migrations", "clap"), &main), None);
         assert_eq!(guess(ROOT, &MANIFEST.replace("\"xtask\"", "\"manager\""), &main), None);
         assert_eq!(guess(ROOT, &format!("{MANIFEST}\n[[bin]]\nname = \"m\"\n"), &main), None);

@@ -15,7 +15,7 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
     let start = |guess: Guess| Ok((Building::start(args, &guess.manifest, &guess.binary, None)?, guess));
     let mut early = Guess::here(args).map(start).transpose()?;
     let workspace = match Workspace::find(args) {
-        Err(_) if early.as_mut().is_some_and(|(building, _)| building.has_failed()) => {
+        Err(_) if early.as_mut().is_some_and(|(building, _)| building.fails_too()) => {
             return Err(Error::usage("cargo cannot read the workspace; mend what it says above first"));
         }
         found => found?,

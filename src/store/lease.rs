@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, Result};
 use mongodb::options::ReturnDocument;
@@ -54,8 +55,8 @@ pub(crate) struct Holder {
 /// What came of an attempt to take the lease.
 #[derive(Debug)]
 pub(crate) enum Taken {
-    /// It is the run's; the server's time when it was taken.
-    Yes { term: i64, at: DateTime },
+    /// It is the run's; the server's time when it was taken, and what the numbers belong to.
+    Yes { term: i64, at: DateTime, epoch: String },
     /// Somebody else has it.
     Held(Lease),
 }
@@ -108,6 +109,8 @@ impl Store {
                 "pid": i64::from(std::process::id()),
                 "command": { "$literal": &run.command },
                 "acquired_at": "$$NOW",
+                // Terms are compared with those of the same lock alone: a log may come from elsewhere, numbers and all.
+                "epoch": { "$ifNull": ["$epoch", { "$literal": ObjectId::new().to_hex() }] },
             };
             set.extend(renewed());
             let taken = again(async || {
@@ -119,7 +122,8 @@ impl Store {
             .await?;
             if let Some(document) = taken {
                 let at = document.get_datetime("acquired_at").copied().unwrap_or_else(|_| DateTime::now());
-                return Ok(Taken::Yes { term: document.get_i64("term").unwrap_or_default(), at });
+                let epoch = document.get_str("epoch").unwrap_or_default().to_owned();
+                return Ok(Taken::Yes { term: document.get_i64("term").unwrap_or_default(), at, epoch });
             }
             match self.read_lease().await? {
                 Some(lease) if lease.live().is_some() => return Ok(Taken::Held(lease)),

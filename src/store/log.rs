@@ -145,10 +145,10 @@ impl Record {
         event
     }
 
-    /// The end of a run after which no migration is open, whatever came before.
-    pub(crate) fn run_settled(&mut self, done: usize, took: Duration, at: DateTime) -> Document {
+    /// The end of a run after which no migration is open, whatever came before under that epoch of the lock.
+    pub(crate) fn run_settled(&mut self, done: usize, took: Duration, epoch: &str, at: DateTime) -> Document {
         let mut event = self.run_ended(done, took, Ended::Done, at);
-        event.insert("settled", true);
+        event.insert("settled", epoch);
         event
     }
 

@@ -102,7 +102,7 @@ impl Store {
     /// without them.
     pub(crate) async fn index_log(&self) -> mongodb::error::Result<()> {
         let events = IndexModel::builder().keys(doc! { "registry": 1, "fence": 1, "seq": 1 }).build();
-        let few = IndexOptions::builder().partial_filter_expression(doc! { "settled": true }).build();
+        let few = IndexOptions::builder().partial_filter_expression(doc! { "settled": { "$exists": true } }).build();
         let settled = IndexModel::builder().keys(doc! { "registry": 1, "settled": 1, "fence": 1 }).options(few).build();
         self.log().create_indexes([events, settled]).await.map(|_| ())
     }

@@ -17,6 +17,8 @@ pub(crate) struct View {
     pub(crate) attempts: Vec<Attempt>,
     /// `None`: nobody ever took it.
     pub(crate) lease: Option<Lease>,
+    /// Whether a run said at its end that nothing is open: the log was read from there on.
+    pub(crate) was_settled: bool,
     /// A restore that began and did not come to its end.
     pub(crate) restore: Option<Restore>,
 }
@@ -50,16 +52,6 @@ impl View {
     /// The lease is read ahead of the log, so a run of a later term began since.
     pub(crate) fn is_under_way(&self, attempt: &Attempt) -> bool {
         self.is_at_work(attempt.fence)
-    }
-
-    /// Whether a run left anything here, as far as this tells.
-    pub(crate) fn has_log(&self) -> bool {
-        !self.attempts.is_empty() || self.entries.iter().any(|entry| entry.run.is_some())
-    }
-
-    /// Whether nothing is open once these migrations have come to a good end.
-    pub(crate) fn is_settled_by(&self, names: impl Fn(&str) -> bool) -> bool {
-        self.restore.is_none() && self.attempts.iter().all(|attempt| names(&attempt.name))
     }
 
     /// A restore that was cut off, and nobody is at.
@@ -99,6 +91,7 @@ impl Store {
             if let Ok(lease) = row.get_document("lease") {
                 view.lease = Some(Lease::read(lease, row.get_datetime("now").copied().ok()));
             }
+            view.was_settled = row.contains_key("settled");
             if let Ok(event) = row.get_document("event") {
                 view.attempts.extend(Attempt::read(event));
                 view.restore = view.restore.or_else(|| Restore::read(event));
@@ -110,32 +103,46 @@ impl Store {
     /// The lease, beside every last event of the log that is no good end: of a migration, and of a subtask's runs.
     ///
     /// A run that left nothing open said so with its last event. What was before that has come to a good end, and there is much
-    /// of it.
+    /// of it. Of such events only those of this very lock count, and none from beyond it: a log that was copied here from
+    /// elsewhere has numbers of its own, and what runs from now on must never be taken for older.
     fn lease_and_log(&self) -> [Document; 5] {
         let registry = self.registry_name();
+        let is_of_this_lock = doc! { "$and": [{ "$eq": ["$settled", "$$epoch"] }, { "$lte": ["$fence", "$$term"] }] };
         let settled = vec![
-            doc! { "$match": { "registry": registry, "settled": true } },
+            doc! { "$match": { "registry": registry, "settled": { "$exists": true }, "$expr": is_of_this_lock } },
             doc! { "$sort": { "fence": -1 } },
             doc! { "$limit": 1 },
             doc! { "$project": { "_id": 0, "fence": 1 } },
         ];
-        let after = doc! { "$ifNull": [{ "$arrayElemAt": ["$settled.fence", 0] }, -1_i64] };
         let open = vec![
             doc! { "$match": { "registry": registry, "$expr": { "$gt": ["$fence", "$$settled"] } } },
             doc! { "$sort": { "fence": 1, "seq": 1 } },
-            doc! { "$group": {
-                "_id": { "$ifNull": ["$name", { "subtask": "$subtask" }] },
-                "event": { "$last": "$$ROOT" },
-            } },
+            doc! { "$group": { "_id": subject(), "event": { "$last": "$$ROOT" } } },
             doc! { "$match": { "event.outcome": { "$nin": [Ended::Done.as_str(), Ended::Restored.as_str()] } } },
         ];
+        let first = |array: &str| doc! { "$arrayElemAt": [array, 0] };
+        let of_lease = doc! { "epoch": first("$lease.epoch"), "term": first("$lease.term") };
+        let after = doc! { "settled": { "$ifNull": [first("$settled.fence"), -1_i64] } };
         [
             // One row, also where there is no lease yet.
             doc! { "$facet": { "lease": [{ "$match": { "_id": super::lease::ID } }] } },
-            doc! { "$lookup": { "from": LOG, "pipeline": settled, "as": "settled" } },
-            doc! { "$lookup": { "from": LOG, "let": { "settled": after }, "pipeline": open, "as": "open" } },
+            doc! { "$lookup": { "from": LOG, "let": of_lease, "pipeline": settled, "as": "settled" } },
+            doc! { "$lookup": { "from": LOG, "let": after, "pipeline": open, "as": "open" } },
             doc! { "$unwind": { "path": "$open", "preserveNullAndEmptyArrays": true } },
-            doc! { "$project": { "lease": { "$arrayElemAt": ["$lease", 0] }, "event": "$open.event", "now": "$$NOW" } },
+            doc! { "$project": {
+                "lease": first("$lease"), "settled": first("$settled.fence"), "event": "$open.event", "now": "$$NOW",
+            } },
         ]
     }
+}
+
+/// What an event is about: a migration, whose file's ending is no part of who it is, or the runs of a subtask.
+fn subject() -> Document {
+    let stem = doc! { "$regexFind": { "input": "$name", "regex": r"^(.*?)(\.[^.]*)?$" } };
+    let is_migration = doc! { "$eq": [{ "$type": "$name" }, "string"] };
+    doc! { "$cond": [
+        is_migration,
+        { "$let": { "vars": { "stem": stem }, "in": { "$arrayElemAt": ["$$stem.captures", 0] } } },
+        { "subtask": "$subtask" },
+    ] }
 }
