@@ -44,6 +44,9 @@ debug = false
 
 [profile.dev.package.xtask]
 debug = false
+
+[profile.dev.package.sha2]
+opt-level = 3
 """
 
 OUR_PACKAGE = """\

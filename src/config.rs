@@ -71,7 +71,7 @@ impl Config {
         Self::new().with_variables(|name| std::env::var_os(name))
     }
 
-    /// The connection string (`mongodb://…`, `mongodb+srv://…`).
+    /// The connection string (`mongodb://…`; with the feature `srv` also `mongodb+srv://…`).
     #[must_use]
     pub fn mongo_uri(mut self, uri: impl Into<String>) -> Self {
         self.mongo_uri = Some(uri.into());

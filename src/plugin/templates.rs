@@ -92,6 +92,10 @@ debug = false
 
 [profile.dev.package.{member}]
 debug = false
+
+# A login by name and password hashes 15,000 times.
+[profile.dev.package.sha2]
+opt-level = 3
 "#
     )
 }

@@ -71,8 +71,9 @@ impl Drop for Local {
     fn drop(&mut self) {
         if let Ok(state) = std::fs::read(self.folder.path().join("cargo-migrations/mongod/server.json"))
             && let Ok(state) = serde_json::from_slice::<serde_json::Value>(&state)
+            && let Some(pid) = state["pid"].as_u64()
         {
-            let _ = Command::new("kill").args(["-9", &state["pid"].to_string()]).status();
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
         }
     }
 }

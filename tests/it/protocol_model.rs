@@ -340,6 +340,11 @@ impl Model for Protocol {
             Property::always("a number is one run's", |_: &Self, state: &State| {
                 state.log.iter().all(|a| state.log.iter().all(|b| a.fence != b.fence || a.run == b.run))
             }),
+            // The run that registers says that nothing is open, and the log is then read from its number on.
+            Property::always("what is open is not behind a run that said nothing is", |_: &Self, state: &State| {
+                let settled = state.log.iter().find(|attempt| Some(attempt.run) == state.registered_by);
+                settled.is_none_or(|settled| state.log.iter().all(|a| a.has_ended || a.fence > settled.fence))
+            }),
             Property::sometimes("a run takes over from a dead one and registers", |_: &Self, state: &State| {
                 state.registered_by.is_some_and(|run| run >= 2)
             }),

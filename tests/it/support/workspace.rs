@@ -66,7 +66,7 @@ impl Workspace {
             &format!(
                 "[workspace]\nmembers = [\"xtask\"]\nresolver = \"3\"\n\n\
                  [workspace.metadata.migrations]\nmanager = \"{manager}\"\n\n\
-                 [profile.dev]\ndebug = \"line-tables-only\"\n"
+                 [profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.dev.package.sha2]\nopt-level = 3\n"
             ),
         );
         // The versions that this checkout was built with: nothing is compiled twice, nothing is looked up.
