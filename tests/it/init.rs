@@ -122,7 +122,7 @@ fn init_into_an_empty_folder_makes_a_project_that_works() {
 fn init_adds_to_a_workspace_and_keeps_its_comments_and_order() {
     let temporary = Place::new();
     let folder = temporary.path();
-    let manifest = "# Our workspace.\n[workspace]\nresolver = \"3\"\nmembers = [\n    \"app\", # the app\n]\n\n[workspace.package]\nedition = \"2024\" # of all\n\n[profile.dev]\ndebug = \"line-tables-only\"\n";
+    let manifest = "# Our workspace.\n[workspace]\nresolver = \"3\"\nmembers = [\n    \"app\", # the app\n]\n\n[workspace.package]\nedition = \"2024\" # of all\n\n[profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.dev.package.sha2]\nopt-level = 3\n";
     std::fs::create_dir_all(folder.join("app/src")).unwrap();
     std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     std::fs::write(
@@ -146,7 +146,7 @@ fn init_adds_to_a_workspace_and_keeps_its_comments_and_order() {
 fn init_makes_a_lone_package_a_root() {
     let temporary = Place::new();
     let folder = temporary.path();
-    let manifest = "[package]\nname = \"app\" # mine\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[profile.dev]\ndebug = \"line-tables-only\"\n";
+    let manifest = "[package]\nname = \"app\" # mine\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.dev.package.sha2]\nopt-level = 3\n";
     std::fs::create_dir_all(folder.join("src")).unwrap();
     std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     std::fs::write(folder.join("src/main.rs"), "fn main() {}\n").unwrap();
@@ -164,7 +164,7 @@ fn init_leaves_a_teams_own_xtask_alone() {
     std::fs::create_dir_all(folder.join("xtask/src")).unwrap();
     std::fs::write(
         folder.join("Cargo.toml"),
-        "[workspace]\nmembers = [\"xtask\"]\nresolver = \"3\"\n\n[profile.dev]\ndebug = \"line-tables-only\"\n",
+        "[workspace]\nmembers = [\"xtask\"]\nresolver = \"3\"\n\n[profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.dev.package.sha2]\nopt-level = 3\n",
     )
     .unwrap();
     let theirs = "[package]\nname = \"xtask\"\nversion = \"0.0.0\"\nedition = \"2024\"\n";
