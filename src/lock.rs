@@ -27,7 +27,6 @@ pub(crate) struct Held {
     store: Store,
     run: Run,
     fence: Fence,
-    epoch: String,
     /// The server's time when the lock was taken, and ours.
     taken_at: (DateTime, Instant),
     renewal: Arc<Renewal>,
@@ -78,7 +77,7 @@ pub(crate) async fn take(
         match store.take_lease(run).await.map_err(failed)? {
             Taken::Yes { term, at, epoch } => {
                 crash::point("lease taken");
-                let held = Rc::new(Held::new(store, run, (term, epoch), at));
+                let held = Rc::new(Held::new(store, run, Fence::new(store, term, epoch), at));
                 taken(&held);
                 match held.raise_fence(term).await {
                     Ok(Some(session)) => return Ok((held, session)),
@@ -113,19 +112,11 @@ pub(crate) async fn take(
 }
 
 impl Held {
-    fn new(store: &Store, run: &Run, (term, epoch): (i64, String), at: DateTime) -> Self {
+    fn new(store: &Store, run: &Run, fence: Fence, at: DateTime) -> Self {
         let renewal =
             Arc::new(Renewal { last: Mutex::new((Instant::now(), SystemTime::now())), is_lost: watch::Sender::new(false) });
         let renewing = tokio::spawn(keep_renewing(store.clone(), run.clone(), Arc::clone(&renewal)));
-        Self {
-            store: store.clone(),
-            run: run.clone(),
-            fence: Fence::new(store, term),
-            epoch,
-            taken_at: (at, Instant::now()),
-            renewal,
-            renewing,
-        }
+        Self { store: store.clone(), run: run.clone(), fence, taken_at: (at, Instant::now()), renewal, renewing }
     }
 
     async fn raise_fence(&self, term: i64) -> mongodb::error::Result<Option<ClientSession>> {
@@ -141,11 +132,6 @@ impl Held {
 
     pub(crate) fn run(&self) -> &Run {
         &self.run
-    }
-
-    /// Of which lock the fence's number is one.
-    pub(crate) fn epoch(&self) -> &str {
-        &self.epoch
     }
 
     /// The server's time, whatever this machine's clock says.

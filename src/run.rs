@@ -119,7 +119,7 @@ async fn under_lock(
     }
     let _listening = cx.stop().listen();
     let is_planned = |attempt: &Attempt| plan.steps.iter().any(|step| step.migration.stem() == stem(&attempt.name));
-    let settles = view.restore.is_none() && standing::open(&view).all(is_planned);
+    let settles = view.restore.is_none() && standing::open(&view).into_iter().all(is_planned);
     carry_out(cx, request.verb, store, held, plan, settles).await
 }
 

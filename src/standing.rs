@@ -56,13 +56,7 @@ pub(crate) struct Known<'m, 'v> {
 
 /// Brings together what is on file, in the registry, and in the log.
 pub(crate) fn all<'m, 'v>(migrations: &'m [Migration], view: &'v View) -> Known<'m, 'v> {
-    let mut entries: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    for entry in &view.entries {
-        let same = entries.entry(stem(&entry.name)).or_default();
-        // The one that knows most comes first.
-        let at = if entry.registered_at.is_some() { 0 } else { same.len() };
-        same.insert(at, entry);
-    }
+    let mut entries = by_stem(&view.entries);
     let mut attempts: BTreeMap<&str, &Attempt> = BTreeMap::new();
     for attempt in &view.attempts {
         let last = attempts.entry(stem(&attempt.name)).or_insert(attempt);
@@ -92,13 +86,21 @@ pub(crate) fn all<'m, 'v>(migrations: &'m [Migration], view: &'v View) -> Known<
 }
 
 /// The attempts that may count later, whatever becomes of the registry; without the others all is told as it is with them.
-pub(crate) fn open(view: &View) -> impl Iterator<Item = &Attempt> {
-    view.attempts.iter().filter(|attempt| {
-        let same = view.entries.iter().filter(|entry| stem(&entry.name) == stem(&attempt.name));
-        // As in `all`: the one that knows most.
-        let entry = same.max_by_key(|entry| entry.registered_at.is_some());
-        is_open(entry, attempt)
-    })
+pub(crate) fn open(view: &View) -> Vec<&Attempt> {
+    let entries = by_stem(&view.entries);
+    let entry = |attempt: &Attempt| entries.get(stem(&attempt.name)).and_then(|entries| entries.first().copied());
+    view.attempts.iter().filter(|attempt| is_open(entry(attempt), attempt)).collect()
+}
+
+/// The registry's documents of each migration; the one that knows most comes first.
+fn by_stem(entries: &[Entry]) -> BTreeMap<&str, Vec<&Entry>> {
+    let mut by_stem: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    for entry in entries {
+        let same = by_stem.entry(stem(&entry.name)).or_default();
+        let at = if entry.registered_at.is_some() { 0 } else { same.len() };
+        same.insert(at, entry);
+    }
+    by_stem
 }
 
 fn is_open(entry: Option<&Entry>, attempt: &Attempt) -> bool {

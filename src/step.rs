@@ -195,7 +195,7 @@ impl Runner<'_> {
         log.push(match next {
             Some(next) => self.record.migration_started(&about(next), now),
             None if self.stop.is_asked() => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Aborted, now),
-            None if self.settles => self.record.run_settled(done + 1, self.started.elapsed(), self.held.epoch(), now),
+            None if self.settles => self.record.run_settled(done + 1, self.started.elapsed(), now),
             None => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Done, now),
         });
         let register = match step.direction {

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, TableLike};
+use toml_edit::{DocumentMut, Item};
 
 use super::manifest;
 use super::workspace::MANAGER;
@@ -29,13 +29,14 @@ impl Guess {
 
     fn at(folder: &Path) -> Option<Self> {
         let (root, workspace) = root(folder)?;
-        let name = match table(&workspace, &["workspace", "metadata", "migrations"]).and_then(|table| table.get("manager")) {
+        let workspace = workspace.get("workspace")?;
+        let settings = workspace.get("metadata").and_then(|metadata| metadata.get("migrations"));
+        let name = match settings.and_then(|settings| settings.get("manager")) {
             Some(name) => name.as_str()?,
             None => MANAGER,
         };
-        let members = table(&workspace, &["workspace"])?;
-        let patterns = members.get("members")?.as_array()?;
-        if members.contains_key("exclude") {
+        let patterns = workspace.get("members")?.as_array()?;
+        if workspace.get("exclude").is_some() {
             return None;
         }
         let mut folders = [name, MANAGER].into_iter().filter(|folder| manifest::has_member(patterns, folder));
@@ -45,15 +46,15 @@ impl Guess {
     /// The package in that folder, if it has the name, and is a manager with one binary.
     fn of_package(folder: &Path, name: &str) -> Option<Self> {
         let path = folder.join("Cargo.toml");
-        let manifest = read(&path)?;
-        let package = table(&manifest, &["package"])?;
+        let manifest = manifest::read(&path)?;
+        let package = manifest.get("package")?;
         let is_of_that_name = package.get("name").and_then(Item::as_str) == Some(name);
-        let depends_on_us = table(&manifest, &["dependencies"])?.contains_key("cargo-migrations");
         let has_one_binary = !manifest.contains_key("bin")
-            && !package.contains_key("autobins")
+            && package.get("autobins").is_none()
             && !folder.join("src/bin").exists()
             && folder.join("src/main.rs").is_file();
-        (is_of_that_name && depends_on_us && has_one_binary).then(|| Self { manifest: path, binary: name.to_owned() })
+        let is_it = is_of_that_name && manifest::depends_on_us(&manifest) && has_one_binary;
+        is_it.then(|| Self { manifest: path, binary: name.to_owned() })
     }
 }
 
@@ -63,22 +64,13 @@ fn root(folder: &Path) -> Option<(&Path, DocumentMut)> {
         let path = folder.join("Cargo.toml");
         if path.exists() {
             // One that cannot be read is for cargo to tell, and not for us to pass by.
-            let manifest = read(&path)?;
+            let manifest = manifest::read(&path)?;
             if manifest.contains_key("workspace") {
                 return Some((folder, manifest));
             }
         }
     }
     None
-}
-
-fn read(manifest: &Path) -> Option<DocumentMut> {
-    std::fs::read_to_string(manifest).ok()?.parse().ok()
-}
-
-fn table<'m>(manifest: &'m DocumentMut, path: &[&str]) -> Option<&'m dyn TableLike> {
-    let first = manifest.as_table() as &dyn TableLike;
-    path.iter().try_fold(first, |table, key| table.get(key)?.as_table_like())
 }
 
 #[cfg(test)]

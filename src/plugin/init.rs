@@ -7,7 +7,7 @@ use std::process::Command;
 
 use toml_edit::{DocumentMut, Item, Value};
 
-use super::manifest::{add_member, name_manager, setting};
+use super::manifest::{self, add_member, name_manager, setting};
 use super::new::write_new;
 use super::templates;
 use super::workspace::{DIRECTORY, MANAGER, Workspace, cargo};
@@ -160,19 +160,15 @@ fn find_manager(root: &Path, workspace: Option<&Workspace>, manager: &str) -> Fo
         None => {}
     }
     let folder = root.join(manager);
-    let Ok(text) = fs::read_to_string(folder.join("Cargo.toml")) else {
+    let path = folder.join("Cargo.toml");
+    if !path.exists() {
         return if folder.exists() { Found::Other } else { Found::Nothing };
-    };
-    let manifest: Option<DocumentMut> = text.parse().ok();
-    let depends = manifest.is_some_and(|manifest| {
-        manifest.get("dependencies").is_some_and(|dependencies| {
-            dependencies.get("cargo-migrations").is_some()
-                || dependencies.as_table_like().is_some_and(|table| {
-                    table.iter().any(|(_, item)| item.get("package").and_then(Item::as_str) == Some("cargo-migrations"))
-                })
-        })
-    });
-    if depends { Found::Folder } else { Found::Other }
+    }
+    if manifest::read(&path).is_some_and(|manifest| manifest::depends_on_us(&manifest)) {
+        Found::Folder
+    } else {
+        Found::Other
+    }
 }
 
 fn manager_files(root: &Path, name: &str, directory: &str, args: &Args) -> Result<Vec<(PathBuf, String)>, Error> {
@@ -192,11 +188,9 @@ fn manager_files(root: &Path, name: &str, directory: &str, args: &Args) -> Resul
 /// The way from the manager to a checkout of this crate.
 fn checkout(path: &Path, manager: &Path) -> Result<String, Error> {
     let manifest = path.join("Cargo.toml");
-    let is_ours =
-        fs::read_to_string(&manifest).ok().and_then(|text| text.parse::<DocumentMut>().ok()).is_some_and(|manifest| {
-            manifest.get("package").and_then(|package| package.get("name")).and_then(Item::as_str)
-                == Some("cargo-migrations")
-        });
+    let is_ours = manifest::read(&manifest).is_some_and(|manifest| {
+        manifest.get("package").and_then(|package| package.get("name")).and_then(Item::as_str) == Some("cargo-migrations")
+    });
     let full = path.canonicalize().ok().filter(|_| is_ours).ok_or_else(|| {
         Error::usage(format!(
             "{} is no checkout of cargo-migrations; give `--path` the folder that holds its Cargo.toml",

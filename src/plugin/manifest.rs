@@ -11,6 +11,19 @@ pub(super) fn setting<'a>(manifest: &'a DocumentMut, key: &str) -> Option<&'a st
     manifest.get("workspace")?.get("metadata")?.get("migrations")?.get(key)?.as_str()
 }
 
+/// A manifest, if it is there and can be read.
+pub(super) fn read(path: &Path) -> Option<DocumentMut> {
+    std::fs::read_to_string(path).ok()?.parse().ok()
+}
+
+/// Whether a package's manifest has us among its dependencies, under whatever name.
+pub(super) fn depends_on_us(manifest: &DocumentMut) -> bool {
+    manifest.get("dependencies").and_then(Item::as_table_like).is_some_and(|dependencies| {
+        let is_us = |item: &Item| item.get("package").and_then(Item::as_str) == Some("cargo-migrations");
+        dependencies.contains_key("cargo-migrations") || dependencies.iter().any(|(_, item)| is_us(item))
+    })
+}
+
 /// Adds a workspace member, unless a pattern covers it already.
 pub(super) fn add_member(manifest: &mut DocumentMut, member: &str, path: &Path) -> Result<(), Error> {
     let strange = || Error::usage(format!("`workspace.members` in {} is no list of paths; mend it first", path.display()));

@@ -67,11 +67,17 @@ impl From<Error> for Refusal {
 pub(crate) struct Fence {
     store: Store,
     number: i64,
+    epoch: String,
 }
 
 impl Fence {
-    pub(crate) fn new(store: &Store, number: i64) -> Self {
-        Self { store: store.clone(), number }
+    pub(crate) fn new(store: &Store, number: i64, epoch: String) -> Self {
+        Self { store: store.clone(), number, epoch }
+    }
+
+    /// Of which lock the number is one.
+    pub(super) fn epoch(&self) -> &str {
+        &self.epoch
     }
 
     pub(crate) fn number(&self) -> i64 {

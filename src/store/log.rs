@@ -126,13 +126,21 @@ pub(crate) struct Record {
     registry: String,
     run: Run,
     fence: i64,
+    epoch: String,
     subtask: &'static str,
     seq: i64,
 }
 
 impl Record {
     pub(crate) fn new(store: &Store, run: &Run, fence: &Fence, subtask: &'static str) -> Self {
-        Self { registry: store.registry_name().to_owned(), run: run.clone(), fence: fence.number(), subtask, seq: 0 }
+        Self {
+            registry: store.registry_name().to_owned(),
+            run: run.clone(),
+            fence: fence.number(),
+            epoch: fence.epoch().to_owned(),
+            subtask,
+            seq: 0,
+        }
     }
 
     /// `dump`: the one that was taken before, or is restored.
@@ -145,10 +153,10 @@ impl Record {
         event
     }
 
-    /// The end of a run after which no migration is open, whatever came before under that epoch of the lock.
-    pub(crate) fn run_settled(&mut self, done: usize, took: Duration, epoch: &str, at: DateTime) -> Document {
+    /// The end of a run after which no migration is open, whatever came before under this lock.
+    pub(crate) fn run_settled(&mut self, done: usize, took: Duration, at: DateTime) -> Document {
         let mut event = self.run_ended(done, took, Ended::Done, at);
-        event.insert("settled", epoch);
+        event.insert("settled", &self.epoch);
         event
     }
 
