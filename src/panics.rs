@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::FutureExt as _;
 
 use crate::error::Error;
-use crate::{runtime, term};
+use crate::runtime;
+use crate::term;
 
 thread_local! {
     /// What the hook saw last on this thread.

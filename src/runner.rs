@@ -8,16 +8,22 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::advice;
 use crate::args::Args;
+use crate::builtin;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manager::{Context, Line, MigrationsManager, Options, Site};
 use crate::migration::Embedded;
+use crate::panics;
+use crate::plan;
 use crate::report::{Hear, Message, Reporter};
+use crate::run;
 use crate::runtime::Runtime;
+use crate::standing;
 use crate::standing::Known;
 use crate::stop::Stop;
-use crate::{advice, builtin, panics, plan, run, standing, term};
+use crate::term;
 
 /// Runs migrations, or looks whether all are registered, inside a service: at start-up, as a rule.
 ///

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::advice;
+use crate::crash;
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::lock::Held;
 use crate::migration::{InTransaction, Kind, OnDatabase};
+use crate::panics;
 use crate::plan::Step;
 use crate::report::Reporter;
 use crate::run::error_text;
 use crate::stop::Stop;
 use crate::store::{About, Change, Direction, Ended, Record, Refusal, Registration, new_id, registration};
 use crate::transaction::{Transaction, attempt};
-use crate::{advice, crash, panics};
 
 /// What carries out the steps of one run.
 pub(crate) struct Runner<'r> {

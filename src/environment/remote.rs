@@ -13,8 +13,10 @@ use tokio::sync::mpsc;
 
 use super::ssh;
 use crate::error::Error;
+use crate::far_side;
+use crate::stdin;
 use crate::stop::Stop;
-use crate::{far_side, stdin, term};
+use crate::term;
 
 /// cargo is where rustup puts it, for shells that nobody logs in to; the shell there fills this in.
 const PATH: &str = r#"PATH="$HOME/.cargo/bin:$PATH""#;

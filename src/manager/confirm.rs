@@ -5,8 +5,9 @@ use tokio::sync::Mutex;
 use super::Context;
 use crate::error::{Error, ErrorKind};
 use crate::plan::{Plan, Step};
+use crate::stdin;
+use crate::term;
 use crate::verb::Verb;
-use crate::{stdin, term};
 
 /// So many of a plan's steps are shown.
 const SHOWN: usize = 50;

@@ -14,12 +14,15 @@ use crate::config::Config;
 use crate::describe::describe;
 use crate::environment::{Place, remote};
 use crate::error::{Error, Result, exit_code_of};
+use crate::far_side;
 use crate::line::{Task, TaskOption};
 use crate::migration::Embedded;
+use crate::panics;
 use crate::report::Reporter;
 use crate::runtime::Runtime;
+use crate::stdin;
 use crate::stop::{self, Stop};
-use crate::{far_side, panics, stdin, term};
+use crate::term;
 
 /// Runs the manager on the process's command line: the whole body of a manager's `main`.
 ///

@@ -8,7 +8,8 @@ use super::templates;
 use super::workspace::Workspace;
 use crate::args::Args;
 use crate::error::Error;
-use crate::{file_name, term};
+use crate::file_name;
+use crate::term;
 
 pub(super) fn new(args: &Args, name: &str) -> Result<(), Error> {
     check(name)?;

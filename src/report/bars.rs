@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
 use super::{Task, Unit};
-use crate::{far_side, term};
+use crate::far_side;
+use crate::term;
 
 /// How often a bar that nothing moves is redrawn: the elapsed time goes on.
 const TICK: Duration = Duration::from_millis(100);

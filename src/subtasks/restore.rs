@@ -1,10 +1,12 @@
 use std::time::Instant;
 
+use crate::dump;
 use crate::error::{Error, Result};
+use crate::lock;
 use crate::manager::{Context, MigrationsManager};
 use crate::report::human_bytes;
+use crate::run;
 use crate::store::{Change, Ended, Record, Refusal, Run, Store};
-use crate::{dump, lock, run};
 
 /// Puts a dump back in place of what the database holds: its documents, indexes and options, and the registry. The dump is
 /// checked first, and a person is asked. `to=NAME` restores into another database of the server.
