@@ -3,10 +3,10 @@
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 
 use crate::error::Error;
-use crate::file_name;
+use crate::model::file_name;
+use crate::model::state::State;
 use crate::plan::Step;
 use crate::standing::Standing;
-use crate::status::State;
 use crate::store::{Attempt, Direction, Restore};
 use crate::transaction::attempt;
 

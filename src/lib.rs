@@ -6,9 +6,9 @@ mod advice;
 mod args;
 mod embed;
 mod error;
-mod file_name;
 #[cfg(feature = "_line")]
 mod line;
+mod model;
 #[cfg(feature = "cli")]
 pub mod plugin;
 #[cfg(feature = "_line")]
@@ -57,8 +57,6 @@ mod runtime;
 #[cfg(feature = "manager")]
 mod standing;
 #[cfg(feature = "manager")]
-mod status;
-#[cfg(feature = "manager")]
 mod stdin;
 #[cfg(feature = "manager")]
 mod step;
@@ -70,8 +68,6 @@ mod store;
 mod subtasks;
 #[cfg(feature = "manager")]
 mod transaction;
-#[cfg(feature = "manager")]
-mod verb;
 
 pub use error::{Error, ErrorKind, Result};
 

@@ -7,7 +7,7 @@ use mongodb::Database;
 
 use crate::db::Db;
 use crate::error::Result;
-use crate::file_name;
+use crate::model::file_name;
 use crate::report::Subject;
 use crate::transaction::Transaction;
 

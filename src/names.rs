@@ -1,9 +1,9 @@
 //! Finding a migration by what people call it: file name, stem or number.
 
 use crate::error::Error;
-use crate::file_name;
 use crate::line::listed;
 use crate::migration::Migration;
+use crate::model::file_name;
 
 /// The one migration that `word` names, or an error that lists what may have been meant.
 pub(crate) fn find<'m>(migrations: &'m [Migration], word: &str) -> Result<&'m Migration, Error> {
@@ -48,7 +48,7 @@ fn unknown(migrations: &[Migration], word: &str) -> Error {
 
 /// The names that are most like `word`, best first, three at most.
 pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
-    let word = crate::file_name::stem(word);
+    let word = crate::model::file_name::stem(word);
     let mut near: Vec<_> = names
         .into_iter()
         .map(|name| {

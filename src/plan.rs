@@ -7,13 +7,13 @@ use mongodb::bson::{Document, doc};
 
 use crate::advice;
 use crate::error::{Error, ErrorKind};
-use crate::file_name;
 use crate::line::listed;
 use crate::migration::{Action, Migration};
+use crate::model::file_name;
+use crate::model::state::{Row, State};
+use crate::model::verb::Verb;
 use crate::standing::{self, Known, Standing};
-use crate::status::{Row, State};
 use crate::store::{Attempt, Direction, Entry, View};
-use crate::verb::Verb;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]

@@ -9,16 +9,16 @@ use crate::crash;
 use crate::db::Db;
 use crate::describe::describe;
 use crate::error::{Error, Result};
-use crate::file_name::stem;
 use crate::lock;
 use crate::manager::{Context, more_than_confirmed};
+use crate::model::file_name::stem;
+use crate::model::verb::Verb;
 use crate::plan::{self, Plan, Request};
 use crate::report::{Event, Outcome};
 use crate::standing;
 use crate::step;
 use crate::stop;
 use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
-use crate::verb::Verb;
 
 /// Plans and carries out what is asked for. `before` runs once the lock is held, and only where there is something to do.
 pub(crate) async fn run(cx: &Context, request: &Request<'_>, before: impl AsyncFnOnce() -> Result<()>) -> Result<()> {

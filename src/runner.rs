@@ -159,7 +159,7 @@ async fn unregistered(cx: &Context) -> Result<Vec<String>> {
 
 fn open(known: &Known<'_, '_>) -> Vec<String> {
     let open = plan::status(known).into_iter().filter(|row| row.state.is_open());
-    open.map(|row| crate::file_name::stem(row.name).to_owned()).collect()
+    open.map(|row| crate::model::file_name::stem(row.name).to_owned()).collect()
 }
 
 /// What stands against starting.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::file_name::stem;
 use crate::migration::Migration;
-use crate::status::State;
+use crate::model::file_name::stem;
+use crate::model::state::State;
 use crate::store::{Attempt, Direction, Ended, Entry, View};
 
 /// A migration file, and where it stands.

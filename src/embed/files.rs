@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 use super::source::{self, Source};
-use crate::file_name;
+use crate::model::file_name;
 
 /// What a directory holds.
 #[derive(Debug, Default)]

@@ -4,10 +4,10 @@ use tokio::sync::Mutex;
 
 use super::Context;
 use crate::error::{Error, ErrorKind};
+use crate::model::verb::Verb;
 use crate::plan::{Plan, Step};
 use crate::stdin;
 use crate::term;
-use crate::verb::Verb;
 
 /// So many of a plan's steps are shown.
 const SHOWN: usize = 50;

@@ -14,12 +14,12 @@ use super::{Flow, MigrationsManager, confirm};
 use crate::environment::{Databases, Environment, whole};
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
 use crate::line::listed;
+use crate::model::verb::Verb;
 use crate::names;
 use crate::plan::Request;
 use crate::report::{DatabaseEnd, End, Event};
 use crate::run::{error_text, preview};
 use crate::stop;
-use crate::verb::Verb;
 
 /// So many names are told.
 const SHOWN: usize = 12;

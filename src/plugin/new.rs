@@ -8,7 +8,7 @@ use super::templates;
 use super::workspace::Workspace;
 use crate::args::Args;
 use crate::error::Error;
-use crate::file_name;
+use crate::model::file_name;
 use crate::term;
 
 pub(super) fn new(args: &Args, name: &str) -> Result<(), Error> {

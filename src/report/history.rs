@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::status::short_time;
 use super::{HistoryOf, human_duration};
-use crate::file_name::stem;
+use crate::model::file_name::stem;
 
 /// The table's rows, its head first: one for each migration that was begun, oldest first.
 pub(super) fn rows(history: &HistoryOf<'_>) -> Vec<Vec<String>> {

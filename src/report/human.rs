@@ -14,9 +14,9 @@ use super::{
     status,
 };
 use crate::describe::describe;
-use crate::file_name::stem;
+use crate::model::file_name::stem;
+use crate::model::verb::Verb;
 use crate::term;
-use crate::verb::Verb;
 
 /// One for each database that is worked on at a time; they share the terminal.
 pub(super) struct Human {

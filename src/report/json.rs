@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::{Event, Outcome, Sink, Subject, Task, Unit, databases, dumps, history};
 use crate::describe::describe;
-use crate::status::Row;
+use crate::model::state::Row;
+use crate::model::verb::Verb;
 use crate::term;
-use crate::verb::Verb;
 
 /// How often a task's progress makes an event, its end apart.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Event, Outcome, Sink, Task, Unit, human_duration, migrations};
 use crate::describe::describe;
-use crate::file_name::stem;
+use crate::model::file_name::stem;
+use crate::model::verb::Verb;
 use crate::term;
-use crate::verb::Verb;
 
 /// What a [`Runner`](crate::Runner) tells of: one line of text without any password.
 #[derive(Clone, Debug, PartialEq, Eq)]

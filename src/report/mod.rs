@@ -19,8 +19,8 @@ use mongodb::bson::Document;
 
 use crate::args::{Args, Format};
 use crate::dump::Dump;
-use crate::status::Row;
-use crate::verb::Verb;
+use crate::model::state::Row;
+use crate::model::verb::Verb;
 
 pub(crate) use databases::{DatabaseEnd, End};
 pub(crate) use listener::Hear;

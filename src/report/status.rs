@@ -3,8 +3,8 @@
 use anstyle::{AnsiColor, Style};
 
 use super::{columns, human_duration, migrations};
-use crate::file_name::stem;
-use crate::status::{Row, State};
+use crate::model::file_name::stem;
+use crate::model::state::{Row, State};
 
 /// `2 unregistered, 1 failed on DATABASE; …`
 pub(super) fn summary(database: &str, rows: &[Row<'_>]) -> String {

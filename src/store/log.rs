@@ -9,9 +9,9 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::{Fence, Store};
-use crate::file_name;
 use crate::migration::Migration;
-use crate::status::State;
+use crate::model::file_name;
+use crate::model::state::State;
 use crate::term;
 
 /// How much of an error's text is kept, in bytes.

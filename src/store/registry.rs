@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, DateTime, Document, RawDocument, doc};
 
-use crate::file_name;
 use crate::migration::Migration;
+use crate::model::file_name;
 
 /// A registered migration, as far as its document tells; migopy's has only `name`.
 #[derive(Clone, Debug, Default, PartialEq)]

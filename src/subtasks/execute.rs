@@ -1,7 +1,7 @@
 use crate::error::Result;
 use crate::manager::{Context, MigrationsManager};
+use crate::model::verb::Verb;
 use crate::run;
-use crate::verb::Verb;
 
 /// Runs one migration, or every unregistered one in order, and registers each. Dumps the database first, where the
 /// configuration says so and there is something to run.

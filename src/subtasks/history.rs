@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
-use crate::file_name::stem;
 use crate::manager::{Context, MigrationsManager};
+use crate::model::file_name::stem;
 use crate::names;
 use crate::report::{Event, HistoryOf};
 

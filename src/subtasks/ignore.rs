@@ -1,7 +1,7 @@
 use crate::error::Result;
 use crate::manager::{Context, MigrationsManager};
+use crate::model::verb::Verb;
 use crate::run;
-use crate::verb::Verb;
 
 /// Registers one migration, or every unregistered one, without running it.
 ///

@@ -27,9 +27,9 @@ pub use unlock::unlock;
 
 use crate::error::Result;
 use crate::manager::{Context, MigrationsManager};
+use crate::model::verb::Verb;
 use crate::names;
 use crate::plan::Request;
-use crate::verb::Verb;
 
 /// What the line asks for.
 async fn request<'c>(cx: &'c Context, verb: Verb, migration: Option<&str>) -> Result<Request<'c>> {

@@ -1,7 +1,7 @@
 use crate::error::{Error, Result};
 use crate::manager::{Context, MigrationsManager};
+use crate::model::verb::Verb;
 use crate::run;
-use crate::verb::Verb;
 
 /// Runs the `down` of a registered migration, or of one that failed or was interrupted, and unregisters it. Dumps the database
 /// first, where the configuration says so.
