@@ -23,8 +23,6 @@ mod crash;
 #[cfg(feature = "manager")]
 mod db;
 #[cfg(feature = "manager")]
-mod describe;
-#[cfg(feature = "manager")]
 mod dump;
 #[cfg(feature = "manager")]
 mod environment;

@@ -7,7 +7,7 @@ use mongodb::ClientSession;
 
 use crate::crash;
 use crate::db::Db;
-use crate::describe::describe;
+use crate::error::describe::describe;
 use crate::error::{Error, Result};
 use crate::lock;
 use crate::manager::{Context, more_than_confirmed};
@@ -70,7 +70,7 @@ pub(crate) async fn read(cx: &Context, store: &Store) -> Result<View> {
 }
 
 fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
-    let message = if crate::describe::is_authentication(&error) {
+    let message = if crate::error::describe::is_authentication(&error) {
         "could not log in to the server".to_owned()
     } else {
         format!("the registry `{}` could not be read", store.registry_name())

@@ -227,7 +227,7 @@ impl Runner<'_> {
             self.reporter.warning(format!(
                 "the end of {} could not be noted in the log ({}); it will be shown as interrupted",
                 step.migration.stem(),
-                crate::describe::driver(&error)
+                crate::error::describe::driver(&error)
             ));
         }
         crash::point("end noted");

@@ -13,8 +13,8 @@ use mongodb::event::sdam::SdamEvent;
 use tokio::sync::Notify;
 
 use super::Target;
-use crate::describe;
 use crate::error::Error;
+use crate::error::describe;
 
 /// What the driver's monitors saw so far.
 #[derive(Default)]

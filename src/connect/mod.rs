@@ -13,8 +13,8 @@ use mongodb::event::command::CommandEvent;
 use mongodb::options::Socks5Proxy;
 use mongodb::{Client, Database};
 
-use crate::describe;
 use crate::error::Error;
+use crate::error::describe;
 use contact::Contact;
 pub(crate) use target::{Target, bad_database_name};
 

@@ -6,8 +6,8 @@ use mongodb::error::ErrorKind as DriverErrorKind;
 use mongodb::options::{ClientOptions, Credential, ServerAddress};
 
 use crate::config::Config;
-use crate::describe;
 use crate::error::Error;
+use crate::error::describe;
 use crate::term;
 
 /// How long the first contact may take, unless the connection string has a `serverSelectionTimeoutMS`.

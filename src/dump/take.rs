@@ -91,7 +91,7 @@ fn unreadable(error: mongodb::error::Error) -> Error {
         ErrorKind::Command(command) if matches!(command.code, 26 | 175 | 246) => {
             "a collection was dropped, renamed or made anew during the dump; take it again when nothing of the kind is under way"
         }
-        _ if crate::describe::is_authentication(&error) => "could not log in to the server",
+        _ if crate::error::describe::is_authentication(&error) => "could not log in to the server",
         _ => "the database could not be read for the dump",
     };
     Error::failed(message).caused_by(error)

@@ -38,7 +38,7 @@ pub(super) async fn make(port: u16) -> Result<(), Error> {
         match step(&admin, &member).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
-            Err(error) => last = crate::describe::driver(&error),
+            Err(error) => last = crate::error::describe::driver(&error),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -74,5 +74,5 @@ async fn reconfigure(admin: &Database, member: &str, reply: &Document) -> mongod
 }
 
 fn describe(error: mongodb::error::Error) -> Error {
-    Error::failed(crate::describe::driver(&error))
+    Error::failed(crate::error::describe::driver(&error))
 }

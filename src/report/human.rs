@@ -13,7 +13,7 @@ use super::{
     Event, HistoryOf, Outcome, Sink, StatusOf, Task, Unit, columns, databases, dumps, history, human_duration, migrations,
     status,
 };
-use crate::describe::describe;
+use crate::error::describe::describe;
 use crate::model::file_name::stem;
 use crate::model::verb::Verb;
 use crate::term;

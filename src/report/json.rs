@@ -9,7 +9,7 @@ use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
 use super::{Event, Outcome, Sink, Subject, Task, Unit, databases, dumps, history};
-use crate::describe::describe;
+use crate::error::describe::describe;
 use crate::model::state::Row;
 use crate::model::verb::Verb;
 use crate::term;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Event, Outcome, Sink, Task, Unit, human_duration, migrations};
-use crate::describe::describe;
+use crate::error::describe::describe;
 use crate::model::file_name::stem;
 use crate::model::verb::Verb;
 use crate::term;

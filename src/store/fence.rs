@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost => f.write_str("another run has taken over"),
-            Self::Server(error) => f.write_str(&crate::describe::driver(error)),
+            Self::Server(error) => f.write_str(&crate::error::describe::driver(error)),
         }
     }
 }

@@ -19,7 +19,7 @@ pub async fn history<M: MigrationsManager>(_: &M, cx: &Context, migration: Optio
     };
     let events = store.history(wanted).await;
     let events = events.map_err(|error| {
-        let message = if crate::describe::is_authentication(&error) {
+        let message = if crate::error::describe::is_authentication(&error) {
             "could not log in to the server"
         } else {
             "the log `migrations_log` could not be read"

@@ -74,7 +74,7 @@ fn code(error: &(dyn StdError + 'static), code: i32) -> Option<String> {
     let driver = driver_error(error, |driver| code_of(driver) == Some(code))?;
     Some(match &*driver.kind {
         ErrorKind::Command(command) => command.message.trim_end_matches('.').to_owned(),
-        _ => crate::describe::driver(driver),
+        _ => crate::error::describe::driver(driver),
     })
 }
 

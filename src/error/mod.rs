@@ -1,5 +1,8 @@
 //! The library's own error: one message, a kind that decides the exit code, and what caused it.
 
+#[cfg(feature = "manager")]
+pub(crate) mod describe;
+
 use std::error::Error as StdError;
 use std::fmt;
 
