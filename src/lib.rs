@@ -2,8 +2,6 @@
 
 #[cfg(feature = "manager")]
 mod advice;
-#[cfg(feature = "_line")]
-mod args;
 mod embed;
 mod error;
 #[cfg(feature = "_line")]

@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::advice;
-use crate::args::Args;
 use crate::builtin;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::line::flags::Args;
 use crate::manager::{Context, Line, MigrationsManager, Options, Site};
 use crate::migration::Embedded;
 use crate::panics;

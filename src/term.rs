@@ -10,7 +10,7 @@ use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 use regex::Regex;
 
-use crate::args::Color;
+use crate::line::flags::Color;
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
 #[cfg(feature = "manager")]

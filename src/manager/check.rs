@@ -2,10 +2,10 @@
 
 use super::subtasks::{First, Subtask, Subtasks};
 use super::{MigrationsManager, Options};
-use crate::args::Args;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::line::Task;
+use crate::line::flags::Args;
 use crate::migration::Embedded;
 use crate::names;
 

@@ -9,10 +9,10 @@ use mongodb::Database;
 
 use super::Options;
 use super::site::Site;
-use crate::args::Args;
 use crate::config::Config;
 use crate::dump;
 use crate::error::Error;
+use crate::line::flags::Args;
 use crate::lock::Held;
 use crate::migration::{Embedded, Migration};
 use crate::mongod;

@@ -10,9 +10,9 @@ use cargo_metadata::semver::Version;
 use cargo_metadata::{Message, Package, PackageId};
 
 use super::workspace;
-use crate::args::{Args, Color};
 use crate::embed;
 use crate::error::Error;
+use crate::line::flags::{Args, Color};
 
 /// A build under way; ended when nobody waits for it.
 pub(super) struct Building {

@@ -8,7 +8,7 @@ use toml_edit::{DocumentMut, Item};
 
 use super::manifest;
 use super::workspace::MANAGER;
-use crate::args::Args;
+use crate::line::flags::Args;
 
 /// A manager.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use super::manifest::{self, add_member, name_manager, setting};
 use super::new::write_new;
 use super::templates;
 use super::workspace::{DIRECTORY, MANAGER, Workspace, cargo};
-use crate::args::Args;
 use crate::error::Error;
+use crate::line::flags::Args;
 use crate::term;
 
 /// The manager's package where the workspace has another `xtask`.

@@ -6,8 +6,8 @@ use std::process::{Command, ExitCode};
 use super::build::{Building, Built};
 use super::guess::Guess;
 use super::workspace::{self, Workspace};
-use crate::args::Args;
 use crate::error::Error;
+use crate::line::flags::Args;
 
 /// Builds the manager, and becomes it.
 pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error> {

@@ -12,8 +12,8 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use crate::args::Args;
 use crate::error::Error;
+use crate::line::flags::Args;
 use crate::line::{Task, TaskOption};
 use crate::term;
 

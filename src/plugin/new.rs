@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::templates;
 use super::workspace::Workspace;
-use crate::args::Args;
 use crate::error::Error;
+use crate::line::flags::Args;
 use crate::model::file_name;
 use crate::term;
 

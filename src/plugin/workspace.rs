@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
 
-use crate::args::Args;
 use crate::error::Error;
+use crate::line::flags::Args;
 use crate::line::listed;
 
 /// Where migrations live, unless `[workspace.metadata.migrations] directory` says otherwise.

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use mongodb::bson::Document;
 
-use crate::args::{Args, Format};
 use crate::dump::Dump;
+use crate::line::flags::{Args, Format};
 use crate::model::state::Row;
 use crate::model::verb::Verb;
 

@@ -5,6 +5,8 @@
 //! OPTION := value | key=value          a backslash escapes ',' '=' ':' and itself
 //! ```
 
+pub(crate) mod flags;
+
 use std::fmt;
 use std::str::FromStr;
 
