@@ -10,7 +10,7 @@ mod model;
 #[cfg(feature = "cli")]
 pub mod plugin;
 #[cfg(feature = "_line")]
-mod term;
+mod terminal;
 
 #[cfg(feature = "manager")]
 mod config;
@@ -24,8 +24,6 @@ mod db;
 mod dump;
 #[cfg(feature = "manager")]
 mod environment;
-#[cfg(feature = "manager")]
-mod far_side;
 #[cfg(feature = "manager")]
 mod lock;
 #[cfg(feature = "manager")]
@@ -52,8 +50,6 @@ mod runner;
 mod runtime;
 #[cfg(feature = "manager")]
 mod standing;
-#[cfg(feature = "manager")]
-mod stdin;
 #[cfg(feature = "manager")]
 mod step;
 #[cfg(feature = "manager")]

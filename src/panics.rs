@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 
 use crate::error::Error;
 use crate::runtime;
-use crate::term;
+use crate::terminal;
 
 thread_local! {
     /// What the hook saw last on this thread.
@@ -54,14 +54,14 @@ impl Watched {
                 let is_ours = IS_OURS.load(Ordering::Relaxed);
                 if cfg!(panic = "abort") && is_ours {
                     // Nobody will get to catch it: it is told here, and the exit code is that of a failed task.
-                    term::error(&Error::failed(format!("a panic: {}", describe(info))), ToString::to_string);
+                    terminal::error(&Error::failed(format!("a panic: {}", describe(info))), ToString::to_string);
                     std::process::exit(1);
                 } else if WATCHED.get() > 0 && !cfg!(panic = "abort") {
                     LAST.set(Some(describe(info)));
                 } else if !is_ours {
                     before(info);
                 } else {
-                    term::warning(&format!("a background thread panicked: {}", describe(info)));
+                    terminal::warning(&format!("a background thread panicked: {}", describe(info)));
                 }
             }));
         });

@@ -23,7 +23,7 @@ use crate::runtime::Runtime;
 use crate::standing;
 use crate::standing::Known;
 use crate::stop::Stop;
-use crate::term;
+use crate::terminal;
 
 /// Runs migrations, or looks whether all are registered, inside a service: at start-up, as a rule.
 ///
@@ -181,7 +181,7 @@ async fn problem(cx: &Context) -> Result<Option<String>> {
 /// One error whose message tells all, without passwords: a service logs that, as a rule, and no causes.
 fn opaque(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     let kind = error.downcast_ref::<Error>().map_or(ErrorKind::Failed, Error::kind);
-    Error::new(kind, term::scrub(&run::error_text(&*error)))
+    Error::new(kind, terminal::scrub(&run::error_text(&*error)))
 }
 
 struct AskOnDrop(Stop);

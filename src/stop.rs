@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::error::{Error, ErrorKind};
 use crate::report::Reporter;
-use crate::term;
+use crate::terminal;
 
 /// How long the run's own thread may take to end, once it is told to. Code that blocks it never does.
 pub(crate) const GRACE: Duration = Duration::from_millis(1000);
@@ -93,7 +93,7 @@ impl Stop {
             this.0.now.notify_one();
             tokio::time::sleep(GRACE).await;
             let error = ended();
-            term::error(&error, ToString::to_string);
+            terminal::error(&error, ToString::to_string);
             // The thread that would return is blocked by a migration's code.
             std::process::exit(error.exit_code().into());
         });

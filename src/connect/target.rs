@@ -8,7 +8,7 @@ use mongodb::options::{ClientOptions, Credential, ServerAddress};
 use crate::config::Config;
 use crate::error::Error;
 use crate::error::describe;
-use crate::term;
+use crate::terminal;
 
 /// How long the first contact may take, unless the connection string has a `serverSelectionTimeoutMS`.
 const FIRST_CONTACT: Duration = Duration::from_millis(4500);
@@ -78,9 +78,9 @@ async fn parse(uri: &str, source: &str) -> Result<ClientOptions, Error> {
     let error = match parsed {
         Ok(Ok(options)) => {
             if let Some(password) = options.credential.as_ref().and_then(|credential| credential.password.as_deref()) {
-                term::keep_secret(password);
+                terminal::keep_secret(password);
             }
-            raw_password(uri).into_iter().for_each(term::keep_secret);
+            raw_password(uri).into_iter().for_each(terminal::keep_secret);
             return Ok(options);
         }
         Ok(Err(error)) => Some(error),
@@ -128,7 +128,7 @@ fn from_parts(config: &Config, host: &str) -> Result<ClientOptions, Error> {
     let credential = match (&config.mongo_user, &config.mongo_user_password) {
         (Some(user), password) => {
             if let Some(password) = password {
-                term::keep_secret(password);
+                terminal::keep_secret(password);
             }
             let mut credential = Credential::default();
             credential.username = Some(user.clone());

@@ -12,7 +12,7 @@ use regex::Regex;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::far_side;
+use crate::terminal::far_side;
 use configure::Configure;
 
 /// How many databases are worked on at a time, unless set.

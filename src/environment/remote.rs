@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 
 use super::ssh;
 use crate::error::Error;
-use crate::far_side;
-use crate::stdin;
 use crate::stop::Stop;
-use crate::term;
+use crate::terminal;
+use crate::terminal::far_side;
+use crate::terminal::stdin;
 
 /// cargo is where rustup puts it, for shells that nobody logs in to; the shell there fills this in.
 const PATH: &str = r#"PATH="$HOME/.cargo/bin:$PATH""#;
@@ -33,7 +33,7 @@ pub(crate) struct Host<'e> {
 ///
 /// `asks`: somebody may answer questions here.
 pub(crate) async fn run(host: &Host<'_>, words: &[String], asks: bool, stop: &Stop) -> Result<u8, Error> {
-    let is_asked = asks && term::can_ask();
+    let is_asked = asks && terminal::can_ask();
     let command = command(host, words, is_asked)?;
     // Questions are seen in what comes out; ssh's own go past it, to the terminal itself.
     let stderr = if is_asked { Stdio::piped() } else { Stdio::inherit() };
@@ -79,7 +79,7 @@ async fn show(mut stderr: ChildStderr, questions: mpsc::UnboundedSender<()>) {
             if index > 0 {
                 let _ = questions.send(());
             }
-            let _ = term::draw(text);
+            let _ = terminal::draw(text);
         }
     }
 }
@@ -123,7 +123,7 @@ fn command(host: &Host<'_>, words: &[String], is_asked: bool) -> Result<String, 
         command.push(format!("cd {} &&", quoted([path(directory)?])?));
     }
     command.push(format!("exec env {}={}", far_side::MARKER, if is_asked { far_side::ASK } else { "1" }));
-    if let Some(columns) = term::columns() {
+    if let Some(columns) = terminal::columns() {
         command.push(format!("{}={columns}", far_side::COLUMNS));
     }
     match host.manager {

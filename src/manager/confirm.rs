@@ -6,8 +6,8 @@ use super::Context;
 use crate::error::{Error, ErrorKind};
 use crate::model::verb::Verb;
 use crate::plan::{Plan, Step};
-use crate::stdin;
-use crate::term;
+use crate::terminal;
+use crate::terminal::stdin;
 
 /// So many of a plan's steps are shown.
 const SHOWN: usize = 50;
@@ -81,7 +81,7 @@ impl Context {
         if self.yes() {
             return Ok(true);
         }
-        if term::can_ask() {
+        if terminal::can_ask() {
             return Ok(false);
         }
         Err(Error::new(
@@ -133,7 +133,7 @@ pub(crate) fn more_than_confirmed() -> Error {
 
 async fn ask(question: &str) -> String {
     let _alone = ASKING.lock().await;
-    term::question(question);
+    terminal::question(question);
     stdin::line().await.unwrap_or_default()
 }
 

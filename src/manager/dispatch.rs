@@ -13,16 +13,16 @@ use crate::config::Config;
 use crate::environment::{Place, remote};
 use crate::error::describe::describe;
 use crate::error::{Error, Result, exit_code_of};
-use crate::far_side;
 use crate::line::flags::Args;
 use crate::line::{Task, TaskOption};
 use crate::migration::Embedded;
 use crate::panics;
 use crate::report::Reporter;
 use crate::runtime::Runtime;
-use crate::stdin;
 use crate::stop::{self, Stop};
-use crate::term;
+use crate::terminal;
+use crate::terminal::far_side;
+use crate::terminal::stdin;
 
 /// Runs the manager on the process's command line: the whole body of a manager's `main`.
 ///
@@ -41,15 +41,15 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    term::choose_color(args.color);
+    terminal::choose_color(args.color);
     match panics::catch(|| run_line(&manager, embedded, args)) {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => {
-            term::error(&*error, describe);
+            terminal::error(&*error, describe);
             ExitCode::from(exit_code_of(&*error))
         }
         Err(panic) => {
-            term::error(&Error::failed(format!("the manager panicked: {panic}")), describe);
+            terminal::error(&Error::failed(format!("the manager panicked: {panic}")), describe);
             ExitCode::FAILURE
         }
     }
@@ -117,7 +117,7 @@ async fn run_legs<M: MigrationsManager>(
             reporter.status("Running", format!("{} on {}", environment.name, host.name));
             let tasks = std::iter::once(Task { name: environment.name.clone(), options: Vec::new() });
             let tasks: Vec<Task> = tasks.chain(leg.tasks.iter().map(|checked| checked.task.clone())).collect();
-            let words = line.args.words_for(&tasks, term::is_colored());
+            let words = line.args.words_for(&tasks, terminal::is_colored());
             match remote::run(&host, &words, !line.args.yes, &line.stop).await? {
                 0 => continue,
                 code => return Ok(code),

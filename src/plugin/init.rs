@@ -13,7 +13,7 @@ use super::templates;
 use super::workspace::{DIRECTORY, MANAGER, Workspace, cargo};
 use crate::error::Error;
 use crate::line::flags::Args;
-use crate::term;
+use crate::terminal;
 
 /// The manager's package where the workspace has another `xtask`.
 const OTHER_MANAGER: &str = "xtask-migrations";
@@ -44,7 +44,7 @@ struct Plan {
 impl Plan {
     fn carry_out(self) -> Result<(), Error> {
         if self.files.is_empty() && self.manifest.is_none() {
-            term::status("Finished", &format!("{} is set up already; nothing was changed", self.root.display()));
+            terminal::status("Finished", &format!("{} is set up already; nothing was changed", self.root.display()));
             return Ok(());
         }
         for (path, text) in &self.files {
@@ -54,15 +54,15 @@ impl Plan {
                     .map_err(|error| Error::usage(format!("{} cannot be made", folder.display())).caused_by(error))?;
             }
             write_new(&full, text)?;
-            term::status("Created", &path.display().to_string());
+            terminal::status("Created", &path.display().to_string());
         }
         if let Some(text) = self.manifest {
             let path = self.root.join("Cargo.toml");
             fs::write(&path, text)
                 .map_err(|error| Error::usage(format!("{} cannot be written", path.display())).caused_by(error))?;
-            term::status("Changed", "Cargo.toml");
+            terminal::status("Changed", "Cargo.toml");
         }
-        term::status(
+        terminal::status(
             "Finished",
             "`cargo migrations new:NAME` writes a migration, `cargo migrations execute` runs what is new",
         );

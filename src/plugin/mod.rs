@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use crate::error::Error;
 use crate::line::flags::Args;
 use crate::line::{Task, TaskOption};
-use crate::term;
+use crate::terminal;
 
 /// The plugin's `main`.
 pub fn main() -> ExitCode {
@@ -32,11 +32,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    term::choose_color(args.color);
+    terminal::choose_color(args.color);
     match run(&args, &words) {
         Ok(code) => code,
         Err(error) => {
-            term::error(&error, ToString::to_string);
+            terminal::error(&error, ToString::to_string);
             ExitCode::from(error.exit_code())
         }
     }

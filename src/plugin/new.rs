@@ -9,7 +9,7 @@ use super::workspace::Workspace;
 use crate::error::Error;
 use crate::line::flags::Args;
 use crate::model::file_name;
-use crate::term;
+use crate::terminal;
 
 pub(super) fn new(args: &Args, name: &str) -> Result<(), Error> {
     check(name)?;
@@ -26,7 +26,7 @@ pub(super) fn new(args: &Args, name: &str) -> Result<(), Error> {
     };
     let path = directory.join(format!("{}_{name}.rs", next_number(&names)));
     write_new(&path, &templates::migration(&sentence(name)))?;
-    term::status("Created", &path.display().to_string());
+    terminal::status("Created", &path.display().to_string());
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
 use super::{Task, Unit};
-use crate::far_side;
-use crate::term;
+use crate::terminal;
+use crate::terminal::far_side;
 
 /// How often a bar that nothing moves is redrawn: the elapsed time goes on.
 const TICK: Duration = Duration::from_millis(100);
@@ -20,7 +20,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 pub(super) fn draw_target() -> Option<ProgressDrawTarget> {
     match far_side::columns() {
         Some(columns) => Some(ProgressDrawTarget::term_like(Box::new(FarTerminal { columns }))),
-        None => term::is_on_terminal().then(ProgressDrawTarget::stderr),
+        None => terminal::is_on_terminal().then(ProgressDrawTarget::stderr),
     }
 }
 
@@ -94,7 +94,7 @@ impl Task for Bar {
     }
 
     fn message(&self, message: &str) {
-        self.0.set_message(term::scrub(message));
+        self.0.set_message(terminal::scrub(message));
     }
 }
 
@@ -129,7 +129,7 @@ impl Task for Plain {
         let percent = (position.min(self.total) * 100).checked_div(self.total).unwrap_or(100);
         let label = self.label.iter().map(|label| format!("{label}: ")).collect::<String>();
         let (done, total) = (self.unit.shown(position), self.unit.shown(self.total));
-        term::status("Progress", format!("{label}{done}/{total} ({percent}%) {}", state.1).trim_end());
+        terminal::status("Progress", format!("{label}{done}/{total} ({percent}%) {}", state.1).trim_end());
     }
 
     fn message(&self, message: &str) {
@@ -145,7 +145,7 @@ struct FarTerminal {
 
 impl FarTerminal {
     fn cursor(lines: usize, direction: char) -> io::Result<()> {
-        if lines == 0 { Ok(()) } else { term::draw(format!("\x1b[{lines}{direction}").as_bytes()) }
+        if lines == 0 { Ok(()) } else { terminal::draw(format!("\x1b[{lines}{direction}").as_bytes()) }
     }
 }
 
@@ -171,15 +171,15 @@ impl TermLike for FarTerminal {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        term::draw(format!("{text}\n").as_bytes())
+        terminal::draw(format!("{text}\n").as_bytes())
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        term::draw(text.as_bytes())
+        terminal::draw(text.as_bytes())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        term::draw(b"\r\x1b[2K")
+        terminal::draw(b"\r\x1b[2K")
     }
 
     fn flush(&self) -> io::Result<()> {

@@ -34,7 +34,7 @@ pub(super) fn rows(ends: &[DatabaseEnd]) -> Vec<Vec<String>> {
         };
         let color = color.on_default();
         let took = if matches!(end, End::NotBegun) { String::new() } else { human_duration(*took) };
-        vec![database.clone(), format!("{color}{outcome}{color:#}"), took, crate::term::scrub(error)]
+        vec![database.clone(), format!("{color}{outcome}{color:#}"), took, crate::terminal::scrub(error)]
     }));
     rows
 }
@@ -45,7 +45,7 @@ pub(super) fn json(ends: &[DatabaseEnd]) -> Value {
         .map(|DatabaseEnd { database, took, end }| {
             let (outcome, error) = match end {
                 End::Done => ("done", None),
-                End::Failed(error) => ("failed", Some(crate::term::scrub(error))),
+                End::Failed(error) => ("failed", Some(crate::terminal::scrub(error))),
                 End::NotBegun => ("not_begun", None),
             };
             json!({ "database": database, "outcome": outcome, "duration_ms": super::json::millis(*took), "error": error })

@@ -16,7 +16,7 @@ use super::{
 use crate::error::describe::describe;
 use crate::model::file_name::stem;
 use crate::model::verb::Verb;
-use crate::term;
+use crate::terminal;
 
 /// One for each database that is worked on at a time; they share the terminal.
 pub(super) struct Human {
@@ -29,7 +29,7 @@ pub(super) struct Human {
 
 impl Human {
     pub(super) fn new(quiet: bool) -> Self {
-        console::set_colors_enabled_stderr(term::stderr_has_color());
+        console::set_colors_enabled_stderr(terminal::stderr_has_color());
         let bars = if quiet { None } else { bars::draw_target().map(MultiProgress::with_draw_target) };
         Self { quiet, bars, run: Mutex::new(None), label: None }
     }
@@ -52,7 +52,7 @@ impl Human {
 
     fn step(&self, verb: &str, message: &str) {
         if !self.quiet {
-            self.write(|| term::status(verb, &self.labelled(message)));
+            self.write(|| terminal::status(verb, &self.labelled(message)));
         }
     }
 
@@ -98,7 +98,7 @@ impl Human {
             self.stdout(&status::table(rows, stdout_width()));
         }
         for note in status.notes {
-            self.write(|| term::warning(&self.labelled(note)));
+            self.write(|| terminal::warning(&self.labelled(note)));
         }
         if let Some(at_work) = &status.at_work {
             self.step("Running", at_work);
@@ -161,16 +161,16 @@ impl Sink for Human {
             Event::Dumps([]) => {}
             Event::Dumps(dumps) => self.stdout(&columns(&dumps::rows(dumps), stdout_width())),
             Event::Step { verb, message } => self.step(verb, message),
-            Event::Notice { verb, message } => self.write(|| term::status(verb, &self.labelled(message))),
-            Event::Warning(message) => self.write(|| term::warning(&self.labelled(message))),
+            Event::Notice { verb, message } => self.write(|| terminal::status(verb, &self.labelled(message))),
+            Event::Warning(message) => self.write(|| terminal::warning(&self.labelled(message))),
             Event::Note(message) => {
                 if !self.quiet {
-                    self.write(|| term::note(&self.labelled(message)));
+                    self.write(|| terminal::note(&self.labelled(message)));
                 }
             }
-            Event::Failure(error) => self.write(|| term::error_of(self.label.as_deref(), error, describe)),
+            Event::Failure(error) => self.write(|| terminal::error_of(self.label.as_deref(), error, describe)),
             Event::Databases(ends) => self.stdout(&columns(&databases::rows(ends), stdout_width())),
-            Event::Text(text) => self.stdout(&format!("{}\n", term::scrub(text))),
+            Event::Text(text) => self.stdout(&format!("{}\n", terminal::scrub(text))),
         }
     }
 

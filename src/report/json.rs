@@ -12,7 +12,7 @@ use super::{Event, Outcome, Sink, Subject, Task, Unit, databases, dumps, history
 use crate::error::describe::describe;
 use crate::model::state::Row;
 use crate::model::verb::Verb;
-use crate::term;
+use crate::terminal;
 
 /// How often a task's progress makes an event, its end apart.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -63,7 +63,7 @@ impl Sink for Json {
             Event::MigrationFailed { verb, migration, took, error } => {
                 let mut value = about("migration_failed", verb, migration);
                 value["duration_ms"] = millis(took);
-                value["error"] = term::scrub(error).into();
+                value["error"] = terminal::scrub(error).into();
                 self.print(value);
             }
             Event::RunEnded { verb, database, done, took, outcome } => {
@@ -77,19 +77,19 @@ impl Sink for Json {
             Event::Dumps(of) => self.print(dumps::json(of)),
             Event::Step { verb, message } => {
                 if !self.quiet {
-                    term::status(verb, &self.labelled(message));
+                    terminal::status(verb, &self.labelled(message));
                 }
             }
-            Event::Notice { verb, message } => term::status(verb, &self.labelled(message)),
-            Event::Warning(message) => term::warning(&self.labelled(message)),
+            Event::Notice { verb, message } => terminal::status(verb, &self.labelled(message)),
+            Event::Warning(message) => terminal::warning(&self.labelled(message)),
             Event::Note(message) => {
                 if !self.quiet {
-                    term::note(&self.labelled(message));
+                    terminal::note(&self.labelled(message));
                 }
             }
-            Event::Failure(error) => term::error_of(self.label.as_deref(), error, describe),
+            Event::Failure(error) => terminal::error_of(self.label.as_deref(), error, describe),
             Event::Databases(ends) => self.print(databases::json(ends)),
-            Event::Text(text) => self.print(json!({ "event": "text", "text": term::scrub(text) })),
+            Event::Text(text) => self.print(json!({ "event": "text", "text": terminal::scrub(text) })),
         }
     }
 
@@ -117,7 +117,7 @@ impl Task for Lines {
         }
         state.0 = Some(Instant::now());
         let mut value =
-            json!({ "event": "progress", "position": position, "total": self.total, "message": term::scrub(&state.1) });
+            json!({ "event": "progress", "position": position, "total": self.total, "message": terminal::scrub(&state.1) });
         if self.unit == Unit::Bytes {
             value["unit"] = "bytes".into();
         }

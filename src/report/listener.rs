@@ -6,7 +6,7 @@ use super::{Event, Outcome, Sink, Task, Unit, human_duration, migrations};
 use crate::error::describe::describe;
 use crate::model::file_name::stem;
 use crate::model::verb::Verb;
-use crate::term;
+use crate::terminal;
 
 /// What a [`Runner`](crate::Runner) tells of: one line of text without any password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct Listener {
 
 impl Listener {
     fn hear(&self, is_warning: bool, text: &str) {
-        (self.hear)(&Message { is_warning, text: term::scrub(text) });
+        (self.hear)(&Message { is_warning, text: terminal::scrub(text) });
     }
 }
 

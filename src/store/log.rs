@@ -12,7 +12,7 @@ use super::{Fence, Store};
 use crate::migration::Migration;
 use crate::model::file_name;
 use crate::model::state::State;
-use crate::term;
+use crate::terminal;
 
 /// How much of an error's text is kept, in bytes.
 const ERROR_LIMIT: usize = 4096;
@@ -245,7 +245,7 @@ fn end(event: &mut Document, took: Duration, outcome: Ended, error: Option<&str>
     event.insert("outcome", outcome.as_str());
     event.insert("duration_ms", i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
     if let Some(error) = error {
-        let error = term::scrub(error);
+        let error = terminal::scrub(error);
         event.insert("error", &error[..error.floor_char_boundary(ERROR_LIMIT)]);
     }
 }

@@ -6,8 +6,8 @@ use std::sync::mpsc;
 
 use tokio::sync::{Mutex, mpsc as lines};
 
-use crate::far_side;
 use crate::stop::Stop;
+use crate::terminal::far_side;
 
 /// One thread reads, so that nobody competes for it; it ends with the process, since a read cannot be called off.
 struct Reader {

@@ -1,6 +1,11 @@
 //! What a person sees on stderr: cargo's right-aligned status lines, warnings and errors. Nothing else writes there, but
 //! for the progress bars of `report`.
 
+#[cfg(feature = "manager")]
+pub(crate) mod far_side;
+#[cfg(feature = "manager")]
+pub(crate) mod stdin;
+
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -61,7 +66,7 @@ pub(crate) fn note(message: &str) {
 #[cfg(feature = "manager")]
 pub(crate) fn can_ask() -> bool {
     use std::io::IsTerminal as _;
-    crate::far_side::can_ask() || std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    crate::terminal::far_side::can_ask() || std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Whether stderr is a terminal.
@@ -75,7 +80,7 @@ pub(crate) fn is_on_terminal() -> bool {
 #[cfg(feature = "manager")]
 pub(crate) fn columns() -> Option<u16> {
     let here = || console::Term::stderr().size_checked().map(|(_, columns)| columns);
-    crate::far_side::columns().or_else(here)
+    crate::terminal::far_side::columns().or_else(here)
 }
 
 /// Text for stderr as it is, for those who draw there.
@@ -97,8 +102,8 @@ pub(crate) fn is_colored() -> bool {
 pub(crate) fn question(text: &str) {
     let mut stderr = anstream::stderr();
     let _ = write!(stderr, "{YELLOW}{:>12}{YELLOW:#} {} ", "Confirm", scrub(text));
-    if crate::far_side::can_ask() {
-        let _ = stderr.write_all(&[crate::far_side::ENQUIRY]);
+    if crate::terminal::far_side::can_ask() {
+        let _ = stderr.write_all(&[crate::terminal::far_side::ENQUIRY]);
     }
     let _ = stderr.flush();
 }
