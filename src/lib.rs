@@ -37,9 +37,9 @@ mod names;
 #[cfg(feature = "manager")]
 mod origin;
 #[cfg(feature = "manager")]
-mod panics;
-#[cfg(feature = "manager")]
 mod plan;
+#[cfg(feature = "manager")]
+mod process;
 #[cfg(feature = "manager")]
 mod report;
 #[cfg(feature = "manager")]
@@ -47,13 +47,9 @@ mod run;
 #[cfg(feature = "manager")]
 mod runner;
 #[cfg(feature = "manager")]
-mod runtime;
-#[cfg(feature = "manager")]
 mod standing;
 #[cfg(feature = "manager")]
 mod step;
-#[cfg(feature = "manager")]
-mod stop;
 #[cfg(feature = "manager")]
 mod store;
 #[cfg(feature = "manager")]

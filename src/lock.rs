@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 
 use crate::crash;
 use crate::error::{Error, ErrorKind};
+use crate::process::stop::{self, Stop};
 use crate::report::{Reporter, ago};
-use crate::stop::{self, Stop};
 use crate::store::{Fence, Holder, Run, Store, Taken, again, lease_time};
 
 /// How often a lease is renewed in its time, so that two may fail.

@@ -14,10 +14,10 @@ use crate::manager::{Context, more_than_confirmed};
 use crate::model::file_name::stem;
 use crate::model::verb::Verb;
 use crate::plan::{self, Plan, Request};
+use crate::process::stop;
 use crate::report::{Event, Outcome};
 use crate::standing;
 use crate::step;
-use crate::stop;
 use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
 
 /// Plans and carries out what is asked for. `before` runs once the lock is held, and only where there is something to do.

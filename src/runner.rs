@@ -15,14 +15,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::line::flags::Args;
 use crate::manager::{Context, Line, MigrationsManager, Options, Site};
 use crate::migration::Embedded;
-use crate::panics;
 use crate::plan;
+use crate::process::panics;
+use crate::process::runtime::Runtime;
+use crate::process::stop::Stop;
 use crate::report::{Hear, Message, Reporter};
 use crate::run;
-use crate::runtime::Runtime;
 use crate::standing;
 use crate::standing::Known;
-use crate::stop::Stop;
 use crate::terminal;
 
 /// Runs migrations, or looks whether all are registered, inside a service: at start-up, as a rule.

@@ -9,11 +9,11 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::lock::Held;
 use crate::migration::{InTransaction, Kind, OnDatabase};
-use crate::panics;
 use crate::plan::Step;
+use crate::process::panics;
+use crate::process::stop::Stop;
 use crate::report::Reporter;
 use crate::run::error_text;
-use crate::stop::Stop;
 use crate::store::{About, Change, Direction, Ended, Record, Refusal, Registration, new_id, registration};
 use crate::transaction::{Transaction, attempt};
 

@@ -5,7 +5,7 @@ use futures_util::future::LocalBoxFuture;
 use super::Environment;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::panics;
+use crate::process::panics;
 
 impl Environment {
     /// The manager's configuration, changed as this environment says.

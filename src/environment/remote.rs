@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::ssh;
 use crate::error::Error;
-use crate::stop::Stop;
+use crate::process::stop::Stop;
 use crate::terminal;
 use crate::terminal::far_side;
 use crate::terminal::stdin;

@@ -17,9 +17,9 @@ use crate::line::listed;
 use crate::model::verb::Verb;
 use crate::names;
 use crate::plan::Request;
+use crate::process::stop;
 use crate::report::{DatabaseEnd, End, Event};
 use crate::run::{error_text, preview};
-use crate::stop;
 
 /// So many names are told.
 const SHOWN: usize = 12;

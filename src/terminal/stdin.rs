@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use tokio::sync::{Mutex, mpsc as lines};
 
-use crate::stop::Stop;
+use crate::process::stop::Stop;
 use crate::terminal::far_side;
 
 /// One thread reads, so that nobody competes for it; it ends with the process, since a read cannot be called off.

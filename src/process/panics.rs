@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::FutureExt as _;
 
 use crate::error::Error;
-use crate::runtime;
+use crate::process::runtime;
 use crate::terminal;
 
 thread_local! {
