@@ -35,8 +35,6 @@ pub mod mongod;
 #[cfg(feature = "manager")]
 mod names;
 #[cfg(feature = "manager")]
-mod origin;
-#[cfg(feature = "manager")]
 mod plan;
 #[cfg(feature = "manager")]
 mod process;

@@ -199,7 +199,7 @@ async fn write_all(store: &Store, partial: &Path, options: Options, size: u64, r
         database: database.name().to_owned(),
         taken_at: DateTime::now().try_to_rfc3339_string().unwrap_or_default(),
         server_version: build.get_str("version").unwrap_or_default().to_owned(),
-        tool_version: crate::origin::VERSION.to_owned(),
+        tool_version: crate::store::origin::VERSION.to_owned(),
         is_consistent,
         snapshot: plan.time.map(|time| (time.time, time.increment)),
         gzip: options.gzip,

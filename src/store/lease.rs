@@ -99,7 +99,7 @@ impl Store {
             ] };
             // Nobody but the owner renews it, so the answer to a repeated attempt is the same.
             let filter = doc! { "_id": ID, "$or": [{ "owner": &run.id }, { "$expr": free }] };
-            let (user, host) = crate::origin::who_and_where();
+            let (user, host) = crate::store::origin::who_and_where();
             let is_ours = doc! { "$eq": ["$owner", { "$literal": &run.id }] };
             let mut set = doc! {
                 "term": { "$cond": [is_ours, "$term", { "$add": ["$term", 1_i64] }] },

@@ -212,7 +212,7 @@ impl Record {
             "command": &self.run.command,
             "pid": i64::from(std::process::id()),
         };
-        document.extend(crate::origin::document());
+        document.extend(crate::store::origin::document());
         document
     }
 }

@@ -6,6 +6,7 @@
 mod fence;
 mod lease;
 mod log;
+pub(crate) mod origin;
 mod registry;
 mod view;
 

@@ -80,7 +80,7 @@ pub(crate) fn document(id: Bson, migration: &Migration, how: Registration, run: 
         document.insert("duration_ms", i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
     }
     document.insert("run", run);
-    document.extend(crate::origin::document());
+    document.extend(crate::store::origin::document());
     document
 }
 
