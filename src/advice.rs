@@ -2,13 +2,13 @@
 
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 
+use crate::durable::attempt;
 use crate::error::Error;
 use crate::model::file_name;
 use crate::model::state::State;
 use crate::plan::Step;
 use crate::standing::Standing;
 use crate::store::{Attempt, Direction, Restore};
-use crate::transaction::attempt;
 
 /// What to say of an interrupted migration.
 pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<String> {

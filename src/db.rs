@@ -5,10 +5,11 @@ use std::ops::Deref;
 use mongodb::Database;
 use mongodb::options::DatabaseOptions;
 
+use crate::durable;
+use crate::durable::attempt;
 use crate::error::{Error, Result};
 use crate::report::{Progress, Reporter};
-use crate::store::durable;
-use crate::transaction::{Transaction, attempt};
+use crate::transaction::Transaction;
 
 /// The driver's [`Database`], to which it dereferences, with what this library adds.
 ///
@@ -42,7 +43,7 @@ pub struct Db {
 
 impl Db {
     pub(crate) fn new(database: Database, reporter: Reporter, has_transactions: bool) -> Self {
-        let options = DatabaseOptions::builder().write_concern(durable()).build();
+        let options = DatabaseOptions::builder().write_concern(durable::write_concern()).build();
         let durable = database.client().database_with_options(database.name(), options);
         Self { database: durable, plain: database, reporter, has_transactions }
     }

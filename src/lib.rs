@@ -23,6 +23,8 @@ mod db;
 #[cfg(feature = "manager")]
 mod dump;
 #[cfg(feature = "manager")]
+mod durable;
+#[cfg(feature = "manager")]
 mod environment;
 #[cfg(feature = "manager")]
 mod lock;

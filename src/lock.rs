@@ -11,10 +11,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::crash;
+use crate::durable::again;
 use crate::error::{Error, ErrorKind};
 use crate::process::stop::{self, Stop};
 use crate::report::{Reporter, ago};
-use crate::store::{Fence, Holder, Run, Store, Taken, again, lease_time};
+use crate::store::{Fence, Holder, Run, Store, Taken, lease_time};
 
 /// How often a lease is renewed in its time, so that two may fail.
 const RENEWALS: u32 = 3;

@@ -11,10 +11,10 @@ use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
 
-use super::lease::{again, is_duplicate};
 use super::{LOG, Store};
 use crate::crash;
-use crate::transaction::attempt;
+use crate::durable::attempt;
+use crate::durable::{again, is_duplicate};
 
 /// The document's `_id`.
 pub(super) const ID: &str = "fence";

@@ -11,14 +11,13 @@ mod registry;
 mod view;
 
 use mongodb::bson::{Document, doc};
-use mongodb::options::{
-    Acknowledgment, CollectionOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions,
-    WriteConcern,
-};
+use mongodb::options::{CollectionOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria};
 use mongodb::{Collection, Database, IndexModel};
 
+use crate::durable;
+
 pub(crate) use fence::{Change, Fence, Refusal};
-pub(crate) use lease::{Holder, Taken, again, lease_time};
+pub(crate) use lease::{Holder, Taken, lease_time};
 pub(crate) use log::{About, Attempt, Direction, Ended, Record, Run, new_id};
 pub(crate) use registry::{Entry, Registration, document as registration};
 pub(crate) use view::{Restore, View};
@@ -81,7 +80,7 @@ impl Store {
         let options = CollectionOptions::builder()
             .read_concern(ReadConcern::majority())
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
-            .write_concern(durable())
+            .write_concern(durable::write_concern())
             .build();
         self.database.collection_with_options(name, options)
     }
@@ -107,22 +106,4 @@ impl Store {
         let settled = IndexModel::builder().keys(doc! { "registry": 1, "settled": 1, "fence": 1 }).options(few).build();
         self.log().create_indexes([events, settled]).await.map(|_| ())
     }
-}
-
-/// Majority, and in the journal.
-pub(crate) fn durable() -> WriteConcern {
-    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
-}
-
-/// What every transaction of ours runs with, a migration's own included.
-///
-/// `local`, since collections and indexes can be created with that alone. A transaction sees one snapshot all the same, and one
-/// that is committed with majority has read nothing that could be undone: what it read came before it in the same primary's
-/// history.
-pub(crate) fn transaction_options() -> TransactionOptions {
-    TransactionOptions::builder()
-        .read_concern(ReadConcern::local())
-        .write_concern(durable())
-        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
-        .build()
 }

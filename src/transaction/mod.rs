@@ -1,8 +1,6 @@
 //! Transactions: what migrations get, and how one is run.
 
-pub(crate) mod attempt;
 mod collection;
-mod limits;
 
 use std::fmt;
 
@@ -12,6 +10,7 @@ use mongodb::{ClientSession, Database};
 
 pub use collection::TxCollection;
 
+use crate::durable::attempt;
 use crate::report::{Progress, Reporter};
 
 /// A transaction that is under way. What is done through it takes effect together when it is committed, or not at all.

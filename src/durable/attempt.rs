@@ -6,9 +6,9 @@ use mongodb::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RES
 use mongodb::{Client, ClientSession};
 
 use super::limits;
+use super::transaction_options;
 use crate::crash;
 use crate::error::Result;
-use crate::store::transaction_options;
 
 /// How long a transaction is tried in all; the driver's own limit.
 const PATIENCE: Duration = Duration::from_secs(120);
