@@ -54,22 +54,19 @@ mod step;
 mod store;
 #[cfg(feature = "manager")]
 mod subtasks;
-#[cfg(feature = "manager")]
-mod transaction;
 
 pub use error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "manager")]
 pub use {
     config::{Config, FromEnv},
-    db::Db,
+    db::{Db, Transaction, TxCollection},
     environment::Environment,
     manager::{Context, Flow, MigrationsManager, Options, Subtasks, run},
     migration::{Action, Embedded, IntoAction, Migration},
     mongodb,
     report::{Message, Progress, Reporter},
     runner::Runner,
-    transaction::{Transaction, TxCollection},
 };
 
 /// The built-in subtasks. A manager that overrides one reaches it here: `builtin::execute(self, cx, migration).await`.

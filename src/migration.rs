@@ -6,10 +6,10 @@ use futures_util::future::LocalBoxFuture;
 use mongodb::Database;
 
 use crate::db::Db;
+use crate::db::Transaction;
 use crate::error::Result;
 use crate::model::file_name;
 use crate::report::Subject;
-use crate::transaction::Transaction;
 
 /// One migration file, compiled into the manager.
 ///

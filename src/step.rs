@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::advice;
 use crate::crash;
 use crate::db::Db;
+use crate::db::Transaction;
 use crate::durable::attempt;
 use crate::error::{Error, Result};
 use crate::lock::Held;
@@ -16,7 +17,6 @@ use crate::process::stop::Stop;
 use crate::report::Reporter;
 use crate::run::error_text;
 use crate::store::{About, Change, Direction, Ended, Record, Refusal, Registration, new_id, registration};
-use crate::transaction::Transaction;
 
 /// What carries out the steps of one run.
 pub(crate) struct Runner<'r> {

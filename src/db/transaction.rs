@@ -1,15 +1,12 @@
 //! Transactions: what migrations get, and how one is run.
 
-mod collection;
-
 use std::fmt;
 
 use mongodb::action::{CreateCollection, RunCommand};
 use mongodb::bson::Document;
 use mongodb::{ClientSession, Database};
 
-pub use collection::TxCollection;
-
+use super::TxCollection;
 use crate::durable::attempt;
 use crate::report::{Progress, Reporter};
 

@@ -1,5 +1,8 @@
 //! The database as migrations get it: the driver's, and what this library adds.
 
+mod collection;
+mod transaction;
+
 use std::ops::Deref;
 
 use mongodb::Database;
@@ -7,9 +10,11 @@ use mongodb::options::DatabaseOptions;
 
 use crate::durable;
 use crate::durable::attempt;
+pub use collection::TxCollection;
+pub use transaction::Transaction;
+
 use crate::error::{Error, Result};
 use crate::report::{Progress, Reporter};
-use crate::transaction::Transaction;
 
 /// The driver's [`Database`], to which it dereferences, with what this library adds.
 ///
