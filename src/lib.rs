@@ -35,8 +35,6 @@ mod migration;
 #[cfg(feature = "manager")]
 pub mod mongod;
 #[cfg(feature = "manager")]
-mod names;
-#[cfg(feature = "manager")]
 mod plan;
 #[cfg(feature = "manager")]
 mod process;

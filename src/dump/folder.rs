@@ -9,7 +9,7 @@ use super::io;
 use super::manifest::Manifest;
 use crate::error::Error;
 use crate::line::listed;
-use crate::names::nearest;
+use crate::migration::names::nearest;
 
 /// The end of a folder's name while its dump is not whole.
 const PARTIAL: &str = ".partial";

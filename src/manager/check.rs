@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::line::Task;
 use crate::line::flags::Args;
 use crate::migration::Embedded;
-use crate::names;
+use crate::migration::names;
 
 /// The tasks of the line that stand after one environment's name, or ahead of all.
 pub(super) struct Leg<'s, M> {

@@ -8,7 +8,7 @@ use super::{Context, MigrationsManager, Options, built_in};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::line::listed;
-use crate::names::nearest;
+use crate::migration::names::nearest;
 
 /// Names that the line uses otherwise.
 const RESERVED: [&str; 3] = ["init", "new", "migrations"];

@@ -1,7 +1,7 @@
 use crate::error::{Error, Result};
 use crate::manager::{Context, MigrationsManager};
+use crate::migration::names;
 use crate::model::file_name::stem;
-use crate::names;
 use crate::report::{Event, HistoryOf};
 
 /// Shows the log, newest last: every migration that was begun, by whom, and how it ended. One migration, or all.

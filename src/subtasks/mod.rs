@@ -27,8 +27,8 @@ pub use unlock::unlock;
 
 use crate::error::Result;
 use crate::manager::{Context, MigrationsManager};
+use crate::migration::names;
 use crate::model::verb::Verb;
-use crate::names;
 use crate::plan::Request;
 
 /// What the line asks for.

@@ -1,5 +1,7 @@
 //! A migration: its name and number, and what its `up` and `down` are, told apart by the type that they take.
 
+pub(crate) mod names;
+
 use std::fmt;
 
 use futures_util::future::LocalBoxFuture;
