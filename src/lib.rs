@@ -1,7 +1,5 @@
 #![doc = include_str!("../docs/library.md")]
 
-#[cfg(feature = "manager")]
-mod advice;
 mod embed;
 mod error;
 #[cfg(feature = "_line")]
@@ -27,15 +25,11 @@ mod durable;
 #[cfg(feature = "manager")]
 mod environment;
 #[cfg(feature = "manager")]
-mod lock;
-#[cfg(feature = "manager")]
 mod manager;
 #[cfg(feature = "manager")]
 mod migration;
 #[cfg(feature = "manager")]
 pub mod mongod;
-#[cfg(feature = "manager")]
-mod plan;
 #[cfg(feature = "manager")]
 mod process;
 #[cfg(feature = "manager")]
@@ -44,10 +38,6 @@ mod report;
 mod run;
 #[cfg(feature = "manager")]
 mod runner;
-#[cfg(feature = "manager")]
-mod standing;
-#[cfg(feature = "manager")]
-mod step;
 #[cfg(feature = "manager")]
 mod store;
 #[cfg(feature = "manager")]

@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::advice;
 use crate::builtin;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::line::flags::Args;
 use crate::manager::{Context, Line, MigrationsManager, Options, Site};
 use crate::migration::Embedded;
-use crate::plan;
 use crate::process::panics;
 use crate::process::runtime::Runtime;
 use crate::process::stop::Stop;
 use crate::report::{Hear, Message, Reporter};
 use crate::run;
-use crate::standing;
-use crate::standing::Known;
+use crate::run::advice;
+use crate::run::plan;
+use crate::run::standing;
+use crate::run::standing::Known;
 use crate::terminal;
 
 /// Runs migrations, or looks whether all are registered, inside a service: at start-up, as a rule.

@@ -5,7 +5,7 @@ use tokio::sync::Mutex;
 use super::Context;
 use crate::error::{Error, ErrorKind};
 use crate::model::verb::Verb;
-use crate::plan::{Plan, Step};
+use crate::run::plan::{Plan, Step};
 use crate::terminal;
 use crate::terminal::stdin;
 

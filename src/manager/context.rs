@@ -13,11 +13,11 @@ use crate::config::Config;
 use crate::dump;
 use crate::error::Error;
 use crate::line::flags::Args;
-use crate::lock::Held;
 use crate::migration::{Embedded, Migration};
 use crate::mongod;
 use crate::process::stop::Stop;
 use crate::report::Reporter;
+use crate::run::lock::Held;
 use crate::store::Store;
 
 /// What a subtask works with. One is made for every task of the line, and for each database that the task works on.

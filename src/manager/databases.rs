@@ -16,9 +16,9 @@ use crate::error::{Error, ErrorKind, Result, exit_code_of};
 use crate::line::listed;
 use crate::migration::names;
 use crate::model::verb::Verb;
-use crate::plan::Request;
 use crate::process::stop;
 use crate::report::{DatabaseEnd, End, Event};
+use crate::run::plan::Request;
 use crate::run::{error_text, preview};
 
 /// So many names are told.

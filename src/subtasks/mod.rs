@@ -29,7 +29,7 @@ use crate::error::Result;
 use crate::manager::{Context, MigrationsManager};
 use crate::migration::names;
 use crate::model::verb::Verb;
-use crate::plan::Request;
+use crate::run::plan::Request;
 
 /// What the line asks for.
 async fn request<'c>(cx: &'c Context, verb: Verb, migration: Option<&str>) -> Result<Request<'c>> {

@@ -2,10 +2,10 @@ use std::time::Instant;
 
 use crate::dump;
 use crate::error::{Error, Result};
-use crate::lock;
 use crate::manager::{Context, MigrationsManager};
 use crate::report::human_bytes;
 use crate::run;
+use crate::run::lock;
 use crate::store::{Change, Ended, Record, Refusal, Run, Store};
 
 /// Puts a dump back in place of what the database holds: its documents, indexes and options, and the registry. The dump is

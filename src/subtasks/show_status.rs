@@ -1,11 +1,11 @@
-use crate::advice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manager::{Context, MigrationsManager};
 use crate::model::state::State;
-use crate::plan;
 use crate::report::{Event, StatusOf, ago};
 use crate::run;
-use crate::standing;
+use crate::run::advice;
+use crate::run::plan;
+use crate::run::standing;
 
 /// Shows where each migration stands. Writes nothing to the database.
 ///

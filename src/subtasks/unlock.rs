@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
-use crate::lock;
 use crate::manager::{Context, MigrationsManager};
+use crate::run::lock;
 
 /// Shows who has the lock, asks, and frees it: that run can then register nothing more.
 ///

@@ -1,5 +1,11 @@
 //! The one loop that carries out a plan, always under the lock: runs each migration, registers it, and tells what happened.
 
+pub(crate) mod advice;
+pub(crate) mod lock;
+pub(crate) mod plan;
+pub(crate) mod standing;
+mod step;
+
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -9,16 +15,13 @@ use crate::crash;
 use crate::db::Db;
 use crate::error::describe::describe;
 use crate::error::{Error, Result};
-use crate::lock;
 use crate::manager::{Context, more_than_confirmed};
 use crate::model::file_name::stem;
 use crate::model::verb::Verb;
-use crate::plan::{self, Plan, Request};
 use crate::process::stop;
 use crate::report::{Event, Outcome};
-use crate::standing;
-use crate::step;
 use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
+use plan::{Plan, Request};
 
 /// Plans and carries out what is asked for. `before` runs once the lock is held, and only where there is something to do.
 pub(crate) async fn run(cx: &Context, request: &Request<'_>, before: impl AsyncFnOnce() -> Result<()>) -> Result<()> {

@@ -3,19 +3,19 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::advice;
 use crate::crash;
 use crate::db::Db;
 use crate::db::Transaction;
 use crate::durable::attempt;
 use crate::error::{Error, Result};
-use crate::lock::Held;
 use crate::migration::{InTransaction, Kind, OnDatabase};
-use crate::plan::Step;
 use crate::process::panics;
 use crate::process::stop::Stop;
 use crate::report::Reporter;
+use crate::run::advice;
 use crate::run::error_text;
+use crate::run::lock::Held;
+use crate::run::plan::Step;
 use crate::store::{About, Change, Direction, Ended, Record, Refusal, Registration, new_id, registration};
 
 /// What carries out the steps of one run.

@@ -5,14 +5,14 @@ use std::fmt;
 
 use mongodb::bson::{Document, doc};
 
-use crate::advice;
 use crate::error::{Error, ErrorKind};
 use crate::line::listed;
 use crate::migration::{Action, Migration};
 use crate::model::file_name;
 use crate::model::state::{Row, State};
 use crate::model::verb::Verb;
-use crate::standing::{self, Known, Standing};
+use crate::run::advice;
+use crate::run::standing::{self, Known, Standing};
 use crate::store::{Attempt, Direction, Entry, View};
 
 /// What is asked for.

@@ -6,8 +6,8 @@ use crate::durable::attempt;
 use crate::error::Error;
 use crate::model::file_name;
 use crate::model::state::State;
-use crate::plan::Step;
-use crate::standing::Standing;
+use crate::run::plan::Step;
+use crate::run::standing::Standing;
 use crate::store::{Attempt, Direction, Restore};
 
 /// What to say of an interrupted migration.
