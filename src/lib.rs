@@ -15,6 +15,8 @@ mod config;
 #[cfg(feature = "manager")]
 mod connect;
 #[cfg(feature = "manager")]
+mod context;
+#[cfg(feature = "manager")]
 mod crash;
 #[cfg(feature = "manager")]
 mod db;
@@ -48,9 +50,10 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "manager")]
 pub use {
     config::{Config, FromEnv},
+    context::{Context, Options},
     db::{Db, Transaction, TxCollection},
     environment::Environment,
-    manager::{Context, Flow, MigrationsManager, Options, Subtasks, run},
+    manager::{Flow, MigrationsManager, Subtasks, run},
     migration::{Action, Embedded, IntoAction, Migration},
     mongodb,
     report::{Message, Progress, Reporter},

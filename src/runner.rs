@@ -10,9 +10,10 @@ use tokio::sync::oneshot;
 
 use crate::builtin;
 use crate::config::Config;
+use crate::context::{Context, Line, Options, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::line::flags::Args;
-use crate::manager::{Context, Line, MigrationsManager, Options, Site};
+use crate::manager::MigrationsManager;
 use crate::migration::Embedded;
 use crate::process::panics;
 use crate::process::runtime::Runtime;

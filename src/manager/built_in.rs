@@ -1,7 +1,8 @@
 //! The built-in subtasks, in the order in which `help` lists them.
 
 use super::subtasks::First;
-use super::{Context, MigrationsManager, Subtasks};
+use super::{MigrationsManager, Subtasks};
+use crate::context::Context;
 use crate::subtasks as builtin;
 
 const DBDUMP: &str = "Dump the database

@@ -1,7 +1,8 @@
 //! The whole line is checked here before its first task starts.
 
+use super::MigrationsManager;
 use super::subtasks::{First, Subtask, Subtasks};
-use super::{MigrationsManager, Options};
+use crate::context::Options;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::line::Task;

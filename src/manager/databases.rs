@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 
 use super::check::Checked;
-use super::context::{Context, Line};
 use super::dispatch::run_task;
-use super::site::Site;
-use super::{Flow, MigrationsManager, confirm};
+use super::{Flow, MigrationsManager};
+use crate::context;
+use crate::context::Site;
+use crate::context::{Context, Line};
 use crate::environment::{Databases, Environment, whole};
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
 use crate::line::listed;
@@ -161,7 +162,7 @@ async fn plan_of(cx: &Context, verb: Verb, migration: Option<&str>) -> Result<(V
     let has_transactions = cx.store().await?.has_transactions();
     let plan = preview(cx, &Request { verb, migration, is_strict: cx.args().strict, has_transactions }).await?;
     let nothing = if plan.steps.is_empty() { Some("nothing to do".to_owned()) } else { None };
-    let lines = confirm::plan_lines(&plan).into_iter().chain(nothing).collect();
+    let lines = context::plan_lines(&plan).into_iter().chain(nothing).collect();
     Ok((lines, plan.steps.iter().map(|step| step.migration.stem().to_owned()).collect()))
 }
 

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::check::{self, Checked, Leg};
-use super::context::{Context, Line};
-use super::site::Site;
 use super::{Flow, MigrationsManager, Subtasks, databases};
 use crate::config::Config;
+use crate::context::Site;
+use crate::context::{Context, Line};
 use crate::environment::{Place, remote};
 use crate::error::describe::describe;
 use crate::error::{Error, Result, exit_code_of};

@@ -2,25 +2,17 @@
 
 mod built_in;
 mod check;
-mod confirm;
-mod context;
 mod databases;
 mod dispatch;
 mod environments;
-mod options;
-mod site;
 mod subtasks;
 
-pub(crate) use confirm::more_than_confirmed;
-pub use context::Context;
-pub(crate) use context::Line;
 pub use dispatch::run;
-pub use options::Options;
-pub(crate) use site::Site;
 pub use subtasks::Subtasks;
 
 use crate::builtin;
 use crate::config::Config;
+use crate::context::Context;
 use crate::error::Result;
 
 /// Whether a run goes on after [`task_hook`](MigrationsManager::task_hook).

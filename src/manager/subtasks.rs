@@ -4,7 +4,8 @@ use std::fmt;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::{Context, MigrationsManager, Options, built_in};
+use super::{MigrationsManager, built_in};
+use crate::context::{Context, Options};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::line::listed;

@@ -11,11 +11,11 @@ use std::time::Instant;
 
 use mongodb::ClientSession;
 
+use crate::context::{Context, more_than_confirmed};
 use crate::crash;
 use crate::db::Db;
 use crate::error::describe::describe;
 use crate::error::{Error, Result};
-use crate::manager::{Context, more_than_confirmed};
 use crate::model::file_name::stem;
 use crate::model::verb::Verb;
 use crate::process::stop;

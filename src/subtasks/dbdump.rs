@@ -1,6 +1,7 @@
+use crate::context::{Context, Options};
 use crate::dump;
 use crate::error::{Error, Result};
-use crate::manager::{Context, MigrationsManager, Options};
+use crate::manager::MigrationsManager;
 use crate::report::human_bytes;
 use crate::store::Store;
 

@@ -1,5 +1,6 @@
+use crate::context::Context;
 use crate::error::Result;
-use crate::manager::{Context, MigrationsManager};
+use crate::manager::MigrationsManager;
 use crate::report::Event;
 
 /// Lists the dumps, oldest first: size, age, and how many migrations were registered then. `keep=N` removes all but the newest N

@@ -1,5 +1,6 @@
+use crate::context::Context;
 use crate::error::Result;
-use crate::manager::{Context, MigrationsManager};
+use crate::manager::MigrationsManager;
 use crate::model::verb::Verb;
 use crate::run;
 

@@ -1,6 +1,7 @@
+use crate::context::Context;
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::manager::{Context, MigrationsManager, Subtasks};
+use crate::manager::{MigrationsManager, Subtasks};
 use crate::report::columns;
 
 /// Lists the subtasks, built in and the manager's own, with their help texts; or tells about one.

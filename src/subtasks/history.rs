@@ -1,5 +1,6 @@
+use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::manager::{Context, MigrationsManager};
+use crate::manager::MigrationsManager;
 use crate::migration::names;
 use crate::model::file_name::stem;
 use crate::report::{Event, HistoryOf};

@@ -25,8 +25,9 @@ pub use rollback::rollback;
 pub use show_status::show_status;
 pub use unlock::unlock;
 
+use crate::context::Context;
 use crate::error::Result;
-use crate::manager::{Context, MigrationsManager};
+use crate::manager::MigrationsManager;
 use crate::migration::names;
 use crate::model::verb::Verb;
 use crate::run::plan::Request;

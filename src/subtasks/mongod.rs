@@ -1,5 +1,5 @@
+use crate::context::Context;
 use crate::error::Result;
-use crate::manager::Context;
 use crate::mongod::local;
 
 /// The local development server: says where it is, starts it, or stops it.

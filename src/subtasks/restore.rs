@@ -1,8 +1,9 @@
 use std::time::Instant;
 
+use crate::context::Context;
 use crate::dump;
 use crate::error::{Error, Result};
-use crate::manager::{Context, MigrationsManager};
+use crate::manager::MigrationsManager;
 use crate::report::human_bytes;
 use crate::run;
 use crate::run::lock;

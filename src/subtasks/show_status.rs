@@ -1,5 +1,6 @@
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
-use crate::manager::{Context, MigrationsManager};
+use crate::manager::MigrationsManager;
 use crate::model::state::State;
 use crate::report::{Event, StatusOf, ago};
 use crate::run;

@@ -1,5 +1,6 @@
+use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::manager::{Context, MigrationsManager};
+use crate::manager::MigrationsManager;
 use crate::run::lock;
 
 /// Shows who has the lock, asks, and frees it: that run can then register nothing more.

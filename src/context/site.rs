@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell};
 
-use super::context::Line;
+use super::Line;
 use crate::config::Config;
 use crate::connect::{self, Connection, Target};
 use crate::environment::tunnel::Tunnel;
@@ -17,16 +17,16 @@ use crate::report::Reporter;
 /// A configuration, and what it leads to.
 #[derive(Debug)]
 pub(crate) struct Site {
-    pub(super) environment: Option<Named>,
-    pub(super) config: Config,
-    pub(super) reporter: Reporter,
+    pub(crate) environment: Option<Named>,
+    pub(crate) config: Config,
+    pub(crate) reporter: Reporter,
     /// It is one of several databases that a task works on.
-    pub(super) is_one_of_many: bool,
+    pub(crate) is_one_of_many: bool,
     /// What was confirmed for all of these at once: the migrations that were shown, where there was a plan.
-    pub(super) confirmed: RefCell<Option<Vec<String>>>,
+    pub(crate) confirmed: RefCell<Option<Vec<String>>>,
     is_many: bool,
     /// The dump that was taken last.
-    pub(super) last_dump: RefCell<Option<String>>,
+    pub(crate) last_dump: RefCell<Option<String>>,
     /// `None` where it is only found out on connecting.
     target: Option<Target>,
     connection: OnceCell<Connection>,
@@ -37,9 +37,9 @@ pub(crate) struct Site {
 
 /// What a site knows of its environment.
 #[derive(Clone, Debug)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) asks: bool,
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) asks: bool,
 }
 
 impl Site {
@@ -62,7 +62,7 @@ impl Site {
     }
 
     /// What an environment makes of the configuration. `needs_server`: its tasks may talk to one, so that it must name one.
-    pub(super) async fn of(
+    pub(crate) async fn of(
         environment: &Environment,
         config: Config,
         reporter: Reporter,
@@ -89,7 +89,7 @@ impl Site {
     }
 
     /// The same on one of the server's databases.
-    pub(super) async fn on_database(&self, line: &Line, database: &str) -> Result<Self, Error> {
+    pub(crate) async fn on_database(&self, line: &Line, database: &str) -> Result<Self, Error> {
         let mut this = Self::plain(self.config.clone().mongo_database(database), self.reporter.for_database(database));
         this.environment.clone_from(&self.environment);
         this.is_one_of_many = true;
@@ -98,7 +98,7 @@ impl Site {
     }
 
     /// Says what is about to be touched.
-    pub(super) fn tell(&self, databases: &str) {
+    pub(crate) fn tell(&self, databases: &str) {
         let Some(environment) = &self.environment else { return };
         let hosts = self.target.as_ref().map_or("a local server", |target| &target.hosts);
         let through = self.tunnel_through.as_ref().map(|host| format!(" (through {host})")).unwrap_or_default();
@@ -108,7 +108,7 @@ impl Site {
     }
 
     /// The database's name, as far as it is known ahead of the connection.
-    pub(super) fn database(&self) -> &str {
+    pub(crate) fn database(&self) -> &str {
         self.target
             .as_ref()
             .map_or_else(|| self.config.mongo_database.as_deref().unwrap_or_default(), |target| &target.database)
@@ -156,7 +156,7 @@ impl Site {
     }
 
     /// Returns, with what to say, if the tunnel that the connection goes through is lost.
-    pub(super) async fn tunnel_lost(&self) -> Error {
+    pub(crate) async fn tunnel_lost(&self) -> Error {
         loop {
             if let Some(tunnel) = self.tunnel.get() {
                 return tunnel.lost().await;

@@ -1,5 +1,9 @@
 //! What subtasks get: the database, the configuration in force, the task's options, and a place to report to.
 
+mod confirm;
+mod options;
+mod site;
+
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -7,8 +11,10 @@ use std::sync::Arc;
 
 use mongodb::Database;
 
-use super::Options;
-use super::site::Site;
+pub(crate) use confirm::{more_than_confirmed, plan_lines};
+pub use options::Options;
+pub(crate) use site::Site;
+
 use crate::config::Config;
 use crate::dump;
 use crate::error::Error;
@@ -94,7 +100,7 @@ impl Context {
         &self.line.stop
     }
 
-    pub(super) fn site(&self) -> &Site {
+    pub(crate) fn site(&self) -> &Site {
         &self.site
     }
 

@@ -48,7 +48,7 @@ impl Options {
         self.plain.iter().map(String::as_str)
     }
 
-    /// The value of a name that the subtask [takes](super::Subtasks::takes).
+    /// The value of a name that the subtask [takes](crate::Subtasks::takes).
     pub fn get(&self, name: &str) -> Option<&str> {
         self.named.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

@@ -69,7 +69,7 @@ impl Context {
     }
 
     /// Asks ahead of a subtask that nothing is known of, where the environment says so.
-    pub(super) async fn confirm_subtask(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn confirm_subtask(&self, name: &str) -> Result<(), Error> {
         if self.asking_environment().is_none() || self.is_confirmed() {
             return Ok(());
         }
@@ -113,7 +113,7 @@ impl Context {
 }
 
 /// What a plan does, a line for each migration, as many as can be read.
-pub(super) fn plan_lines(plan: &Plan<'_>) -> Vec<String> {
+pub(crate) fn plan_lines(plan: &Plan<'_>) -> Vec<String> {
     let mut lines: Vec<String> = plan.steps.iter().take(SHOWN).map(ToString::to_string).collect();
     if let Some(more @ 1..) = plan.steps.len().checked_sub(SHOWN) {
         let last = plan.steps.last().map(|step| step.migration.stem()).unwrap_or_default();
