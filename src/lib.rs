@@ -21,6 +21,8 @@ mod crash;
 #[cfg(feature = "manager")]
 mod db;
 #[cfg(feature = "manager")]
+mod dispatch;
+#[cfg(feature = "manager")]
 mod dump;
 #[cfg(feature = "manager")]
 mod durable;
@@ -52,8 +54,9 @@ pub use {
     config::{Config, FromEnv},
     context::{Context, Options},
     db::{Db, Transaction, TxCollection},
+    dispatch::run,
     environment::Environment,
-    manager::{Flow, MigrationsManager, Subtasks, run},
+    manager::{Flow, MigrationsManager, Subtasks},
     migration::{Action, Embedded, IntoAction, Migration},
     mongodb,
     report::{Message, Progress, Reporter},

@@ -6,6 +6,8 @@
 //! ```
 
 pub(crate) mod flags;
+#[cfg(feature = "manager")]
+pub(crate) mod quote;
 
 use std::fmt;
 use std::str::FromStr;

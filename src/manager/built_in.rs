@@ -22,7 +22,7 @@ to=NAME          into another database of the server
 DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.";
 
 /// What every manager has.
-pub(super) fn all<M: MigrationsManager>() -> Subtasks<M> {
+pub(crate) fn all<M: MigrationsManager>() -> Subtasks<M> {
     let mut all = Subtasks::none();
     all.push(
         "show_status",

@@ -1,13 +1,9 @@
 //! The manager: what a user writes, and how the line reaches it.
 
 mod built_in;
-mod check;
-mod databases;
-mod dispatch;
 mod environments;
-mod subtasks;
+pub(crate) mod subtasks;
 
-pub use dispatch::run;
 pub use subtasks::Subtasks;
 
 use crate::builtin;
@@ -74,7 +70,7 @@ pub trait MigrationsManager: Sized {
     /// assert_eq!(Migrations.cargo_command("reindex", Some("a b")), "cargo migrations 'reindex:a b'");
     /// ```
     fn cargo_command(&self, subtask: &str, option: Option<&str>) -> String {
-        dispatch::cargo_command(subtask, option)
+        crate::line::quote::cargo_command(subtask, option)
     }
 
     /// Shows which migrations are registered and which are not.

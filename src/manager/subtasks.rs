@@ -17,7 +17,7 @@ const RESERVED: [&str; 3] = ["init", "new", "migrations"];
 /// The subtasks of a manager, in the order in which `help` lists them.
 pub struct Subtasks<M> {
     list: Vec<Subtask<M>>,
-    pub(super) environments: Vec<Environment>,
+    pub(crate) environments: Vec<Environment>,
     default: String,
 }
 
@@ -88,11 +88,11 @@ impl<M: MigrationsManager> Subtasks<M> {
     }
 
     /// None yet.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { list: Vec::new(), environments: Vec::new(), default: "show_status".into() }
     }
 
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         name: &str,
         help: &str,
@@ -150,7 +150,7 @@ impl<M: MigrationsManager> Subtasks<M> {
     }
 
     /// Checks the values of the subtask added last, before the line's first task starts.
-    pub(super) fn checked_by(mut self, check: Check) -> Self {
+    pub(crate) fn checked_by(mut self, check: Check) -> Self {
         if let Some(last) = self.list.last_mut() {
             last.takes.check = Some(check);
         }

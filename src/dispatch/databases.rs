@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 
 use super::check::Checked;
-use super::dispatch::run_task;
-use super::{Flow, MigrationsManager};
+use super::run_task;
 use crate::context;
 use crate::context::Site;
 use crate::context::{Context, Line};
 use crate::environment::{Databases, Environment, whole};
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
 use crate::line::listed;
+use crate::manager::{Flow, MigrationsManager};
 use crate::migration::names;
 use crate::model::verb::Verb;
 use crate::process::stop;
@@ -32,7 +32,7 @@ const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
 type One = (DatabaseEnd, Option<Box<dyn std::error::Error + Send + Sync>>, Flow);
 
 /// The databases, for people, as far as they are known ahead of a connection.
-pub(super) fn told(environment: &Environment) -> String {
+pub(crate) fn told(environment: &Environment) -> String {
     match &environment.databases {
         Databases::One => String::new(),
         Databases::List(names) => some(names),
@@ -41,7 +41,7 @@ pub(super) fn told(environment: &Environment) -> String {
 }
 
 /// Runs a task on each database of the environment.
-pub(super) async fn run<M: MigrationsManager>(
+pub(crate) async fn run<M: MigrationsManager>(
     manager: &M,
     line: &Rc<Line>,
     environment: &Environment,

@@ -1,43 +1,43 @@
 //! The whole line is checked here before its first task starts.
 
-use super::MigrationsManager;
-use super::subtasks::{First, Subtask, Subtasks};
 use crate::context::Options;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::line::Task;
 use crate::line::flags::Args;
+use crate::manager::subtasks::{First, Subtask};
+use crate::manager::{MigrationsManager, Subtasks};
 use crate::migration::Embedded;
 use crate::migration::names;
 
 /// The tasks of the line that stand after one environment's name, or ahead of all.
-pub(super) struct Leg<'s, M> {
-    pub(super) environment: Option<&'s Environment>,
-    pub(super) tasks: Vec<Checked<'s, M>>,
+pub(crate) struct Leg<'s, M> {
+    pub(crate) environment: Option<&'s Environment>,
+    pub(crate) tasks: Vec<Checked<'s, M>>,
 }
 
 /// A task of the line, found good.
-pub(super) struct Checked<'s, M> {
-    pub(super) subtask: &'s Subtask<M>,
-    pub(super) options: Options,
+pub(crate) struct Checked<'s, M> {
+    pub(crate) subtask: &'s Subtask<M>,
+    pub(crate) options: Options,
     /// As it was typed.
-    pub(super) task: Task,
+    pub(crate) task: Task,
 }
 
 impl<M> Checked<'_, M> {
     /// Whether it may talk to a server.
-    pub(super) fn may_use_server(&self) -> bool {
+    pub(crate) fn may_use_server(&self) -> bool {
         !self.is_one_of(&["help", "mongod"])
     }
 
     /// Whether it is about one database, so that it runs on each of several.
-    pub(super) fn is_of_a_database(&self) -> bool {
+    pub(crate) fn is_of_a_database(&self) -> bool {
         let is_list = self.is_one_of(&["dumps"]) && self.options.get("keep").is_none();
         !self.is_one_of(&["help", "mongod"]) && !is_list
     }
 
     /// Whether it only shows something, or changes nothing in the database.
-    pub(super) fn only_reads(&self) -> bool {
+    pub(crate) fn only_reads(&self) -> bool {
         self.subtask.is_built_in && self.is_one_of(&["show_status", "history", "dbdump"])
     }
 
@@ -47,7 +47,7 @@ impl<M> Checked<'_, M> {
 }
 
 /// The line's tasks, or the first thing that is wrong with it.
-pub(super) fn line<'s, M: MigrationsManager>(
+pub(crate) fn line<'s, M: MigrationsManager>(
     args: &Args,
     subtasks: &'s Subtasks<M>,
     embedded: &Embedded,

@@ -1,20 +1,22 @@
 //! The manager's `main`: reads the line, checks it, runs its tasks one after the other, and tells the exit code.
 
+mod check;
+mod databases;
+
 use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::check::{self, Checked, Leg};
-use super::{Flow, MigrationsManager, Subtasks, databases};
 use crate::config::Config;
 use crate::context::Site;
 use crate::context::{Context, Line};
 use crate::environment::{Place, remote};
 use crate::error::describe::describe;
 use crate::error::{Error, Result, exit_code_of};
+use crate::line::Task;
 use crate::line::flags::Args;
-use crate::line::{Task, TaskOption};
+use crate::manager::{Flow, MigrationsManager, Subtasks};
 use crate::migration::Embedded;
 use crate::process::panics;
 use crate::process::runtime::Runtime;
@@ -23,6 +25,7 @@ use crate::report::Reporter;
 use crate::terminal;
 use crate::terminal::far_side;
 use crate::terminal::stdin;
+use check::{Checked, Leg};
 
 /// Runs the manager on the process's command line: the whole body of a manager's `main`.
 ///
@@ -161,7 +164,7 @@ async fn run_tasks<M: MigrationsManager>(manager: &M, line: &Rc<Line>, leg: &Leg
 }
 
 /// One task on one database.
-pub(super) async fn run_task<M: MigrationsManager>(manager: &M, cx: &Context, checked: &Checked<'_, M>) -> Result<Flow> {
+pub(crate) async fn run_task<M: MigrationsManager>(manager: &M, cx: &Context, checked: &Checked<'_, M>) -> Result<Flow> {
     let option = checked.options.first();
     let subtask = checked.subtask;
     let name = subtask.name.as_str();
@@ -178,30 +181,4 @@ pub(super) async fn run_task<M: MigrationsManager>(manager: &M, cx: &Context, ch
     panics::catch_async(one)
         .await
         .unwrap_or_else(|panic| Err(Error::failed(format!("the subtask {name} panicked: {panic}")).into()))
-}
-
-/// `cargo migrations …`, quoted for a POSIX shell.
-pub(super) fn cargo_command(subtask: &str, option: Option<&str>) -> String {
-    let options = option.into_iter().map(|option| TaskOption::Plain(option.to_owned())).collect();
-    let task = Task { name: subtask.to_owned(), options }.to_string();
-    // Only a NUL byte cannot be quoted, and no process can be passed one.
-    let quoted = shlex::try_quote(&task).map_or_else(|_| task.replace('\0', ""), |quoted| quoted.into_owned());
-    format!("cargo migrations {quoted}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_survives_a_shell_and_the_grammar() {
-        for option in ["0001_a", "a b", "it's", "a,b=c:d", r"back\slash", "$HOME `x` \"y\""] {
-            let command = cargo_command("mytask", Some(option));
-            let words = shlex::split(&command).unwrap();
-            assert_eq!(words.len(), 3, "{command}");
-            let task: Task = words[2].parse().unwrap();
-            assert_eq!(task.options, [TaskOption::Plain(option.to_owned())], "{command}");
-        }
-        assert_eq!(cargo_command("execute", None), "cargo migrations execute");
-    }
 }
