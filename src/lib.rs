@@ -44,8 +44,6 @@ mod run;
 mod runner;
 #[cfg(feature = "manager")]
 mod store;
-#[cfg(feature = "manager")]
-mod subtasks;
 
 pub use error::{Error, ErrorKind, Result};
 
@@ -66,7 +64,9 @@ pub use {
 /// The built-in subtasks. A manager that overrides one reaches it here: `builtin::execute(self, cx, migration).await`.
 #[cfg(feature = "manager")]
 pub mod builtin {
-    pub use crate::subtasks::{dbdump, dumps, execute, help, history, ignore, restore, rollback, show_status, unlock};
+    pub use crate::manager::builtin::{
+        dbdump, dumps, execute, help, history, ignore, restore, rollback, show_status, unlock,
+    };
 }
 
 /// What a manager's build script calls.

@@ -1,12 +1,11 @@
 //! The manager: what a user writes, and how the line reaches it.
 
-mod built_in;
+pub(crate) mod builtin;
 mod environments;
 pub(crate) mod subtasks;
 
 pub use subtasks::Subtasks;
 
-use crate::builtin;
 use crate::config::Config;
 use crate::context::Context;
 use crate::error::Result;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::{MigrationsManager, built_in};
+use super::MigrationsManager;
+use super::builtin::list;
 use crate::context::{Context, Options};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -80,7 +81,7 @@ where
 impl<M: MigrationsManager> Subtasks<M> {
     /// What `M` has: the built-in subtasks, then its own.
     pub(crate) fn of() -> Result<Self, Error> {
-        let mut built_in = built_in::all();
+        let mut built_in = list::all();
         built_in.list.iter_mut().for_each(|subtask| subtask.is_built_in = true);
         let subtasks = M::subtasks(built_in);
         subtasks.check()?;

@@ -1,9 +1,8 @@
 //! The built-in subtasks, in the order in which `help` lists them.
 
-use super::subtasks::First;
-use super::{MigrationsManager, Subtasks};
 use crate::context::Context;
-use crate::subtasks as builtin;
+use crate::manager::subtasks::First;
+use crate::manager::{MigrationsManager, Subtasks};
 
 const DBDUMP: &str = "Dump the database
 
@@ -61,16 +60,16 @@ pub(crate) fn all<M: MigrationsManager>() -> Subtasks<M> {
         async |m: &M, cx: &Context, o: Option<&str>| m.unlock(cx, o).await,
     );
     all.push("dbdump", DBDUMP, First::Nothing, async |m: &M, cx: &Context, o: Option<&str>| m.dbdump(cx, o).await);
-    all = all.takes(builtin::DUMP_OPTIONS).checked_by(builtin::check_dump_options);
+    all = all.takes(super::DUMP_OPTIONS).checked_by(super::check_dump_options);
     all.push("restore", RESTORE, First::NeedsDump, async |m: &M, cx: &Context, o: Option<&str>| m.restore(cx, o).await);
     all = all.takes(["to"]);
     all.push("dumps", "List the dumps", First::Nothing, async |m: &M, cx: &Context, o: Option<&str>| m.dumps(cx, o).await);
-    all = all.takes(["keep"]).checked_by(builtin::check_dump_options);
+    all = all.takes(["keep"]).checked_by(super::check_dump_options);
     all.push(
         "mongod",
         "The local development server: where it is, `start`, `stop`",
         First::OneOf(&["start", "stop"]),
-        async |_: &M, cx: &Context, o: Option<&str>| builtin::mongod(cx, o).await,
+        async |_: &M, cx: &Context, o: Option<&str>| super::mongod(cx, o).await,
     );
     all.push(
         "help",

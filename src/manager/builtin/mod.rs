@@ -6,6 +6,7 @@ mod execute;
 mod help;
 mod history;
 mod ignore;
+pub(super) mod list;
 mod mongod;
 mod restore;
 mod rollback;
