@@ -105,13 +105,13 @@ impl Runner {
     }
 
     /// Refuses to start where something is not registered, or needs a decision, as `show_status --check` does: an error of kind
-    /// [`ErrorKind::Unregistered`] that says what.
+    /// [`ErrorKind::Check`] that says what.
     ///
     /// # Errors
     /// That, or as [`unregistered`](Self::unregistered).
     pub async fn check(&self) -> Result<(), Error> {
         let problem = self.on_thread(async |cx| problem(cx).await).await?;
-        problem.map_or(Ok(()), |problem| Err(Error::new(ErrorKind::Unregistered, problem)))
+        problem.map_or(Ok(()), |problem| Err(Error::new(ErrorKind::Check, problem)))
     }
 
     /// Does the work on a thread and a runtime of its own.

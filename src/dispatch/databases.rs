@@ -68,8 +68,8 @@ pub(crate) async fn run<M: MigrationsManager>(
     }
     let failed: Vec<String> =
         ends.iter().filter(|end| matches!(end.end, End::Failed(_))).map(|end| end.database.clone()).collect();
-    let is_check = codes.iter().all(|code| *code == Error::new(ErrorKind::Unregistered, "").exit_code());
-    let kind = if is_check { ErrorKind::Unregistered } else { ErrorKind::Failed };
+    let is_check = codes.iter().all(|code| *code == Error::new(ErrorKind::Check, "").exit_code());
+    let kind = if is_check { ErrorKind::Check } else { ErrorKind::Failed };
     let message = format!(
         "{} failed on {} of {} databases: {}; what went wrong is told above; the same line goes on with what is left",
         checked.task.name,

@@ -11,19 +11,23 @@ use std::fmt;
 /// The library's own calls return [`Error`], which converts into it.
 pub type Result<T, E = Box<dyn StdError + Send + Sync>> = std::result::Result<T, E>;
 
-/// An error of this library: what went wrong, and what to do next.
+/// An error of this library: what went wrong, what to do next, and what caused it.
+///
+/// Its [`Display`](fmt::Display) is the message alone. The command line prints the [hint](Error::hint) on a line of its own.
 ///
 /// ```
 /// use cargo_migrations::{Error, ErrorKind};
 ///
-/// let error = Error::new(ErrorKind::Refused, "not on a Friday");
+/// let error = Error::new(ErrorKind::Refused, "not on a Friday").with_hint("try again on Monday");
 /// assert_eq!(error.exit_code(), 3);
 /// assert_eq!(error.to_string(), "not on a Friday");
+/// assert_eq!(error.hint(), Some("try again on Monday"));
 /// ```
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -35,20 +39,22 @@ pub enum ErrorKind {
     Failed,
     /// The line, the configuration or the migration files are wrong; the task touched nothing. Exit code 2.
     Usage,
-    /// The tool, or a person who was asked, said no. Exit code 3.
+    /// A person who was asked, or a flag such as `--strict`, said no. Exit code 3.
     Refused,
-    /// `--check` found migrations that are not registered. Exit code 4.
-    Unregistered,
-    /// The manager did not compile; cargo has told why. Exit code 101, cargo's own.
-    Build,
-    /// Ctrl-C, or a request to end. Exit code 130.
+    /// Another run has the lock: try again later, or wait for it. Exit code 3.
+    Locked,
+    /// Something was interrupted, and a person has to decide how to go on. Exit code 3.
+    Undecided,
+    /// A check found something to do, or something wrong. Exit code 4.
+    Check,
+    /// Ctrl-C, or another signal that asks the process to end. Exit code 130.
     Interrupted,
 }
 
 impl Error {
-    /// An error of the given kind. The message is lower case, names what is concerned, and says what to do next.
+    /// An error of the given kind. The message is one lower-case sentence that names what is concerned.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), hint: None, source: None }
     }
 
     #[cfg(feature = "_line")]
@@ -61,7 +67,14 @@ impl Error {
         Self::new(ErrorKind::Usage, message)
     }
 
-    /// The same error with what caused it, told below it as `Caused by:`.
+    /// Adds what to do next. It is printed on a line of its own, as `hint: …`.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what caused it. It is printed below the message, as `Caused by: …`.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -73,14 +86,18 @@ impl Error {
         self.kind
     }
 
+    /// What to do next, if there is something to say.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// The exit code of a process that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             ErrorKind::Failed => 1,
             ErrorKind::Usage => 2,
-            ErrorKind::Refused => 3,
-            ErrorKind::Unregistered => 4,
-            ErrorKind::Build => 101,
+            ErrorKind::Refused | ErrorKind::Locked | ErrorKind::Undecided => 3,
+            ErrorKind::Check => 4,
             ErrorKind::Interrupted => 130,
         }
     }
@@ -98,7 +115,14 @@ impl StdError for Error {
     }
 }
 
-/// The exit code that an error of any type stands for: that of the first [`Error`] in its chain, else 1.
+/// What to do next, as the outermost [`Error`] in the chain that has a hint says.
+#[cfg(feature = "_line")]
+pub(crate) fn hint_of<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e str> {
+    std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref::<Error>().and_then(Error::hint))
+}
+
+/// The exit code that an error of any type stands for: that of the first [`Error`] in its chain, otherwise 1.
 #[cfg(feature = "manager")]
 pub(crate) fn exit_code_of(error: &(dyn StdError + 'static)) -> u8 {
     std::iter::successors(Some(error), |&error| error.source())

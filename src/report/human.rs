@@ -168,6 +168,11 @@ impl Sink for Human {
                     self.write(|| terminal::note(&self.labelled(message)));
                 }
             }
+            Event::Hint(message) => {
+                if !self.quiet {
+                    self.write(|| terminal::hint(&self.labelled(message)));
+                }
+            }
             Event::Failure(error) => self.write(|| terminal::error_of(self.label.as_deref(), error, describe)),
             Event::Databases(ends) => self.stdout(&columns(&databases::rows(ends), stdout_width())),
             Event::Text(text) => self.stdout(&format!("{}\n", terminal::scrub(text))),

@@ -87,6 +87,11 @@ impl Sink for Json {
                     terminal::note(&self.labelled(message));
                 }
             }
+            Event::Hint(message) => {
+                if !self.quiet {
+                    terminal::hint(&self.labelled(message));
+                }
+            }
             Event::Failure(error) => terminal::error_of(self.label.as_deref(), error, describe),
             Event::Databases(ends) => self.print(databases::json(ends)),
             Event::Text(text) => self.print(json!({ "event": "text", "text": terminal::scrub(text) })),

@@ -57,7 +57,7 @@ impl Sink for Listener {
             Event::Step { verb, message } | Event::Notice { verb, message } => {
                 self.hear(false, &format!("{} {message}", verb.to_lowercase()))
             }
-            Event::Note(text) | Event::Text(text) => self.hear(false, text),
+            Event::Note(text) | Event::Hint(text) | Event::Text(text) => self.hear(false, text),
             Event::Warning(text) => self.hear(true, text),
             Event::Failure(error) => self.hear(true, &describe(error)),
             // For those who asked for it.

@@ -86,6 +86,8 @@ pub(crate) enum Event<'a> {
     },
     Warning(&'a str),
     Note(&'a str),
+    /// What to do next, after what was said before.
+    Hint(&'a str),
     /// An error that does not end the line: another database goes on.
     Failure(&'a (dyn std::error::Error + 'static)),
     /// How a task ended on each of several databases.
@@ -214,6 +216,11 @@ impl Reporter {
     /// A note on stderr. Not shown with `--quiet`.
     pub fn note(&self, message: impl AsRef<str>) {
         self.event(&Event::Note(message.as_ref()));
+    }
+
+    /// What to do next, on stderr, after a status line or a warning. Not shown with `--quiet`.
+    pub fn hint(&self, message: impl AsRef<str>) {
+        self.event(&Event::Hint(message.as_ref()));
     }
 
     /// A result: a line on stdout.

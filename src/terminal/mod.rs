@@ -15,10 +15,10 @@ use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 use regex::Regex;
 
+use crate::error::hint_of;
 use crate::line::flags::Color;
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
-#[cfg(feature = "manager")]
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
 #[cfg(feature = "manager")]
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
@@ -130,9 +130,22 @@ pub(crate) fn error_of(
         }
     }
     if !causes.is_empty() {
-        let _ = write!(text, "\n\nCaused by:{causes}");
+        let _ = write!(text, "\n\nCaused by:{causes}\n");
     }
-    line(&format!("{RED}error{RED:#}{b}:{b:#} {text}", b = Style::new().bold()));
+    if let Some(hint) = hint_of(error) {
+        let _ = write!(text, "\n{}", hint_line(hint));
+    }
+    line(&format!("{RED}error{RED:#}{b}:{b:#} {}", text.trim_end(), b = Style::new().bold()));
+}
+
+/// `hint: …`: what to do next.
+#[cfg(feature = "manager")]
+pub(crate) fn hint(message: &str) {
+    line(&hint_line(message));
+}
+
+fn hint_line(message: &str) -> String {
+    format!("{CYAN}hint{CYAN:#}{b}:{b:#} {}", message.replace('\n', "\n      "), b = Style::new().bold())
 }
 
 fn line(text: &str) {

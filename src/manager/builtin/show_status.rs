@@ -50,7 +50,7 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
         } else {
             format!("{} not registered; `cargo migrations execute` runs what is left", crate::report::migrations(open.len()))
         };
-        return Err(Error::new(ErrorKind::Unregistered, message).into());
+        return Err(Error::new(ErrorKind::Check, message).into());
     }
     Ok(())
 }
