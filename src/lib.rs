@@ -64,9 +64,7 @@ pub use {
 /// The built-in subtasks. A manager that overrides one reaches it here: `builtin::execute(self, cx, migration).await`.
 #[cfg(feature = "manager")]
 pub mod builtin {
-    pub use crate::manager::builtin::{
-        dbdump, dumps, execute, help, history, ignore, restore, rollback, show_status, unlock,
-    };
+    pub use crate::manager::builtin::*;
 }
 
 /// What a manager's build script calls.

@@ -1,39 +1,37 @@
 //! Migrations inside a service of the team's own: the same registry, lock and log as on the command line.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::builtin;
 use crate::config::Config;
-use crate::context::{Context, Line, Options, Site};
+use crate::connect::{self, Target};
+use crate::dump;
 use crate::error::{Error, ErrorKind, Result};
-use crate::line::flags::Args;
-use crate::manager::MigrationsManager;
+use crate::line::words::listed;
 use crate::migration::Embedded;
+use crate::model::Direction;
+use crate::mongod::local;
 use crate::process::panics;
 use crate::process::runtime::Runtime;
 use crate::process::stop::Stop;
-use crate::report::{Hear, Message, Reporter};
-use crate::run;
-use crate::run::advice;
-use crate::run::plan;
-use crate::run::standing;
-use crate::run::standing::Known;
+use crate::report::{Listen, Message, Reporter};
+use crate::run::lock::Locks;
+use crate::run::plan::{Request, shared_numbers};
+use crate::run::{self, Confirmed, Failed, Scope, advice, standing, status};
+use crate::store::Store;
 use crate::terminal;
 
-/// Runs migrations, or looks whether all are registered, inside a service: at start-up, as a rule.
+/// Runs migrations inside a service, or checks whether all are registered: usually at start-up.
 ///
-/// Its lock and log are those of the command line: instances that start together run nothing twice, and
+/// It uses the lock and the log of the command line: instances that start together run nothing twice, and
 /// `cargo migrations history` shows what a service ran. The work is done on a thread of its own, so that the futures are `Send`
-/// and go with any async runtime, and a migration that blocks holds up nothing else. A future that is dropped stops the run
-/// after the migration under way.
+/// and work with any async runtime, and a migration that blocks delays nothing else. Dropping the future stops the run after the
+/// migration under way.
 ///
-/// `examples/service` of the repository is a whole one.
+/// `examples/service` in the repository is a complete service.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -54,94 +52,93 @@ pub struct Runner {
     config: Config,
     embedded: Arc<Embedded>,
     wait: Option<Duration>,
-    hear: Arc<Hear>,
+    listen: Arc<Listen>,
 }
-
-/// A service has no manager of its own.
-struct Service;
-
-impl MigrationsManager for Service {}
 
 impl Runner {
     /// A runner of these migrations on the database that the configuration names.
     pub fn new(config: Config, embedded: Embedded) -> Self {
-        Self { config, embedded: Arc::new(embedded), wait: None, hear: Arc::new(|_: &Message| {}) }
+        Self { config, embedded: Arc::new(embedded), wait: None, listen: Arc::new(|_: &Message| {}) }
     }
 
-    /// How long to wait where another run has the lock; without it that is an error. With several instances that start
-    /// together, the first runs what is to be run, and the others wait until it is done.
+    /// How long to wait if another run has the lock; without it that is an error. If several instances start together, the first
+    /// runs the migrations, and the others wait until it is done.
     #[must_use]
     pub fn wait(mut self, duration: Duration) -> Self {
         self.wait = Some(duration);
         self
     }
 
-    /// Hears of what is done, for the service's own log. Nothing is printed.
+    /// Calls a function with each message, for the service's own log. Nothing is printed.
     #[must_use]
-    pub fn on_message(mut self, hear: impl Fn(&Message) + Send + Sync + 'static) -> Self {
-        self.hear = Arc::new(hear);
+    pub fn on_message(mut self, listen: impl Fn(&Message) + Send + Sync + 'static) -> Self {
+        self.listen = Arc::new(listen);
         self
     }
 
-    /// Runs every unregistered migration, in order; the names of those that were run: `0002_slugs`.
+    /// Runs every unregistered migration, in order, and returns the names of those that it ran: `0002_slugs`.
     ///
     /// # Errors
     /// As the subtask `execute`: the configuration names no server or database, a migration or the server failed, another run
-    /// has the lock ([`ErrorKind::Refused`]), or an interrupted migration needs a decision.
+    /// has the lock ([`ErrorKind::Locked`]), or an interrupted migration needs a decision ([`ErrorKind::Undecided`]). If some
+    /// migrations were executed before it failed, [`Error::executed`] has their names.
     pub async fn execute(&self) -> Result<Vec<String>, Error> {
-        self.on_thread(async |cx| {
-            builtin::execute(&Service, cx, None).await?;
-            Ok(cx.reporter().executed())
-        })
-        .await
+        let dump_folder = self.config.do_mongo_dump.then(|| dump::Folder::new(self.config.mongo_dump_directory.clone()));
+        self.on_thread(async |scope| execute(scope, dump_folder).await).await
     }
 
-    /// The migrations that are not registered, in order, be it that they are new, or that they failed or were interrupted.
+    /// Returns the migrations that are not registered, in order: those that are new, failed, or were interrupted.
     ///
     /// # Errors
     /// The configuration names no server or database, or the server failed.
     pub async fn unregistered(&self) -> Result<Vec<String>, Error> {
-        self.on_thread(async |cx| unregistered(cx).await).await
+        self.on_thread(async |scope| {
+            let view = run::read(&scope.store).await?;
+            Ok(status::open(&standing::all(scope.migrations, &view)))
+        })
+        .await
     }
 
-    /// Refuses to start where something is not registered, or needs a decision, as `show_status --check` does: an error of kind
-    /// [`ErrorKind::Check`] that says what.
+    /// Refuses to start if a migration is not registered or needs a decision, as `show_status --check` does.
     ///
     /// # Errors
-    /// That, or as [`unregistered`](Self::unregistered).
+    /// An error of kind [`ErrorKind::Check`] says what is not registered. Other errors are those of
+    /// [`unregistered`](Self::unregistered).
     pub async fn check(&self) -> Result<(), Error> {
-        let problem = self.on_thread(async |cx| problem(cx).await).await?;
-        problem.map_or(Ok(()), |problem| Err(Error::new(ErrorKind::Check, problem)))
+        self.on_thread(async |scope| check(scope).await).await
     }
 
     /// Does the work on a thread and a runtime of its own.
     async fn on_thread<T: Send + 'static>(
         &self,
-        work: impl AsyncFnOnce(&Context) -> Result<T> + Send + 'static,
+        work: impl AsyncFnOnce(&Scope<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Error> {
         if !self.embedded.problems.is_empty() {
-            return Err(Error::usage(self.embedded.problems.join("; ")));
+            return Err(Error::usage(self.embedded.problems.join("\n")));
         }
         let stop = Stop::default();
-        // Dropped together with this future.
+        // It is dropped together with this future.
         let _asks = AskOnDrop(stop.clone());
-        let args = Args { wait: self.wait, yes: true, ..Args::default() };
-        let (config, embedded, reporter) = (self.config.clone(), Arc::clone(&self.embedded), Reporter::of(&self.hear));
+        let (config, embedded, wait) = (self.config.clone(), Arc::clone(&self.embedded), self.wait);
+        let reporter = Reporter::to_service(Arc::clone(&self.listen));
         let (sender, receiver) = oneshot::channel();
         let thread = std::thread::Builder::new().name("migrations".into()).spawn(move || {
             let done = panics::catch(|| {
                 let runtime = Runtime::new()?;
-                let line = Rc::new(Line { embedded, args, stop, held: RefCell::default(), sites: RefCell::default() });
-                let cx = Context::new(line, Rc::new(Site::plain(config, reporter)), Options::default());
-                runtime.run(work(&cx))
+                runtime.run(async {
+                    let store = connect(&config, embedded.profile, &reporter).await?;
+                    shared_numbers(&embedded.migrations).iter().for_each(|remark| reporter.remark(remark));
+                    let migrations = &embedded.migrations;
+                    work(&Scope { store, migrations, reporter, stop, wait, locks: Locks::default() }).await
+                })
             });
-            // Nobody waits any more when the future was dropped.
+            // Nothing receives it if the future was dropped.
             let _ = sender.send(done);
         });
-        thread.map_err(|error| Error::failed("no thread can be started for the migrations").caused_by(error))?;
+        thread.map_err(|error| Error::failed("no thread could be started for the migrations").caused_by(error))?;
         match receiver.await {
             Ok(Ok(done)) => done.map_err(opaque),
-            Ok(Err(panic)) => Err(Error::failed(format!("it panicked: {panic}"))),
+            Ok(Err(panic)) => Err(Error::failed(format!("the migrations panicked: {panic}"))),
             Err(_) => Err(Error::failed("the thread of the migrations ended early")),
         }
     }
@@ -153,38 +150,60 @@ impl fmt::Debug for Runner {
     }
 }
 
-async fn unregistered(cx: &Context) -> Result<Vec<String>> {
-    let view = run::read(cx, &cx.store().await?).await?;
-    Ok(open(&standing::all(cx.migrations(), &view)))
+/// Connects to the database that the configuration names.
+async fn connect(config: &Config, profile: &str, reporter: &Reporter) -> Result<Store, Error> {
+    let local = local::uri_for(config, profile, reporter).await?;
+    let target = Target::of(config, local.as_deref()).await?;
+    reporter.status("Database", format!("{} on {}", target.database, target.hosts));
+    let connection = connect::connect(&target, None, None).await?;
+    Ok(Store::new(&connection.database, &config.migrations_collection, connection.has_transactions))
 }
 
-fn open(known: &Known<'_, '_>) -> Vec<String> {
-    let open = plan::status(known).into_iter().filter(|row| row.state.is_open());
-    open.map(|row| crate::model::file_name::stem(row.name).to_owned()).collect()
+async fn execute(scope: &Scope<'_>, dump_folder: Option<dump::Folder>) -> Result<Vec<String>, Failed> {
+    let request = Request { subtask: "execute", direction: Direction::Up, migration: None, is_strict: false };
+    let before = async || match &dump_folder {
+        None => Ok(None),
+        Some(folder) => {
+            let options = dump::Options { gzip: false, is_consistent: true };
+            Ok(Some(dump::take(&scope.store, folder, options, &scope.reporter).await?.name))
+        }
+    };
+    let done = run::run(scope, &request, async |_| Ok(Confirmed::NotAsked), before).await?;
+    Ok(done.executed())
 }
 
-/// What stands against starting.
-async fn problem(cx: &Context) -> Result<Option<String>> {
-    let view = run::read(cx, &cx.store().await?).await?;
-    let known = standing::all(cx.migrations(), &view);
-    let mut problems: Vec<String> = view.cut_off_restore().map(advice::cut_off).into_iter().collect();
-    problems.extend(known.lost.iter().map(|attempt| advice::file_gone(attempt)));
-    let undecided = known.standings.iter().filter(|standing| standing.needs_decision);
-    problems.extend(undecided.filter_map(advice::decision_needed));
-    let names = open(&known);
-    if !names.is_empty() {
-        let listed = crate::line::listed(names.iter().map(String::as_str));
-        problems.push(format!("not registered: {listed}; run `cargo migrations execute` on this database first"));
+/// An error if the service should not start.
+async fn check(scope: &Scope<'_>) -> Result<(), Failed> {
+    let view = run::read(&scope.store).await?;
+    let known = standing::all(scope.migrations, &view);
+    let remarks = view.cut_off_restore().map(advice::cut_off).into_iter().chain(advice::all_undecided(&known));
+    let (mut problems, mut hints): (Vec<String>, Vec<String>) =
+        remarks.map(|remark| (remark.message, remark.hint.unwrap_or_default())).unzip();
+    let open = status::open(&known);
+    if !open.is_empty() {
+        problems.push(format!("not registered: {}", listed(open.iter().map(String::as_str))));
+        hints.push("run `cargo migrations execute` on this database first".into());
     }
-    Ok(if problems.is_empty() { None } else { Some(problems.join("; ")) })
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Check, problems.join("\n")).with_hint(hints.join("\n")).into())
 }
 
-/// One error whose message tells all, without passwords: a service logs that, as a rule, and no causes.
-fn opaque(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    let kind = error.downcast_ref::<Error>().map_or(ErrorKind::Failed, Error::kind);
-    Error::new(kind, terminal::scrub(&run::error_text(&*error)))
+/// One error whose message says everything, without passwords: a service usually logs the message, and not the causes.
+fn opaque(failed: Failed) -> Error {
+    let Failed { done, error } = failed;
+    let ours = error.downcast_ref::<Error>();
+    let kind = ours.map_or(ErrorKind::Failed, Error::kind);
+    let hint = ours.and_then(Error::hint).map(terminal::scrub);
+    let opaque = Error::new(kind, terminal::scrub(&run::error_text(&*error))).after_executing(done.executed());
+    match hint {
+        Some(hint) => opaque.with_hint(hint),
+        None => opaque,
+    }
 }
 
+/// Asks the run to stop once the service drops the future.
 struct AskOnDrop(Stop);
 
 impl Drop for AskOnDrop {

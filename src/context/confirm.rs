@@ -3,20 +3,21 @@
 use tokio::sync::Mutex;
 
 use super::Context;
-use crate::error::{Error, ErrorKind};
-use crate::model::verb::Verb;
-use crate::run::plan::{Plan, Step};
-use crate::terminal;
-use crate::terminal::stdin;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Direction;
+use crate::report::migrations;
+use crate::run::Confirmed;
+use crate::run::plan::{self, Plan};
+use crate::terminal::{self, stdin};
 
-/// So many of a plan's steps are shown.
+/// How many of a plan's steps are shown.
 const SHOWN: usize = 50;
 
 /// One question at a time.
 static ASKING: Mutex<()> = Mutex::const_new(());
 
 impl Context {
-    /// Asks a person to confirm, on the terminal; `--yes` answers for them.
+    /// Asks a person to confirm, on the terminal. `--yes` answers for them.
     ///
     /// # Errors
     /// The answer is no, or there is neither a terminal nor `--yes`. Exit code 3.
@@ -28,12 +29,12 @@ impl Context {
         yes_or_refuse(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// A built-in's question: that was answered already where the task was confirmed for several databases at once.
+    /// Asks a built-in's question, unless the task was already confirmed for several databases at once.
     pub(crate) async fn confirm_once(&self, question: &str) -> Result<(), Error> {
         if self.is_confirmed() { Ok(()) } else { self.confirm(question).await }
     }
 
-    /// The same for what cannot be taken back: in an environment that asks, its name has to be typed.
+    /// Asks before what cannot be undone: in an environment that asks, its name has to be typed.
     pub(crate) async fn confirm_by_name(&self, question: &str) -> Result<(), Error> {
         let Some(name) = self.asking_environment() else { return self.confirm_once(question).await };
         if self.is_confirmed() || self.is_answered()? {
@@ -43,32 +44,28 @@ impl Context {
         yes_or_refuse(answer.trim() == name)
     }
 
-    /// Whether the environment asks before anything is changed.
-    pub(crate) fn asks(&self) -> bool {
-        self.asking_environment().is_some()
-    }
-
-    /// Shows what is about to run, and asks, where the environment says so.
-    pub(crate) async fn confirm_plan(&self, verb: Verb, database: &str, plan: &Plan<'_>) -> Result<(), Error> {
+    /// Shows what is about to run and asks, if the environment says so.
+    pub(crate) async fn confirm_plan(&self, direction: Direction, database: &str, plan: &Plan<'_>) -> Result<Confirmed> {
         if self.asking_environment().is_none() {
-            return Ok(());
+            return Ok(Confirmed::NotAsked);
         }
         if let Some(shown) = &*self.site().confirmed.borrow() {
-            let was_shown = |step: &Step<'_>| shown.iter().any(|name| name == step.migration.stem());
-            return if plan.steps.iter().all(was_shown) { Ok(()) } else { Err(more_than_confirmed()) };
+            let is_shown = plan.steps.iter().all(|step| shown.iter().any(|name| name == step.migration.stem()));
+            return if is_shown { Ok(Confirmed::Exactly) } else { Err(plan::more_than_confirmed().into()) };
         }
         for line in plan_lines(plan) {
             self.reporter().notice("Plan", line);
         }
-        let count = crate::report::migrations(plan.steps.len());
-        match verb {
-            Verb::Execute => self.confirm(&format!("Execute {count} on {}?", self.place(database))).await,
-            Verb::Ignore => self.confirm(&format!("Register {count} on {} without running?", self.place(database))).await,
-            Verb::Rollback => self.confirm_by_name(&format!("Roll back {count} on {}?", self.place(database))).await,
+        let (count, place) = (migrations(plan.steps.len()), self.place(database));
+        match direction {
+            Direction::Up => self.confirm(&format!("Execute {count} on {place}?")).await?,
+            Direction::Ignore => self.confirm(&format!("Register {count} on {place} without running?")).await?,
+            Direction::Down => self.confirm_by_name(&format!("Roll back {count} on {place}?")).await?,
         }
+        Ok(Confirmed::Exactly)
     }
 
-    /// Asks ahead of a subtask that nothing is known of, where the environment says so.
+    /// Asks before a team's own subtask, if the environment says so.
     pub(crate) async fn confirm_subtask(&self, name: &str) -> Result<(), Error> {
         if self.asking_environment().is_none() || self.is_confirmed() {
             return Ok(());
@@ -76,7 +73,7 @@ impl Context {
         self.confirm(&format!("Run {name} on {}?", self.place(self.site().database()))).await
     }
 
-    /// Whether there is no need to ask; an error where nobody can be asked.
+    /// Whether there is no need to ask. An error if nobody can be asked.
     fn is_answered(&self) -> Result<bool, Error> {
         if self.yes() {
             return Ok(true);
@@ -84,17 +81,15 @@ impl Context {
         if terminal::can_ask() {
             return Ok(false);
         }
-        Err(Error::new(
-            ErrorKind::Refused,
-            "there is no terminal to ask on; `--yes` answers, where you are sure; nothing was changed",
-        ))
+        let message = "confirmation is needed, but there is no terminal. Nothing was changed";
+        Err(Error::new(ErrorKind::Refused, message).with_hint("pass `--yes` if you are sure"))
     }
 
     fn is_confirmed(&self) -> bool {
         self.site().confirmed.borrow().is_some()
     }
 
-    /// It is one of several databases that the task works on.
+    /// Whether the task works on several databases, and this is one of them.
     pub(crate) fn is_one_of_many(&self) -> bool {
         self.site().is_one_of_many
     }
@@ -112,7 +107,7 @@ impl Context {
     }
 }
 
-/// What a plan does, a line for each migration, as many as can be read.
+/// The steps of a plan, a line for each, up to a readable number.
 pub(crate) fn plan_lines(plan: &Plan<'_>) -> Vec<String> {
     let mut lines: Vec<String> = plan.steps.iter().take(SHOWN).map(ToString::to_string).collect();
     if let Some(more @ 1..) = plan.steps.len().checked_sub(SHOWN) {
@@ -122,15 +117,6 @@ pub(crate) fn plan_lines(plan: &Plan<'_>) -> Vec<String> {
     lines
 }
 
-/// Somebody was at work between the question and the lock.
-pub(crate) fn more_than_confirmed() -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        "there is more to do than what was confirmed, since somebody was at work meanwhile; nothing has run; run the same \
-         command again",
-    )
-}
-
 async fn ask(question: &str) -> String {
     let _alone = ASKING.lock().await;
     terminal::question(question);
@@ -138,5 +124,5 @@ async fn ask(question: &str) -> String {
 }
 
 fn yes_or_refuse(is_yes: bool) -> Result<(), Error> {
-    if is_yes { Ok(()) } else { Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was changed")) }
+    if is_yes { Ok(()) } else { Err(Error::new(ErrorKind::Refused, "not confirmed. Nothing was changed")) }
 }

@@ -1,32 +1,32 @@
-//! What subtasks get: the database, the configuration in force, the task's options, and a place to report to.
+//! What a subtask gets: the database, the configuration in force, the task's options, and a reporter.
 
 mod confirm;
+mod line;
 mod options;
 mod site;
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use mongodb::Database;
-
-pub(crate) use confirm::{more_than_confirmed, plan_lines};
-pub use options::Options;
-pub(crate) use site::Site;
 
 use crate::config::Config;
 use crate::dump;
 use crate::error::Error;
-use crate::line::flags::Args;
-use crate::migration::{Embedded, Migration};
+use crate::migration::{Migration, names};
+use crate::model::Direction;
 use crate::mongod;
-use crate::process::stop::Stop;
 use crate::report::Reporter;
-use crate::run::lock::Held;
+use crate::run::Scope;
+use crate::run::plan::Request;
 use crate::store::Store;
 
-/// What a subtask works with. One is made for every task of the line, and for each database that the task works on.
+pub(crate) use confirm::plan_lines;
+pub(crate) use line::Line;
+pub use options::Options;
+pub(crate) use site::{OfLine, Site};
+
+/// What a subtask works with. There is one for every task of the line, and for each database that the task works on.
 #[derive(Debug)]
 pub struct Context {
     line: Rc<Line>,
@@ -34,32 +34,20 @@ pub struct Context {
     options: Options,
 }
 
-/// What the tasks of one line share.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) embedded: Arc<Embedded>,
-    pub(crate) args: Args,
-    pub(crate) stop: Stop,
-    /// The locks that are held now: they are given back however the line ends.
-    pub(crate) held: RefCell<Vec<Rc<Held>>>,
-    /// Where its tasks work.
-    pub(crate) sites: RefCell<Vec<Rc<Site>>>,
-}
-
-/// The plugin tells where the workspace is.
+/// The plugin says where the workspace is.
 const WORKSPACE_ROOT: &str = "CARGO_MIGRATIONS_WORKSPACE_ROOT";
 
 impl Context {
-    pub(crate) fn new(line: Rc<Line>, site: Rc<Site>, options: Options) -> Self {
-        Self { line, site, options }
+    pub(crate) fn new(line: &Rc<Line>, site: &Rc<Site>, options: &Options) -> Self {
+        Self { line: Rc::clone(line), site: Rc::clone(site), options: options.clone() }
     }
 
-    /// The database, connected when first asked for.
+    /// The database. It is connected when it is first asked for.
     ///
     /// # Errors
-    /// No server or database is named, or the server cannot be reached.
+    /// No server or database is configured, or the server cannot be reached.
     pub async fn database(&self) -> Result<&Database, Error> {
-        Ok(&self.site.connection(&self.line).await?.database)
+        Ok(&self.site.connection().await?.database)
     }
 
     /// The configuration in force.
@@ -67,17 +55,17 @@ impl Context {
         &self.site.config
     }
 
-    /// The environment that the line named ahead of the task, if it did.
+    /// The environment that the line names before the task, if it does.
     pub fn environment(&self) -> Option<&str> {
         self.site.environment.as_ref().map(|environment| environment.name.as_str())
     }
 
-    /// The options of the task under way.
+    /// The options of this task.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Where to say what is done.
+    /// Where to report what is done.
     pub fn reporter(&self) -> &Reporter {
         &self.site.reporter
     }
@@ -92,25 +80,52 @@ impl Context {
         self.line.args.yes
     }
 
-    pub(crate) fn args(&self) -> &Args {
+    pub(crate) fn args(&self) -> &crate::line::flags::Args {
         &self.line.args
-    }
-
-    pub(crate) fn stop(&self) -> &Stop {
-        &self.line.stop
     }
 
     pub(crate) fn site(&self) -> &Site {
         &self.site
     }
 
-    /// What is stored of the database's migrations.
+    /// The migration that a word of the line names. The line's own word was looked up when the line was checked.
+    pub(crate) fn migration(&self, word: &str) -> Result<&Migration, Error> {
+        match self.options.migration() {
+            Some(index) if self.options.first() == Some(word) => Ok(&self.migrations()[index]),
+            _ => names::find(self.migrations(), word),
+        }
+    }
+
+    /// What a subtask asks a run for.
+    pub(crate) fn request(
+        &self,
+        subtask: &'static str,
+        direction: Direction,
+        migration: Option<&str>,
+    ) -> Result<Request<'_>, Error> {
+        let migration = migration.map(|word| self.migration(word)).transpose()?;
+        Ok(Request { subtask, direction, migration, is_strict: self.line.args.strict })
+    }
+
+    /// What is stored about the database's migrations.
     pub(crate) async fn store(&self) -> Result<Store, Error> {
-        let connection = self.site.connection(&self.line).await?;
+        let connection = self.site.connection().await?;
         Ok(Store::new(&connection.database, &self.config().migrations_collection, connection.has_transactions))
     }
 
-    /// Where dumps are. A relative path is one of the workspace, or, without it, of the working folder.
+    /// What a run works with.
+    pub(crate) async fn scope(&self) -> Result<Scope<'_>, Error> {
+        Ok(Scope {
+            store: self.store().await?,
+            migrations: self.migrations(),
+            reporter: self.reporter().clone(),
+            stop: self.line.stop.clone(),
+            wait: self.line.args.wait,
+            locks: self.line.locks.clone(),
+        })
+    }
+
+    /// Where the dumps are. A relative path starts at the workspace or, without one, at the working folder.
     pub(crate) fn dumps(&self) -> dump::Folder {
         let path = &self.config().mongo_dump_directory;
         let root = std::env::var_os(WORKSPACE_ROOT).map(PathBuf::from).unwrap_or_default();
@@ -128,17 +143,6 @@ impl Context {
 
     pub(crate) fn forget_dump(&self) {
         *self.site.last_dump.borrow_mut() = None;
-    }
-
-    /// Notes that a lock is held, so that it is given back however the process ends.
-    pub(crate) fn hold(&self, held: &Rc<Held>) {
-        self.line.held.borrow_mut().push(Rc::clone(held));
-    }
-
-    /// Gives a lock back.
-    pub(crate) async fn release(&self, held: &Rc<Held>) {
-        held.release().await;
-        self.line.held.borrow_mut().retain(|other| !Rc::ptr_eq(other, held));
     }
 
     /// The folder for the local server's data, or why this manager has none.

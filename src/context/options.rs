@@ -7,16 +7,18 @@ use crate::line::TaskOption;
 pub struct Options {
     plain: Vec<String>,
     named: Vec<(String, String)>,
+    /// The index of the migration that the first plain value names, if it is to name one.
+    migration: Option<usize>,
 }
 
 impl Options {
-    /// Takes the line's options; plain values after the first fill `names` in order. An error says what does not fit.
-    pub(crate) fn new(options: &[TaskOption], takes_first: bool, names: &[String]) -> Result<Self, String> {
+    /// Takes the line's options. Plain values after the first fill `names` in order. An error says what the subtask does not take.
+    pub(crate) fn new(options: &[TaskOption], takes_first: bool, names: &[&str]) -> Result<Self, String> {
         let mut this = Self::default();
         let mut unnamed = names.iter();
         for option in options {
             let (name, value) = match option {
-                TaskOption::Keyed { key, value } if names.contains(key) => (key, value),
+                TaskOption::Keyed { key, value } if names.contains(&key.as_str()) => (key.as_str(), value),
                 TaskOption::Keyed { key, .. } => return Err(format!("no option `{key}`")),
                 TaskOption::Plain(value) if takes_first && this.plain.is_empty() => {
                     this.plain.push(value.clone());
@@ -25,7 +27,7 @@ impl Options {
                 TaskOption::Plain(value) => match unnamed.next() {
                     Some(name) => {
                         this.plain.push(value.clone());
-                        (name, value)
+                        (*name, value)
                     }
                     None => return Err(format!("no further value (`{value}`)")),
                 },
@@ -33,9 +35,18 @@ impl Options {
             if this.get(name).is_some() {
                 return Err(format!("`{name}` once, not twice"));
             }
-            this.named.push((name.clone(), value.clone()));
+            this.named.push((name.to_owned(), value.clone()));
         }
         Ok(this)
+    }
+
+    /// Notes which migration the first plain value names.
+    pub(crate) fn set_migration(&mut self, index: usize) {
+        self.migration = Some(index);
+    }
+
+    pub(crate) fn migration(&self) -> Option<usize> {
+        self.migration
     }
 
     /// The first plain value: what the subtask gets as its `option`.
@@ -61,7 +72,7 @@ mod tests {
 
     fn options(word: &str, names: &[&str]) -> Result<Options, String> {
         let task: Task = word.parse().unwrap();
-        Options::new(&task.options, true, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        Options::new(&task.options, true, names)
     }
 
     #[test]

@@ -1,11 +1,10 @@
-//! Where the tasks of a line, or those after an environment's name, work: a configuration, and the connection to what it names.
+//! Where tasks work: a configuration, and the connection to the server and database that it names.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell};
 
-use super::Line;
 use crate::config::Config;
 use crate::connect::{self, Connection, Target};
 use crate::environment::tunnel::Tunnel;
@@ -14,20 +13,21 @@ use crate::error::{Error, Result};
 use crate::mongod;
 use crate::report::Reporter;
 
-/// A configuration, and what it leads to.
+/// A configuration, and the connection that it leads to.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) environment: Option<Named>,
     pub(crate) config: Config,
     pub(crate) reporter: Reporter,
-    /// It is one of several databases that a task works on.
+    /// Whether the task works on several databases, and this is one of them.
     pub(crate) is_one_of_many: bool,
-    /// What was confirmed for all of these at once: the migrations that were shown, where there was a plan.
+    /// The migrations that were shown when the task was confirmed for several databases at once.
     pub(crate) confirmed: RefCell<Option<Vec<String>>>,
     is_many: bool,
-    /// The dump that was taken last.
+    of_line: OfLine,
+    /// The last dump that was taken.
     pub(crate) last_dump: RefCell<Option<String>>,
-    /// `None` where it is only found out on connecting.
+    /// `None` if it is only determined when connecting.
     target: Option<Target>,
     connection: OnceCell<Connection>,
     tunnel_through: Option<String>,
@@ -35,7 +35,16 @@ pub(crate) struct Site {
     tunnel_opened: Notify,
 }
 
-/// What a site knows of its environment.
+/// What a site needs to know about its line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfLine {
+    /// The profile that the manager was built with.
+    pub(crate) profile: &'static str,
+    /// Whether every command that is sent to the server is shown.
+    pub(crate) shows_commands: bool,
+}
+
+/// What a site knows about its environment.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     pub(crate) name: String,
@@ -43,8 +52,8 @@ pub(crate) struct Named {
 }
 
 impl Site {
-    /// Without an environment: the manager's own configuration, looked at when it is first needed.
-    pub(crate) fn plain(config: Config, reporter: Reporter) -> Self {
+    /// A site without an environment. The manager's own configuration is used when it is first needed.
+    pub(crate) fn plain(config: Config, reporter: Reporter, of_line: OfLine) -> Self {
         Self {
             environment: None,
             config,
@@ -52,6 +61,7 @@ impl Site {
             is_one_of_many: false,
             confirmed: RefCell::default(),
             is_many: false,
+            of_line,
             last_dump: RefCell::default(),
             target: None,
             connection: OnceCell::new(),
@@ -61,14 +71,15 @@ impl Site {
         }
     }
 
-    /// What an environment makes of the configuration. `needs_server`: its tasks may talk to one, so that it must name one.
+    /// The site of an environment. `needs_server` says that its tasks may use a server, so that it must name one.
     pub(crate) async fn of(
         environment: &Environment,
         config: Config,
         reporter: Reporter,
+        of_line: OfLine,
         needs_server: bool,
     ) -> Result<Self> {
-        let mut this = Self::plain(config, reporter);
+        let mut this = Self::plain(config, reporter, of_line);
         this.environment = Some(Named { name: environment.name.clone(), asks: environment.asks });
         this.is_many = environment.is_many();
         if !needs_server {
@@ -88,50 +99,44 @@ impl Site {
         if self.is_many { Target::of_databases(&self.config, uri).await } else { Target::of(&self.config, uri).await }
     }
 
-    /// The same on one of the server's databases.
-    pub(crate) async fn on_database(&self, line: &Line, database: &str) -> Result<Self, Error> {
-        let mut this = Self::plain(self.config.clone().mongo_database(database), self.reporter.for_database(database));
+    /// The site of one of the server's databases.
+    pub(crate) async fn on_database(&self, database: &str) -> Result<Self, Error> {
+        let (config, reporter) = (self.config.clone().mongo_database(database), self.reporter.for_database(database));
+        let mut this = Self::plain(config, reporter, self.of_line);
         this.environment.clone_from(&self.environment);
         this.is_one_of_many = true;
-        this.connection = OnceCell::new_with(Some(self.connection(line).await?.to(database)));
+        this.connection = OnceCell::new_with(Some(self.connection().await?.to(database)));
         Ok(this)
     }
 
-    /// Says what is about to be touched.
-    pub(crate) fn tell(&self, databases: &str) {
+    /// Reports what the tasks will work on.
+    pub(crate) fn announce(&self, databases: &str) {
         let Some(environment) = &self.environment else { return };
         let hosts = self.target.as_ref().map_or("a local server", |target| &target.hosts);
         let through = self.tunnel_through.as_ref().map(|host| format!(" (through {host})")).unwrap_or_default();
         let text = format!("{}: {hosts}{through}, {databases}", environment.name);
-        // Whoever is asked about it has to know.
+        // A person who is asked about it has to know.
         if environment.asks { self.reporter.notice("Environment", text) } else { self.reporter.status("Environment", text) }
     }
 
-    /// The database's name, as far as it is known ahead of the connection.
+    /// The database's name, as far as it is known before connecting.
     pub(crate) fn database(&self) -> &str {
         self.target
             .as_ref()
             .map_or_else(|| self.config.mongo_database.as_deref().unwrap_or_default(), |target| &target.database)
     }
 
-    /// The connection, made when first asked for.
-    pub(crate) async fn connection(&self, line: &Line) -> Result<&Connection, Error> {
-        self.connection.get_or_try_init(async || self.connect(line).await).await
+    /// The connection. It is made when it is first asked for.
+    pub(crate) async fn connection(&self) -> Result<&Connection, Error> {
+        self.connection.get_or_try_init(async || self.connect().await).await
     }
 
-    async fn connect(&self, line: &Line) -> Result<Connection, Error> {
+    async fn connect(&self) -> Result<Connection, Error> {
         let found;
         let target = match &self.target {
             Some(target) => target,
             None => {
-                let config = &self.config;
-                let local = if config.local_server && !config.names_a_server() {
-                    config.check()?;
-                    let directory = mongod::local::directory(line.embedded.profile)?;
-                    Some(mongod::local::ensure(&directory, &self.reporter).await?.uri())
-                } else {
-                    None
-                };
+                let local = mongod::local::uri_for(&self.config, self.of_line.profile, &self.reporter).await?;
                 found = self.find_target(local.as_deref()).await?;
                 self.reporter.status("Database", format!("{} on {}", found.database, found.hosts));
                 &found
@@ -151,11 +156,11 @@ impl Site {
             let took = took.as_secs_f64() * 1e3;
             reporter.status("Command", format!("{name} in {took:.1} ms{}", if is_good { "" } else { ", which failed" }));
         };
-        let on_command = (line.args.verbose > 1).then(|| Box::new(on_command) as Box<connect::OnCommand>);
+        let on_command = self.of_line.shows_commands.then(|| Box::new(on_command) as Box<connect::OnCommand>);
         connect::connect(target, proxy, on_command).await
     }
 
-    /// Returns, with what to say, if the tunnel that the connection goes through is lost.
+    /// Returns an error once the tunnel of the connection is lost.
     pub(crate) async fn tunnel_lost(&self) -> Error {
         loop {
             if let Some(tunnel) = self.tunnel.get() {

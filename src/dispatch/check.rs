@@ -1,67 +1,66 @@
-//! The whole line is checked here before its first task starts.
+//! Checks the complete line before its first task starts.
 
 use crate::context::Options;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::line::Task;
-use crate::line::flags::Args;
-use crate::manager::subtasks::{First, Subtask};
+use crate::line::flags::{Args, TaskFlag};
+use crate::manager::declaration::{First, Reach};
+use crate::manager::subtasks::Subtask;
 use crate::manager::{MigrationsManager, Subtasks};
-use crate::migration::Embedded;
-use crate::migration::names;
+use crate::migration::{Embedded, names};
 
-/// The tasks of the line that stand after one environment's name, or ahead of all.
-pub(crate) struct Leg<'s, M> {
-    pub(crate) environment: Option<&'s Environment>,
-    pub(crate) tasks: Vec<Checked<'s, M>>,
+/// The tasks of the line that follow an environment's name, or that come before any.
+pub(super) struct Leg<'s, M> {
+    pub(super) environment: Option<&'s Environment>,
+    pub(super) tasks: Vec<Checked<'s, M>>,
 }
 
-/// A task of the line, found good.
-pub(crate) struct Checked<'s, M> {
-    pub(crate) subtask: &'s Subtask<M>,
-    pub(crate) options: Options,
-    /// As it was typed.
-    pub(crate) task: Task,
+impl<M> Leg<'_, M> {
+    /// Whether any of its tasks needs the configuration.
+    pub(super) fn needs_configuration(&self) -> bool {
+        self.tasks.iter().any(|checked| checked.reach() != Reach::Nothing)
+    }
+
+    /// Whether any of its tasks takes a flag.
+    pub(super) fn takes_flag(&self, flag: TaskFlag) -> bool {
+        self.tasks.iter().any(|checked| checked.subtask.takes_flag(flag))
+    }
+}
+
+/// A valid task of the line.
+pub(super) struct Checked<'s, M> {
+    pub(super) subtask: &'s Subtask<M>,
+    pub(super) options: Options,
+    /// The task as it was typed.
+    pub(super) task: Task,
 }
 
 impl<M> Checked<'_, M> {
-    /// Whether it may talk to a server.
-    pub(crate) fn may_use_server(&self) -> bool {
-        !self.is_one_of(&["help", "mongod"])
+    pub(super) fn reach(&self) -> Reach {
+        self.subtask.reach(&self.options)
     }
 
-    /// Whether it is about one database, so that it runs on each of several.
-    pub(crate) fn is_of_a_database(&self) -> bool {
-        let is_list = self.is_one_of(&["dumps"]) && self.options.get("keep").is_none();
-        !self.is_one_of(&["help", "mongod"]) && !is_list
-    }
-
-    /// Whether it only shows something, or changes nothing in the database.
-    pub(crate) fn only_reads(&self) -> bool {
-        self.subtask.is_built_in && self.is_one_of(&["show_status", "history", "dbdump"])
-    }
-
-    fn is_one_of(&self, names: &[&str]) -> bool {
-        names.contains(&self.subtask.name.as_str())
+    /// Whether it compares the files with a database, so that a person should know what is odd about the files.
+    pub(super) fn is_about_files(&self) -> bool {
+        self.subtask.needs_files() && self.subtask.is_built_in() && self.reach() == Reach::Database
     }
 }
 
-/// The line's tasks, or the first thing that is wrong with it.
-pub(crate) fn line<'s, M: MigrationsManager>(
+/// Returns the line's tasks, or the first error in it.
+pub(super) fn line<'s, M: MigrationsManager>(
     args: &Args,
     subtasks: &'s Subtasks<M>,
     embedded: &Embedded,
 ) -> Result<Vec<Leg<'s, M>>, Error> {
-    let legs = legs(args, subtasks, embedded)?;
-    let checked = || legs.iter().flat_map(|leg| &leg.tasks);
-    flags(args, |name| checked().any(|checked| checked.subtask.name == name))?;
-    // Help and the local server are of use whatever the files look like.
-    let needs_files = |checked: &Checked<'_, M>| !matches!(checked.subtask.name.as_str(), "help" | "mongod");
-    if checked().any(needs_files) && !embedded.problems.is_empty() {
+    let mut legs = legs(args, subtasks, embedded)?;
+    flags(args, subtasks, &legs)?;
+    let mut checked = legs.iter().flat_map(|leg| &leg.tasks);
+    if checked.any(|checked| checked.subtask.needs_files()) && !embedded.problems.is_empty() {
         return Err(Error::usage(embedded.problems.join("\n       ")));
     }
-    for Checked { subtask, options, .. } in checked() {
-        named(subtask, options, subtasks, embedded)?;
+    for Checked { subtask, options, .. } in legs.iter_mut().flat_map(|leg| &mut leg.tasks) {
+        look_up(subtask, options, subtasks, embedded)?;
     }
     Ok(legs)
 }
@@ -75,23 +74,9 @@ fn legs<'s, M: MigrationsManager>(
     let mut legs = vec![Leg { environment, tasks: Vec::new() }];
     for word in &args.tasks {
         let task: Task = word.parse().map_err(|error| Error::usage(format!("`{word}` is no task: {error}")))?;
-        let leg = legs.last_mut().expect("one at least");
+        let leg = legs.last_mut().expect("there is always one");
         if let Some(environment) = subtasks.environment_named(&task.name) {
-            if let Some(named) = &args.env {
-                return Err(Error::usage(format!(
-                    "the line names two environments, `{}` and `--env {named}`; leave one out",
-                    task.name
-                )));
-            }
-            if !task.options.is_empty() {
-                return Err(Error::usage(format!("`{}` is an environment, and takes no option", task.name)));
-            }
-            if let (Some(before), true) = (leg.environment, leg.tasks.is_empty()) {
-                return Err(Error::usage(format!(
-                    "no task stands between the environments `{}` and `{}`; write one after each, or leave one out",
-                    before.name, task.name
-                )));
-            }
+            check_environment(args, &task, leg)?;
             legs.push(Leg { environment: Some(environment), tasks: Vec::new() });
             continue;
         }
@@ -101,7 +86,7 @@ fn legs<'s, M: MigrationsManager>(
         };
         leg.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
     }
-    // What stands ahead of the first environment may be nothing.
+    // There may be no task before the first environment.
     if legs.len() > 1 {
         legs.retain(|leg| leg.environment.is_some() || !leg.tasks.is_empty());
     }
@@ -113,62 +98,93 @@ fn legs<'s, M: MigrationsManager>(
     Ok(legs)
 }
 
-/// The flags that go with some task.
-fn flags(args: &Args, has: impl Fn(&str) -> bool) -> Result<(), Error> {
-    if args.check && !has("show_status") {
-        return Err(Error::usage("`--check` goes with show_status: `cargo migrations show_status --check`"));
+/// Whether an environment's name may follow the tasks of a leg.
+fn check_environment<M>(args: &Args, task: &Task, leg: &Leg<'_, M>) -> Result<(), Error> {
+    let name = &task.name;
+    if let Some(named) = &args.env {
+        return Err(Error::usage(format!("the line names two environments, `{name}` and `--env {named}`"))
+            .with_hint("leave one out"));
     }
-    if args.strict && !has("execute") {
-        return Err(Error::usage("`--strict` goes with execute: `cargo migrations execute --strict`"));
+    if !task.options.is_empty() {
+        return Err(Error::usage(format!("`{name}` is an environment, which takes no options")));
+    }
+    if let (Some(before), true) = (leg.environment, leg.tasks.is_empty()) {
+        return Err(Error::usage(format!("there is no task between the environments `{}` and `{name}`", before.name))
+            .with_hint("write a task after each of them, or leave one out"));
+    }
+    Ok(())
+}
+
+/// Checks the flags that go with some subtasks only.
+fn flags<M: MigrationsManager>(args: &Args, subtasks: &Subtasks<M>, legs: &[Leg<'_, M>]) -> Result<(), Error> {
+    for flag in args.task_flags() {
+        if legs.iter().any(|leg| leg.takes_flag(flag)) {
+            continue;
+        }
+        let flag_name = flag.as_str();
+        let takers: Vec<&str> =
+            subtasks.iter().filter(|subtask| subtask.takes_flag(flag)).map(|subtask| subtask.name()).collect();
+        let example = takers.first().copied().unwrap_or_default();
+        return Err(Error::usage(format!("`{flag_name}` can only be used with {}", takers.join(" or ")))
+            .with_hint(format!("write `cargo migrations {example} {flag_name}`")));
     }
     if args.path.is_some() {
-        return Err(Error::usage("`--path` goes with init: `cargo migrations init --path DIR`"));
+        return Err(
+            Error::usage("`--path` can only be used with init").with_hint("write `cargo migrations init --path DIR`")
+        );
     }
     Ok(())
 }
 
 fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
-    let takes_first = subtask.takes.first != First::Nothing;
-    let options = Options::new(&task.options, takes_first, &subtask.takes.named).map_err(|problem| {
-        Error::usage(format!("{name} takes {problem}; it takes: {usage}", name = task.name, usage = subtask.usage()))
-    })?;
-    match (subtask.takes.first, options.first()) {
-        (First::NeedsMigration, None) => Err(Error::usage(format!(
-            "{name} needs a migration: `cargo migrations {name}:0002_x`; `cargo migrations` shows which are registered",
-            name = task.name
-        ))),
-        (First::NeedsDump, None) => Err(Error::usage(format!(
-            "{name} needs a dump: `cargo migrations {name}:latest`; `cargo migrations dumps` lists them",
-            name = task.name
-        ))),
+    let (name, usage) = (&task.name, subtask.usage());
+    let takes_first = subtask.first() != First::Nothing;
+    let options = Options::new(&task.options, takes_first, &subtask.options())
+        .map_err(|problem| Error::usage(format!("{name} takes {problem}")).with_hint(format!("its usage is `{usage}`")))?;
+    match (subtask.first(), options.first()) {
+        (First::NeedsMigration, None) => Err(Error::usage(format!("{name} needs a migration"))
+            .with_hint(format!("write `cargo migrations {name}:0002_x`; `cargo migrations` shows what is registered"))),
+        (First::NeedsDump, None) => Err(Error::usage(format!("{name} needs a dump"))
+            .with_hint(format!("write `cargo migrations {name}:latest`; `cargo migrations dumps` lists them"))),
         (First::OneOf(words), Some(word)) if !words.contains(&word) => {
-            Err(Error::usage(format!("{} takes no `{word}`; it takes: {}", task.name, subtask.usage())))
+            Err(Error::usage(format!("`{word}` is not a valid value for {name}"))
+                .with_hint(format!("its usage is `{usage}`")))
         }
-        _ => subtask.takes.check.map_or(Ok(()), |check| check(&options)).map(|()| options),
+        _ => subtask.check(&options).map(|()| options),
     }
 }
 
-/// The migration or subtask that a task names must be there.
-fn named<M>(subtask: &Subtask<M>, options: &Options, subtasks: &Subtasks<M>, embedded: &Embedded) -> Result<(), Error> {
+/// Looks up the migration or subtask that a task names.
+fn look_up<M>(
+    subtask: &Subtask<M>,
+    options: &mut Options,
+    subtasks: &Subtasks<M>,
+    embedded: &Embedded,
+) -> Result<(), Error> {
     let Some(word) = options.first() else { return Ok(()) };
-    match subtask.takes.first {
-        First::Migration | First::NeedsMigration => names::find(&embedded.migrations, word).map(|_| ()),
+    match subtask.first() {
+        First::Migration | First::NeedsMigration => {
+            let found = names::find(&embedded.migrations, word)?;
+            let index = embedded.migrations.iter().position(|migration| std::ptr::eq(migration, found));
+            options.set_migration(index.expect("it is one of them"));
+            Ok(())
+        }
         First::Subtask if subtasks.environment_named(word).is_some() => Ok(()),
         First::Subtask => subtasks.find(word).map(|_| ()),
-        First::Anything | First::AnyMigration | First::NeedsDump | First::Nothing | First::OneOf(_) => Ok(()),
+        First::Anything | First::MigrationWithoutFile | First::NeedsDump | First::Nothing | First::OneOf(_) => Ok(()),
     }
 }
 
 fn unknown<M>(name: &str, before: Option<&Subtask<M>>, subtasks: &Subtasks<M>, embedded: &Embedded) -> Error {
     if matches!(name, "init" | "new") {
-        return Error::usage(format!(
-            "`{name}` needs the sources, and stands alone on the line: `cargo migrations {name}` in the workspace"
-        ));
+        return Error::usage(format!("`{name}` needs the sources, and must be the only task on the line"))
+            .with_hint(format!("run `cargo migrations {name}` in the workspace"));
     }
     if names::is_any(&embedded.migrations, name) {
-        let takes_one = |subtask: &&Subtask<M>| matches!(subtask.takes.first, First::Migration | First::NeedsMigration);
-        let subtask = before.filter(takes_one).map_or("execute", |subtask| &subtask.name);
-        return Error::usage(format!("`{name}` is a migration, not a subtask: write `{subtask}:{name}`; nothing has run"));
+        let takes_one = |subtask: &&Subtask<M>| matches!(subtask.first(), First::Migration | First::NeedsMigration);
+        let subtask = before.filter(takes_one).map_or("execute", |subtask| subtask.name());
+        return Error::usage(format!("`{name}` is a migration, not a subtask. Nothing has run"))
+            .with_hint(format!("write `{subtask}:{name}`"));
     }
     subtasks.unknown(name)
 }

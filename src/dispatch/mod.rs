@@ -1,37 +1,36 @@
-//! The manager's `main`: reads the line, checks it, runs its tasks one after the other, and tells the exit code.
+//! The manager's `main`: it reads the line, checks all of it, runs its tasks one after the other, and returns the exit code.
 
 mod check;
 mod databases;
+mod task;
 
-use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::config::Config;
-use crate::context::Site;
-use crate::context::{Context, Line};
+use crate::context::{Context, Line, OfLine, Site};
 use crate::environment::{Place, remote};
 use crate::error::describe::describe;
 use crate::error::{Error, Result, exit_code_of};
 use crate::line::Task;
 use crate::line::flags::Args;
+use crate::manager::declaration::Reach;
 use crate::manager::{Flow, MigrationsManager, Subtasks};
 use crate::migration::Embedded;
-use crate::process::panics;
 use crate::process::runtime::Runtime;
-use crate::process::stop::{self, Stop};
+use crate::process::{panics, stop};
 use crate::report::Reporter;
-use crate::terminal;
-use crate::terminal::far_side;
-use crate::terminal::stdin;
+use crate::run::plan;
+use crate::terminal::{self, far_side, stdin};
 use check::{Checked, Leg};
 
-/// Runs the manager on the process's command line: the whole body of a manager's `main`.
+/// Runs the manager on the process's command line. It is the complete body of a manager's `main`.
 ///
 /// ```text
+/// cargo_migrations::embedded!(mod migrations);
+///
 /// fn main() -> ExitCode {
-///     cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+///     cargo_migrations::run(Migrations, migrations::embedded())
 /// }
 /// ```
 pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
@@ -39,7 +38,7 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
     let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(error) => {
-            // Clap's own: the usage on stderr, or help and version on stdout.
+            // Clap prints the usage on stderr, or help and version on stdout.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -58,19 +57,16 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
     }
 }
 
-/// The exit code; another machine may have said already what is wrong.
+/// Returns the exit code. If it is another machine's, that machine has already printed what is wrong.
 fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -> Result<u8> {
     let subtasks = Subtasks::<M>::of()?;
     let legs = check::line(&args, &subtasks, &embedded)?;
     let reporter = Reporter::new(&args);
     let config = manager.config();
-    let line = Rc::new(Line {
-        embedded: Arc::new(embedded),
-        args,
-        stop: Stop::default(),
-        held: RefCell::default(),
-        sites: RefCell::default(),
-    });
+    let line = Rc::new(Line::new(embedded, args));
+    if legs.iter().flat_map(|leg| &leg.tasks).any(Checked::is_about_files) {
+        plan::shared_numbers(&line.embedded.migrations).iter().for_each(|remark| reporter.remark(remark));
+    }
     Runtime::new()?.run(async {
         line.stop.watch(reporter.clone());
         if far_side::is_here() {
@@ -81,10 +77,8 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
             () = line.stop.now() => Err(stop::ended().into()),
             result = run_legs(manager, &line, &legs, &config, &reporter) => result,
         };
-        // Runs that were ended in their middle: nobody need wait until their locks run out.
-        let held = line.held.take();
-        let released = futures_util::future::join_all(held.iter().map(|held| held.release()));
-        let _ = tokio::time::timeout(stop::GRACE / 2, released).await;
+        // Runs that were ended halfway give their locks back, so that the next run need not wait until they expire.
+        let _ = tokio::time::timeout(stop::GRACE / 2, line.locks.give_all_back()).await;
         result
     })
 }
@@ -96,20 +90,20 @@ async fn run_legs<M: MigrationsManager>(
     config: &Config,
     reporter: &Reporter,
 ) -> Result<u8> {
-    // What is wrong with an environment is found ahead of the first task.
+    let of_line = OfLine { profile: line.embedded.profile, shows_commands: line.args.verbose > 1 };
+    // An environment with an invalid configuration is found before the first task starts.
     let mut sites = Vec::new();
     for leg in legs {
         let site = match leg.environment {
-            None => Site::plain(config.clone(), reporter.clone()),
+            None => Site::plain(config.clone(), reporter.clone(), of_line),
             Some(environment) => {
                 let is_here = !matches!(environment.place(), Place::Host(_));
-                let needs_server = is_here && leg.tasks.iter().any(Checked::may_use_server);
-                Site::of(environment, config.clone(), reporter.clone(), needs_server).await?
+                let needs_server = is_here && leg.needs_configuration();
+                Site::of(environment, config.clone(), reporter.clone(), of_line, needs_server).await?
             }
         };
         sites.push(Rc::new(site));
     }
-    // They outlive this: a lock is given back through the tunnel that it was taken through.
     line.sites.borrow_mut().extend(sites.iter().cloned());
     for (leg, site) in legs.iter().zip(&sites) {
         if line.stop.is_asked() {
@@ -120,7 +114,7 @@ async fn run_legs<M: MigrationsManager>(
             reporter.status("Running", format!("{} on {}", environment.name, host.name));
             let tasks = std::iter::once(Task { name: environment.name.clone(), options: Vec::new() });
             let tasks: Vec<Task> = tasks.chain(leg.tasks.iter().map(|checked| checked.task.clone())).collect();
-            let words = line.args.words_for(&tasks, terminal::is_colored());
+            let words = line.args.words_for(&tasks, |flag| leg.takes_flag(flag), terminal::is_colored());
             match remote::run(&host, &words, !line.args.yes, &line.stop).await? {
                 0 => continue,
                 code => return Ok(code),
@@ -129,7 +123,7 @@ async fn run_legs<M: MigrationsManager>(
         let flow = tokio::select! {
             biased;
             lost = site.tunnel_lost() => return Err(lost.into()),
-            flow = run_tasks(manager, line, leg, site) => flow?,
+            flow = run_leg(manager, line, leg, site) => flow?,
         };
         if flow == Flow::Stop {
             break;
@@ -138,47 +132,26 @@ async fn run_legs<M: MigrationsManager>(
     Ok(0)
 }
 
-async fn run_tasks<M: MigrationsManager>(manager: &M, line: &Rc<Line>, leg: &Leg<'_, M>, site: &Rc<Site>) -> Result<Flow> {
+/// Runs the tasks of one environment, or those before any.
+async fn run_leg<M: MigrationsManager>(manager: &M, line: &Rc<Line>, leg: &Leg<'_, M>, site: &Rc<Site>) -> Result<Flow> {
     let many = leg.environment.filter(|environment| environment.is_many());
-    if leg.tasks.iter().any(Checked::may_use_server) {
+    if leg.needs_configuration() {
         match many {
-            Some(environment) => site.tell(&databases::told(environment)),
-            None => site.tell(&format!("database {}", site.database())),
+            Some(environment) => site.announce(&databases::named(environment)),
+            None => site.announce(&format!("database {}", site.database())),
         }
     }
     for checked in &leg.tasks {
         if line.stop.is_asked() {
             return Err(stop::as_asked().into());
         }
-        let flow = match many.filter(|_| checked.is_of_a_database()) {
+        let flow = match many.filter(|_| checked.reach() == Reach::Database) {
             Some(environment) => databases::run(manager, line, environment, site, checked).await?,
-            None => {
-                run_task(manager, &Context::new(Rc::clone(line), Rc::clone(site), checked.options.clone()), checked).await?
-            }
+            None => task::run(manager, &Context::new(line, site, &checked.options), checked).await?,
         };
         if flow == Flow::Stop {
             return Ok(Flow::Stop);
         }
     }
     Ok(Flow::Continue)
-}
-
-/// One task on one database.
-pub(crate) async fn run_task<M: MigrationsManager>(manager: &M, cx: &Context, checked: &Checked<'_, M>) -> Result<Flow> {
-    let option = checked.options.first();
-    let subtask = checked.subtask;
-    let name = subtask.name.as_str();
-    let one = async {
-        if manager.task_hook(cx, name, option).await? == Flow::Stop {
-            return Ok(Flow::Stop);
-        }
-        if !subtask.is_built_in {
-            cx.confirm_subtask(name).await?;
-        }
-        subtask.call(manager, cx, option).await?;
-        Ok(Flow::Continue)
-    };
-    panics::catch_async(one)
-        .await
-        .unwrap_or_else(|panic| Err(Error::failed(format!("the subtask {name} panicked: {panic}")).into()))
 }

@@ -8,8 +8,8 @@ use mongodb::bson::DateTime;
 use super::io;
 use super::manifest::Manifest;
 use crate::error::Error;
-use crate::line::listed;
-use crate::migration::names::nearest;
+use crate::line::words::listed;
+use crate::line::words::nearest;
 
 /// The end of a folder's name while its dump is not whole.
 const PARTIAL: &str = ".partial";

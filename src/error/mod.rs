@@ -28,6 +28,8 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    #[cfg(feature = "manager")]
+    executed: Vec<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -54,7 +56,14 @@ pub enum ErrorKind {
 impl Error {
     /// An error of the given kind. The message is one lower-case sentence that names what is concerned.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            #[cfg(feature = "manager")]
+            executed: Vec::new(),
+            source: None,
+        }
     }
 
     #[cfg(feature = "_line")]
@@ -89,6 +98,18 @@ impl Error {
     /// What to do next, if there is something to say.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// The migrations that [`Runner::execute`](crate::Runner::execute) executed before it failed, in order: `0002_slugs`.
+    #[cfg(feature = "manager")]
+    pub fn executed(&self) -> &[String] {
+        &self.executed
+    }
+
+    #[cfg(feature = "manager")]
+    pub(crate) fn after_executing(mut self, executed: Vec<String>) -> Self {
+        self.executed = executed;
+        self
     }
 
     /// The exit code of a process that ends with this error.

@@ -1,4 +1,4 @@
-//! The flags of the line, which plugin and manager read alike.
+//! The flags of the line, which the plugin and the manager read alike.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser, ValueEnum};
 
 #[cfg(feature = "manager")]
-use crate::line::Task;
+use super::Task;
 
 /// MongoDB migrations written in Rust.
 #[derive(Clone, Debug, Default, Parser)]
@@ -17,14 +17,65 @@ use crate::line::Task;
     version,
     disable_help_subcommand = true,
     override_usage = "cargo migrations [FLAGS] [TASK...]",
-    after_help = "`cargo migrations help` lists the subtasks, those of your manager included.\n\
-                  `cargo migrations init` sets up a project, `cargo migrations new:NAME` writes the next migration."
+    after_help = "`cargo migrations help` lists the subtasks, including those of your manager.\n\
+                  `cargo migrations init` sets up a project, and `cargo migrations new:NAME` writes the next migration."
 )]
 pub(crate) struct Args {
-    /// Subtasks (`execute`, `execute:0002_x`, `rollback:2`) and environments, run left to right
+    /// Subtasks (`execute`, `execute:0002_x`, `rollback:2`) and environments, run from left to right
     #[arg(value_name = "TASK")]
     pub(crate) tasks: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) cargo: CargoFlags,
+
+    /// Coloring: auto, always or never
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) color: Option<Color>,
+
+    /// Print only results, warnings and errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Print more; given twice, cargo does too, and every command that is sent to the server is shown
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// How results are written to stdout
+    #[arg(long, value_name = "FORMAT", default_value_t, value_enum)]
+    pub(crate) format: Format,
+
+    /// The environment that the tasks run in, like its name before them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+
+    /// In an environment of several databases: start no further one once one has failed
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// With show_status: exit 4 if a migration is unregistered, failed or interrupted
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// With execute: refuse to run if files were edited after they ran, or if migrations are out of order
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Wait this long for the lock if another run has it (`60s`, `5m`)
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) wait: Option<Duration>,
+
+    /// Answer every question with yes
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+
+    /// With init: a checkout of cargo-migrations to depend on, as with `cargo add`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// The flags that are cargo's own.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct CargoFlags {
     /// Path to the workspace's Cargo.toml
     #[arg(long, value_name = "PATH")]
     pub(crate) manifest_path: Option<PathBuf>,
@@ -48,50 +99,42 @@ pub(crate) struct Args {
     /// Equivalent to both --locked and --offline
     #[arg(long)]
     pub(crate) frozen: bool,
+}
 
-    /// Coloring: auto, always or never
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) color: Option<Color>,
+impl CargoFlags {
+    /// The flags that say how a manager is built. The manifest's path is not one of them: it is this machine's.
+    pub(crate) fn for_build(&self) -> Vec<String> {
+        let Self { manifest_path: _, release, profile, locked: _, offline: _, frozen: _ } = self;
+        let mut words = self.for_metadata();
+        words.extend(release.then(|| "--release".to_owned()));
+        words.extend(profile.iter().map(|profile| format!("--profile={profile}")));
+        words
+    }
 
-    /// Say less: results, warnings and errors only
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
+    /// The flags that `cargo metadata` takes as well.
+    pub(crate) fn for_metadata(&self) -> Vec<String> {
+        let Self { manifest_path: _, release: _, profile: _, locked, offline, frozen } = self;
+        let flags = [("--locked", *locked), ("--offline", *offline), ("--frozen", *frozen)];
+        flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.to_owned()).collect()
+    }
+}
 
-    /// Say more; twice, cargo does too, and every command that is sent to the server is told
-    #[arg(short, long, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
+/// A flag that goes with some subtasks only. A built-in declares which.
+#[cfg(feature = "manager")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskFlag {
+    Check,
+    Strict,
+}
 
-    /// How results are written to stdout
-    #[arg(long, value_name = "FORMAT", default_value_t, value_enum)]
-    pub(crate) format: Format,
-
-    /// The environment that the tasks run in, as its name ahead of them does
-    #[arg(long, value_name = "NAME")]
-    pub(crate) env: Option<String>,
-
-    /// In an environment of several databases: begin no further one once one has failed
-    #[arg(long)]
-    pub(crate) fail_fast: bool,
-
-    /// With show_status: exit 4 when a migration is unregistered, failed or interrupted
-    #[arg(long)]
-    pub(crate) check: bool,
-
-    /// With execute: refuse what is otherwise warned of (changed files, migrations out of order)
-    #[arg(long)]
-    pub(crate) strict: bool,
-
-    /// Wait that long for the lock (`60s`, `5m`), where another run has it
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(crate) wait: Option<Duration>,
-
-    /// Answer every question with yes
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-
-    /// With init: a checkout of cargo-migrations to depend on, as with `cargo add`
-    #[arg(long, value_name = "DIR")]
-    pub(crate) path: Option<PathBuf>,
+#[cfg(feature = "manager")]
+impl TaskFlag {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Check => "--check",
+            Self::Strict => "--strict",
+        }
+    }
 }
 
 /// When output is coloured.
@@ -125,46 +168,48 @@ pub(crate) enum Format {
 }
 
 impl Args {
-    /// How long to wait for the lock.
-    #[cfg(feature = "manager")]
-    pub(crate) fn wait(&self) -> Option<Duration> {
-        self.wait
-    }
-
-    /// The same flags as words, for another machine that runs `tasks`. What is of this machine alone is left out.
-    #[cfg(feature = "manager")]
-    pub(crate) fn words_for(&self, tasks: &[Task], is_colored: bool) -> Vec<String> {
-        let has = |name: &str| tasks.iter().any(|task| task.name == name);
-        let mut words: Vec<String> = tasks.iter().map(ToString::to_string).collect();
-        let switches = [
-            ("--release", self.release),
-            ("--locked", self.locked),
-            ("--offline", self.offline),
-            ("--frozen", self.frozen),
-            ("--quiet", self.quiet),
-            ("--check", self.check && has("show_status")),
-            ("--strict", self.strict && has("execute")),
-            ("--fail-fast", self.fail_fast),
-            ("--yes", self.yes),
-        ];
-        words.extend(switches.iter().filter(|(_, on)| *on).map(|(flag, _)| (*flag).to_owned()));
-        words.extend((0..self.verbose).map(|_| "--verbose".to_owned()));
-        if let Some(profile) = &self.profile {
-            words.push(format!("--profile={profile}"));
-        }
-        if let Some(wait) = self.wait {
-            words.push(format!("--wait={}ms", wait.as_millis()));
-        }
-        if self.format == Format::Json {
-            words.push("--format=json".into());
-        }
-        words.push(format!("--color={}", if is_colored { "always" } else { "never" }));
-        words
-    }
-
     /// Reads a process's arguments.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(args)
+    }
+
+    /// The flags that are set and go with some subtasks only.
+    #[cfg(feature = "manager")]
+    pub(crate) fn task_flags(&self) -> impl Iterator<Item = TaskFlag> {
+        let flags = [(TaskFlag::Check, self.check), (TaskFlag::Strict, self.strict)];
+        flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag)
+    }
+
+    /// The line as words for another machine, which is to run `tasks` with the same flags. `is_taken` says whether one of them
+    /// takes a flag.
+    #[cfg(feature = "manager")]
+    pub(crate) fn words_for(&self, tasks: &[Task], is_taken: impl Fn(TaskFlag) -> bool, is_colored: bool) -> Vec<String> {
+        // Without `..`: a new flag is either sent, or named here as one that is not.
+        let Self {
+            tasks: _,
+            cargo,
+            color: _,
+            quiet,
+            verbose,
+            format,
+            env: _,
+            fail_fast,
+            check: _,
+            strict: _,
+            wait,
+            yes,
+            path: _,
+        } = self;
+        let mut words: Vec<String> = tasks.iter().map(ToString::to_string).collect();
+        words.extend(cargo.for_build());
+        words.extend(self.task_flags().filter(|flag| is_taken(*flag)).map(|flag| flag.as_str().to_owned()));
+        let switches = [("--quiet", *quiet), ("--fail-fast", *fail_fast), ("--yes", *yes)];
+        words.extend(switches.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.to_owned()));
+        words.extend((0..*verbose).map(|_| "--verbose".to_owned()));
+        words.extend(wait.iter().map(|wait| format!("--wait={}ms", wait.as_millis())));
+        words.extend((*format == Format::Json).then(|| "--format=json".to_owned()));
+        words.push(format!("--color={}", if is_colored { "always" } else { "never" }));
+        words
     }
 }
 
@@ -211,10 +256,18 @@ mod tests {
         let args = read(&line).unwrap();
         let tasks: Vec<Task> = args.tasks.iter().map(|word| word.parse().unwrap()).collect();
         let mut words = vec!["x".to_owned()];
-        words.extend(args.words_for(&tasks, true));
-        let again = Args::read(words.iter().map(OsString::from)).unwrap();
+        words.extend(args.words_for(&tasks, |flag| flag == TaskFlag::Strict, true));
+        let read_back = Args::read(words.iter().map(OsString::from)).unwrap();
         let expected = Args { color: Some(Color::Always), ..args };
-        assert_eq!(format!("{again:?}"), format!("{expected:?}"));
+        assert_eq!(format!("{read_back:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    #[cfg(feature = "manager")]
+    fn a_flag_that_no_task_there_takes_is_not_sent() {
+        let args = read(&["x", "--check", "--strict"]).unwrap();
+        let words = args.words_for(&[], |flag| flag == TaskFlag::Check, false);
+        assert_eq!(words, ["--check", "--color=never"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub(crate) mod flags;
 #[cfg(feature = "manager")]
 pub(crate) mod quote;
+pub(crate) mod words;
 
 use std::fmt;
 use std::str::FromStr;
@@ -130,11 +131,6 @@ fn escape(text: &str) -> String {
         out.push(c);
     }
     out
-}
-
-/// `` `a`, `b`, `c` ``
-pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

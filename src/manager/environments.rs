@@ -3,7 +3,7 @@
 use super::{MigrationsManager, Subtasks};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::line::listed;
+use crate::line::words::listed;
 
 impl<M: MigrationsManager> Subtasks<M> {
     /// Adds an environment: a name that, ahead of a task (`cargo migrations staging execute`) or after `--env`, changes what the

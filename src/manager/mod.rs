@@ -1,6 +1,7 @@
 //! The manager: what a user writes, and how the line reaches it.
 
 pub(crate) mod builtin;
+pub(crate) mod declaration;
 mod environments;
 pub(crate) mod subtasks;
 
@@ -10,12 +11,12 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::Result;
 
-/// Whether a run goes on after [`task_hook`](MigrationsManager::task_hook).
+/// Whether the line goes on after [`task_hook`](MigrationsManager::task_hook).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// The subtask runs.
     Continue,
-    /// The whole run ends here, with success; migopy's `StopTaskExecution`.
+    /// The line ends here, with success, as with migopy's `StopTaskExecution`.
     Stop,
 }
 
@@ -37,7 +38,7 @@ pub enum Flow {
 ///     }
 /// }
 /// ```
-// The futures run on the thread that called `run`: nobody needs them to be `Send`.
+// The futures run on the thread that called `run`, so they need not be `Send`.
 #[expect(async_fn_in_trait, reason = "implemented by one type of the user's, and awaited on one thread")]
 pub trait MigrationsManager: Sized {
     /// What to work on; the environment's variables, unless overridden.
@@ -107,7 +108,7 @@ pub trait MigrationsManager: Sized {
     /// Shows the log, newest last, of one migration or all.
     ///
     /// # Errors
-    /// The server failed, or nothing is known of such a migration.
+    /// The server failed, or nothing is known about a migration of that name.
     async fn history(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
         builtin::history(self, cx, migration).await
     }
@@ -115,7 +116,7 @@ pub trait MigrationsManager: Sized {
     /// Shows who has the lock, asks, and frees it.
     ///
     /// # Errors
-    /// The server failed, or whoever was asked said no.
+    /// The server failed, or the person who was asked said no.
     async fn unlock(&self, cx: &Context, option: Option<&str>) -> Result<()> {
         builtin::unlock(self, cx, option).await
     }
@@ -131,9 +132,17 @@ pub trait MigrationsManager: Sized {
     /// Puts a dump back in place of what the database holds.
     ///
     /// # Errors
-    /// The dump is not what it was, whoever was asked said no, or the server failed.
+    /// The dump is damaged, the person who was asked said no, or the server failed.
     async fn restore(&self, cx: &Context, dump: Option<&str>) -> Result<()> {
         builtin::restore(self, cx, dump).await
+    }
+
+    /// Shows where the local development server is, starts it, or stops it.
+    ///
+    /// # Errors
+    /// This manager has no local server, or it could not be started or stopped.
+    async fn mongod(&self, cx: &Context, what: Option<&str>) -> Result<()> {
+        builtin::mongod(self, cx, what).await
     }
 
     /// Lists the dumps.

@@ -4,65 +4,50 @@ use std::fmt;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::MigrationsManager;
-use super::builtin::list;
+use super::declaration::{Asks, Declaration, First, Reach};
+use super::{MigrationsManager, builtin};
 use crate::context::{Context, Options};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::line::listed;
-use crate::migration::names::nearest;
+use crate::line::flags::TaskFlag;
+use crate::line::words::{listed, nearest};
 
-/// Names that the line uses otherwise.
-const RESERVED: [&str; 3] = ["init", "new", "migrations"];
+/// Names that the line uses otherwise, and those of built-in subtasks to come.
+const RESERVED: [&str; 14] = [
+    "init",
+    "new",
+    "migrations",
+    "accept",
+    "adopt",
+    "backfill",
+    "baseline",
+    "completions",
+    "decode",
+    "doctor",
+    "forget",
+    "plan",
+    "redo",
+    "rehearse",
+];
 
 /// The subtasks of a manager, in the order in which `help` lists them.
 pub struct Subtasks<M> {
     list: Vec<Subtask<M>>,
     pub(crate) environments: Vec<Environment>,
     default: String,
+    /// Calls in the wrong order, reported when the subtasks are checked.
+    problems: Vec<String>,
 }
 
-/// One subtask: its name, its help text, what it takes, and what it does.
+/// One subtask: what is known about it, and what it does.
 pub(crate) struct Subtask<M> {
-    pub(crate) name: String,
-    pub(crate) help: String,
-    pub(crate) takes: Takes,
-    pub(crate) is_built_in: bool,
+    kind: Kind,
     action: Box<dyn Call<M>>,
 }
 
-/// What options a subtask takes.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Takes {
-    pub(crate) first: First,
-    /// Further values, by name; plain ones fill them in order.
-    pub(crate) named: Vec<String>,
-    /// What more must hold of a built-in's.
-    pub(crate) check: Option<Check>,
-}
-
-/// Says what is wrong with a task's options.
-type Check = fn(&Options) -> Result<(), Error>;
-
-/// What a subtask's first plain value is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum First {
-    #[default]
-    Anything,
-    /// Nothing: it takes no plain value.
-    Nothing,
-    /// A migration, if given.
-    Migration,
-    /// A migration, if given; its file may be gone.
-    AnyMigration,
-    /// A migration, and it must be given.
-    NeedsMigration,
-    /// A dump, and it must be given.
-    NeedsDump,
-    /// A subtask, if given.
-    Subtask,
-    /// One of these words.
-    OneOf(&'static [&'static str]),
+enum Kind {
+    BuiltIn(&'static Declaration),
+    Own { name: String, help: String, options: Vec<String> },
 }
 
 trait Call<M> {
@@ -79,30 +64,17 @@ where
 }
 
 impl<M: MigrationsManager> Subtasks<M> {
-    /// What `M` has: the built-in subtasks, then its own.
+    /// The subtasks of `M`: the built-in ones, then its own.
     pub(crate) fn of() -> Result<Self, Error> {
-        let mut built_in = list::all();
-        built_in.list.iter_mut().for_each(|subtask| subtask.is_built_in = true);
+        let built_in = Self {
+            list: builtin::all(),
+            environments: Vec::new(),
+            default: builtin::DEFAULT.to_owned(),
+            problems: Vec::new(),
+        };
         let subtasks = M::subtasks(built_in);
         subtasks.check()?;
         Ok(subtasks)
-    }
-
-    /// None yet.
-    pub(crate) fn none() -> Self {
-        Self { list: Vec::new(), environments: Vec::new(), default: "show_status".into() }
-    }
-
-    pub(crate) fn push(
-        &mut self,
-        name: &str,
-        help: &str,
-        first: First,
-        action: impl AsyncFn(&M, &Context, Option<&str>) -> Result<()> + 'static,
-    ) {
-        let takes = Takes { first, ..Takes::default() };
-        let (name, help, action) = (name.to_owned(), help.to_owned(), Box::new(action));
-        self.list.push(Subtask { name, help, takes, is_built_in: false, action });
     }
 
     /// Adds a subtask: `cargo migrations NAME`, `cargo migrations NAME:option`. The help text is what `help` shows.
@@ -136,24 +108,18 @@ impl<M: MigrationsManager> Subtasks<M> {
         help: impl Into<String>,
         action: impl AsyncFn(&M, &Context, Option<&str>) -> Result<()> + 'static,
     ) -> Self {
-        self.push(&name.into(), &help.into(), First::Anything, action);
+        let kind = Kind::Own { name: name.into(), help: help.into(), options: Vec::new() };
+        self.list.push(Subtask { kind, action: Box::new(action) });
         self
     }
 
-    /// Names further values that the subtask added last takes, beside one plain value: `.takes(["to"])` for `copy:a,to=b`.
+    /// Names further values that the subtask added last takes, after one plain value: `.takes(["to"])` for `copy:a,to=b`.
     /// Plain values after the first fill them in order. [`Context::options`] has them.
     #[must_use]
     pub fn takes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        if let Some(last) = self.list.last_mut() {
-            last.takes.named.extend(names.into_iter().map(Into::into));
-        }
-        self
-    }
-
-    /// Checks the values of the subtask added last, before the line's first task starts.
-    pub(crate) fn checked_by(mut self, check: Check) -> Self {
-        if let Some(last) = self.list.last_mut() {
-            last.takes.check = Some(check);
+        match self.list.last_mut().map(|subtask| &mut subtask.kind) {
+            Some(Kind::Own { options, .. }) => options.extend(names.into_iter().map(Into::into)),
+            _ => self.problems.push("the manager calls `takes` before it has added a subtask".into()),
         }
         self
     }
@@ -166,45 +132,55 @@ impl<M: MigrationsManager> Subtasks<M> {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let subtasks = self.list.iter().map(|subtask| ("a subtask", subtask.name.as_str()));
+        if let Some(problem) = self.problems.first() {
+            return Err(Error::usage(problem.clone()).with_hint("call it after the `add` of the subtask that it is for"));
+        }
+        let subtasks = self.list.iter().map(|subtask| ("a subtask", subtask.name()));
         let names: Vec<_> =
             subtasks.chain(self.environments.iter().map(|env| ("an environment", env.name.as_str()))).collect();
         for (index, &(kind, name)) in names.iter().enumerate() {
-            let valid = !name.is_empty()
-                && !name.starts_with('-')
-                && !name.contains([':', ',', '=', '\\'])
-                && !name.contains(char::is_whitespace);
-            if !valid || RESERVED.contains(&name) {
-                return Err(Error::usage(format!(
-                    "the manager adds {kind} named `{name}`, which the line cannot name; give it another name"
-                )));
-            }
+            check_name(kind, name)?;
             match names[..index].iter().find(|(_, other)| *other == name) {
                 None => {}
                 Some((first, _)) if *first == kind && kind == "a subtask" => {
-                    return Err(Error::usage(format!(
-                        "the manager has two subtasks named `{name}`; rename one (a built-in is changed by overriding its method)"
-                    )));
+                    return Err(Error::usage(format!("the manager has two subtasks named `{name}`"))
+                        .with_hint("rename one (to change a built-in, override its method instead)"));
                 }
                 Some((first, _)) => {
-                    return Err(Error::usage(format!("the manager has both {first} and {kind} named `{name}`; rename one")));
+                    return Err(Error::usage(format!("the manager has both {first} and {kind} named `{name}`"))
+                        .with_hint("rename one"));
                 }
             }
         }
         self.environments.iter().try_for_each(Environment::check)?;
         if self.get(&self.default).is_none() {
-            return Err(Error::usage(format!(
-                "the manager's default subtask `{}` does not exist; add it, or name another",
-                self.default
-            )));
+            return Err(Error::usage(format!("the manager's default subtask `{}` does not exist", self.default))
+                .with_hint("add it, or name another one"));
         }
         Ok(())
     }
 }
 
+fn check_name(kind: &str, name: &str) -> Result<(), Error> {
+    let is_valid = !name.is_empty()
+        && !name.starts_with('-')
+        && !name.contains([':', ',', '=', '\\'])
+        && !name.contains(char::is_whitespace);
+    if !is_valid {
+        let message = format!("the manager adds {kind} named `{name}`, which cannot be written on the line");
+        return Err(Error::usage(message)
+            .with_hint("give it another name, without spaces, `:`, `,`, `=` and backslashes, and without a leading `-`"));
+    }
+    if RESERVED.contains(&name) {
+        return Err(Error::usage(format!("the manager adds {kind} named `{name}`, which is a reserved name"))
+            .with_hint("give it another name"));
+    }
+    Ok(())
+}
+
 impl<M> Subtasks<M> {
     pub(crate) fn get(&self, name: &str) -> Option<&Subtask<M>> {
-        self.list.iter().find(|subtask| subtask.name == name)
+        self.list.iter().find(|subtask| subtask.name() == name)
     }
 
     /// The subtask of that name, or an error that suggests others.
@@ -213,10 +189,13 @@ impl<M> Subtasks<M> {
     }
 
     pub(crate) fn unknown(&self, name: &str) -> Error {
-        let names = self.list.iter().map(|subtask| subtask.name.as_str());
+        let names = self.list.iter().map(Subtask::name);
         let near = nearest(name, names.chain(self.environments.iter().map(|environment| environment.name.as_str())));
-        let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", listed(near)) };
-        Error::usage(format!("no subtask or environment is named `{name}`{hint} (`cargo migrations help` lists them)"))
+        let hint = match near[..] {
+            [] => "`cargo migrations help` lists them".to_owned(),
+            _ => format!("did you mean {}? `cargo migrations help` lists them all", listed(near)),
+        };
+        Error::usage(format!("there is no subtask or environment named `{name}`")).with_hint(hint)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Subtask<M>> {
@@ -229,38 +208,110 @@ impl<M> Subtasks<M> {
 }
 
 impl<M> Subtask<M> {
+    /// A built-in subtask, and the manager's method that does it.
+    pub(super) fn built_in(
+        declaration: &'static Declaration,
+        method: impl AsyncFn(&M, &Context, Option<&str>) -> Result<()> + 'static,
+    ) -> Self {
+        Self { kind: Kind::BuiltIn(declaration), action: Box::new(method) }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match &self.kind {
+            Kind::BuiltIn(declaration) => declaration.name,
+            Kind::Own { name, .. } => name,
+        }
+    }
+
+    pub(crate) fn help(&self) -> &str {
+        match &self.kind {
+            Kind::BuiltIn(declaration) => declaration.help,
+            Kind::Own { help, .. } => help,
+        }
+    }
+
+    pub(crate) fn first(&self) -> First {
+        match &self.kind {
+            Kind::BuiltIn(declaration) => declaration.first,
+            Kind::Own { .. } => First::Anything,
+        }
+    }
+
+    /// The names of the further values that it takes.
+    pub(crate) fn options(&self) -> Vec<&str> {
+        match &self.kind {
+            Kind::BuiltIn(declaration) => declaration.options.to_vec(),
+            Kind::Own { options, .. } => options.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// Checks the values of a task.
+    pub(crate) fn check(&self, options: &Options) -> Result<(), Error> {
+        match &self.kind {
+            Kind::BuiltIn(declaration) => (declaration.check)(options),
+            Kind::Own { .. } => Ok(()),
+        }
+    }
+
+    pub(crate) fn reach(&self, options: &Options) -> Reach {
+        match &self.kind {
+            Kind::BuiltIn(declaration) => (declaration.reach)(options),
+            Kind::Own { .. } => Reach::Database,
+        }
+    }
+
+    pub(crate) fn asks(&self) -> Asks {
+        match &self.kind {
+            Kind::BuiltIn(declaration) => declaration.asks,
+            Kind::Own { .. } => Asks::IfEnvironmentDoes,
+        }
+    }
+
+    /// Whether it needs every migration file to be valid. Nothing is known about a team's own subtask, so it does.
+    pub(crate) fn needs_files(&self) -> bool {
+        match &self.kind {
+            Kind::BuiltIn(declaration) => declaration.needs_files,
+            Kind::Own { .. } => true,
+        }
+    }
+
+    pub(crate) fn is_built_in(&self) -> bool {
+        matches!(self.kind, Kind::BuiltIn(_))
+    }
+
+    pub(crate) fn takes_flag(&self, flag: TaskFlag) -> bool {
+        match &self.kind {
+            Kind::BuiltIn(declaration) => declaration.flags.contains(&flag),
+            Kind::Own { .. } => false,
+        }
+    }
+
     pub(crate) async fn call(&self, manager: &M, cx: &Context, option: Option<&str>) -> Result<()> {
         self.action.call(manager, cx, option).await
     }
 
-    /// The same, where there is room for a word or two.
+    /// The usage, shortened to fit into a column.
     pub(crate) fn short_usage(&self) -> String {
         let usage = self.usage();
-        if usage.chars().count() <= 30 { usage } else { format!("{}[:…]", self.name) }
+        if usage.chars().count() <= 30 { usage } else { format!("{}[:…]", self.name()) }
     }
 
     /// `execute[:MIGRATION]`, `copy[:VALUE][,to=…]`
     pub(crate) fn usage(&self) -> String {
-        let first = match self.takes.first {
-            First::Anything => Some("[:VALUE".to_owned()),
+        let first = match self.first() {
+            First::Anything => Some("[:VALUE]".to_owned()),
             First::Nothing => None,
-            First::Migration | First::AnyMigration => Some("[:MIGRATION".to_owned()),
+            First::Migration | First::MigrationWithoutFile => Some("[:MIGRATION]".to_owned()),
             First::NeedsMigration => Some(":MIGRATION".to_owned()),
             First::NeedsDump => Some(":DUMP".to_owned()),
-            First::Subtask => Some("[:SUBTASK".to_owned()),
-            First::OneOf(words) => Some(format!("[:{}", words.join("|"))),
+            First::Subtask => Some("[:SUBTASK]".to_owned()),
+            First::OneOf(words) => Some(format!("[:{}]", words.join("|"))),
         };
-        let mut usage = self.name.clone();
-        let separator = if first.is_some() { ',' } else { ':' };
-        if let Some(first) = first {
-            usage.push_str(&first);
-            if first.starts_with('[') {
-                usage.push(']');
-            }
-        }
-        for (index, name) in self.takes.named.iter().enumerate() {
-            let separator = if index == 0 { separator } else { ',' };
+        let mut separator = if first.is_some() { ',' } else { ':' };
+        let mut usage = self.name().to_owned() + &first.unwrap_or_default();
+        for name in self.options() {
             usage.push_str(&format!("[{separator}{name}=…]"));
+            separator = ',';
         }
         usage
     }
@@ -268,6 +319,6 @@ impl<M> Subtask<M> {
 
 impl<M> fmt::Debug for Subtasks<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.list.iter().map(|subtask| &subtask.name)).finish()
+        f.debug_list().entries(self.list.iter().map(Subtask::name)).finish()
     }
 }

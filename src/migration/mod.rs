@@ -10,8 +10,8 @@ use mongodb::Database;
 use crate::db::Db;
 use crate::db::Transaction;
 use crate::error::Result;
+use crate::model::Subject;
 use crate::model::file_name;
-use crate::report::Subject;
 
 /// One migration file, compiled into the manager.
 ///
@@ -83,7 +83,7 @@ impl Migration {
 
     /// What events say of it.
     pub(crate) fn subject(&self) -> Subject<'_> {
-        Subject { name: &self.name, number: &self.number }
+        Subject { name: &self.name, number: &self.number, checksum: &self.checksum }
     }
 
     pub(crate) fn up(&self) -> &Action {

@@ -1,21 +1,22 @@
 //! Finding a migration by what people call it: file name, stem or number.
 
 use crate::error::Error;
-use crate::line::listed;
+use crate::line::words::{listed, nearest};
 use crate::migration::Migration;
 use crate::model::file_name;
 
-/// The one migration that `word` names, or an error that lists what may have been meant.
+/// The one migration that `word` names, or an error that lists the nearest names.
 pub(crate) fn find<'m>(migrations: &'m [Migration], word: &str) -> Result<&'m Migration, Error> {
     let named: Vec<_> = migrations.iter().filter(|migration| names(migration, word)).collect();
     match named[..] {
         [migration] => Ok(migration),
         [] => Err(unknown(migrations, word)),
         _ => Err(Error::usage(format!(
-            "`{word}` names {} migrations: {}; give the whole name",
+            "`{word}` names {} migrations: {}",
             named.len(),
             listed(named.iter().map(|migration| migration.stem()))
-        ))),
+        ))
+        .with_hint("give the complete name")),
     }
 }
 
@@ -32,33 +33,17 @@ fn names(migration: &Migration, word: &str) -> bool {
 
 fn unknown(migrations: &[Migration], word: &str) -> Error {
     if migrations.is_empty() {
-        return Error::usage(format!(
-            "no migration `{word}`: there is no migration file at all; write one with `cargo migrations new:NAME`"
-        ));
+        return Error::usage(format!("there is no migration `{word}`, nor any other migration file"))
+            .with_hint("write the first one with `cargo migrations new:NAME`");
     }
     let stems = || migrations.iter().map(Migration::stem);
     let near = nearest(word, stems());
     let hint = if near.is_empty() {
-        format!("the last ones are {}", listed(stems().skip(migrations.len().saturating_sub(3))))
+        format!("the last migrations are {}", listed(stems().skip(migrations.len().saturating_sub(3))))
     } else {
-        format!("the nearest: {}", listed(near))
+        format!("did you mean {}?", listed(near))
     };
-    Error::usage(format!("no migration `{word}`; {hint}"))
-}
-
-/// The names that are most like `word`, best first, three at most.
-pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
-    let word = crate::model::file_name::stem(word);
-    let mut near: Vec<_> = names
-        .into_iter()
-        .map(|name| {
-            let likeness = strsim::jaro_winkler(word, name);
-            (if name.contains(word) { likeness.max(0.9) } else { likeness }, name)
-        })
-        .filter(|(likeness, _)| *likeness > 0.87)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    near.into_iter().take(3).map(|(_, name)| name).collect()
+    Error::usage(format!("there is no migration `{word}`")).with_hint(hint)
 }
 
 #[cfg(test)]
@@ -76,7 +61,9 @@ mod tests {
     }
 
     fn found(word: &str) -> Result<String, String> {
-        find(&migrations(), word).map(|migration| migration.stem().to_owned()).map_err(|error| error.to_string())
+        find(&migrations(), word)
+            .map(|migration| migration.stem().to_owned())
+            .map_err(|error| format!("{error} ({})", error.hint().unwrap()))
     }
 
     #[test]
@@ -87,17 +74,17 @@ mod tests {
     }
 
     #[test]
-    fn an_ambiguous_number_lists_whom_it_names() {
-        assert_eq!(found("2"), Err("`2` names 2 migrations: `0002_slugs`, `2_again`; give the whole name".into()));
+    fn an_ambiguous_number_lists_what_it_names() {
+        assert_eq!(found("2"), Err("`2` names 2 migrations: `0002_slugs`, `2_again` (give the complete name)".into()));
     }
 
     #[test]
     fn an_unknown_name_lists_the_nearest() {
-        assert_eq!(found("0002_slug"), Err("no migration `0002_slug`; the nearest: `0002_slugs`".into()));
-        assert_eq!(found("users"), Err("no migration `users`; the nearest: `0010_create_users`".into()));
+        assert_eq!(found("0002_slug"), Err("there is no migration `0002_slug` (did you mean `0002_slugs`?)".into()));
+        assert_eq!(found("users"), Err("there is no migration `users` (did you mean `0010_create_users`?)".into()));
         assert_eq!(
             found("zzz"),
-            Err("no migration `zzz`; the last ones are `0002_slugs`, `2_again`, `0010_create_users`".into())
+            Err("there is no migration `zzz` (the last migrations are `0002_slugs`, `2_again`, `0010_create_users`)".into())
         );
     }
 }

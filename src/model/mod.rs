@@ -1,7 +1,12 @@
 //! Facts about migrations that everything else is built on. Imports nothing of this crate.
 
+#[cfg(feature = "manager")]
+mod direction;
 pub(crate) mod file_name;
 #[cfg(feature = "manager")]
-pub(crate) mod state;
+mod state;
 #[cfg(feature = "manager")]
-pub(crate) mod verb;
+mod subject;
+
+#[cfg(feature = "manager")]
+pub(crate) use {direction::Direction, state::State, subject::Subject};

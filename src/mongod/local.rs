@@ -9,6 +9,7 @@ use mongodb::bson::doc;
 use serde_json::{Value, json};
 
 use super::{binary, process, replica_set};
+use crate::config::Config;
 use crate::error::Error;
 use crate::report::Reporter;
 
@@ -47,6 +48,15 @@ pub(crate) fn directory(profile: &str) -> Result<PathBuf, Error> {
         Some(target) => Ok(target.join("cargo-migrations").join("mongod")),
         None => refuse("the target directory is not known"),
     }
+}
+
+/// The connection string of the local server, if the configuration asks for one. The server is started if it does not run.
+pub(crate) async fn uri_for(config: &Config, profile: &str, reporter: &Reporter) -> Result<Option<String>, Error> {
+    if !config.local_server || config.names_a_server() {
+        return Ok(None);
+    }
+    config.check()?;
+    Ok(Some(ensure(&directory(profile)?, reporter).await?.uri()))
 }
 
 /// The server of that folder, started if it does not run.

@@ -141,23 +141,11 @@ fn is_about_a_package(variable: &str) -> bool {
         || matches!(variable, "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE" | "OUT_DIR")
 }
 
-fn cargo_flags(args: &Args) -> Vec<&str> {
-    let mut flags = Vec::new();
-    let switches = [
-        ("--release", args.release),
-        ("--locked", args.locked),
-        ("--offline", args.offline),
-        ("--frozen", args.frozen),
-        ("--quiet", args.quiet),
-        ("--verbose", args.verbose > 1),
-    ];
-    flags.extend(switches.iter().filter(|(_, on)| *on).map(|(flag, _)| *flag));
-    if let Some(profile) = &args.profile {
-        flags.extend(["--profile", profile]);
-    }
-    if let Some(color) = args.color.map(Color::as_str) {
-        flags.extend(["--color", color]);
-    }
+fn cargo_flags(args: &Args) -> Vec<String> {
+    let mut flags = args.cargo.for_build();
+    flags.extend(args.quiet.then(|| "--quiet".to_owned()));
+    flags.extend((args.verbose > 1).then(|| "--verbose".to_owned()));
+    flags.extend(args.color.map(|color| format!("--color={}", Color::as_str(color))));
     flags
 }
 

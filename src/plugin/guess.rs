@@ -21,7 +21,7 @@ impl Guess {
     /// The manager of the workspace around the current folder, where it is in the folder of its name or in `xtask`, and has one
     /// binary.
     pub(super) fn here(args: &Args) -> Option<Self> {
-        if args.manifest_path.is_some() {
+        if args.cargo.manifest_path.is_some() {
             return None;
         }
         Self::at(&std::env::current_dir().ok()?)

@@ -19,7 +19,7 @@ use crate::terminal;
 const OTHER_MANAGER: &str = "xtask-migrations";
 
 pub(super) fn init(args: &Args) -> Result<(), Error> {
-    let folder = match &args.manifest_path {
+    let folder = match &args.cargo.manifest_path {
         Some(path) => path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
         None => PathBuf::from("."),
     };

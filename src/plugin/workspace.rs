@@ -7,7 +7,7 @@ use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
 
 use crate::error::Error;
 use crate::line::flags::Args;
-use crate::line::listed;
+use crate::line::words::listed;
 
 /// Where migrations live, unless `[workspace.metadata.migrations] directory` says otherwise.
 pub(super) const DIRECTORY: &str = "mongomigrations";
@@ -31,11 +31,10 @@ impl Workspace {
         let mut command = MetadataCommand::new();
         // Without dependencies nothing is resolved, and it takes milliseconds.
         command.cargo_path(cargo()).no_deps();
-        if let Some(path) = &args.manifest_path {
+        if let Some(path) = &args.cargo.manifest_path {
             command.manifest_path(path);
         }
-        let flags = [("--locked", args.locked), ("--offline", args.offline), ("--frozen", args.frozen)];
-        command.other_options(flags.iter().filter(|(_, on)| *on).map(|(flag, _)| (*flag).to_owned()).collect::<Vec<_>>());
+        command.other_options(args.cargo.for_metadata());
         let metadata = command.exec().map_err(|error| match error {
             cargo_metadata::Error::CargoMetadata { stderr } if stderr.contains("could not find `Cargo.toml`") => Error::usage(
                 "there is no Cargo.toml in this folder or above; go to your workspace, or set one up here with `cargo migrations init`",

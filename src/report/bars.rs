@@ -1,4 +1,4 @@
-//! Bars where stderr is, or ends up on, a terminal; lines now and then where it does not.
+//! Progress: bars if stderr is, or ends up on, a terminal, and a line now and then if it does not.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
+use super::said::{Said, Stderr};
 use super::{Task, Unit};
 use crate::terminal;
 use crate::terminal::far_side;
 
-/// How often a bar that nothing moves is redrawn: the elapsed time goes on.
+/// How often a bar that does not move is redrawn, so that the elapsed time goes on.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often progress is told where there is no terminal.
+/// How often progress is reported without a terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// Where bars are drawn, if anywhere.
@@ -24,14 +25,14 @@ pub(super) fn draw_target() -> Option<ProgressDrawTarget> {
     }
 }
 
-/// The bar of the run under way, and when its current migration started. It goes when dropped.
+/// The bar of the run under way, and when its current migration started. It disappears when it is dropped.
 pub(super) struct RunBar {
     bar: ProgressBar,
     started: Arc<Mutex<Instant>>,
 }
 
 impl RunBar {
-    pub(super) fn new(bars: &MultiProgress, running: &'static str, total: usize) -> Self {
+    pub(super) fn new(bars: &MultiProgress, total: usize) -> Self {
         let started = Arc::new(Mutex::new(Instant::now()));
         let since = Arc::clone(&started);
         let template = "{prefix:>12.cyan.bold} [{bar:25}] {pos}/{len}: {wide_msg} {current}";
@@ -42,14 +43,15 @@ impl RunBar {
                 let _ = write!(out, "{}", short_elapsed(since.elapsed()));
             },
         );
-        let bar = bars.add(ProgressBar::new(total as u64).with_style(style).with_prefix(running));
+        let bar = bars.add(ProgressBar::new(total as u64).with_style(style));
         bar.enable_steady_tick(TICK);
         Self { bar, started }
     }
 
-    /// The next one starts.
-    pub(super) fn begin(&self, what: String) {
+    /// The next migration starts.
+    pub(super) fn begin(&self, running: &'static str, what: String) {
         *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.bar.set_prefix(running);
         self.bar.set_message(what);
         self.bar.tick();
     }
@@ -65,11 +67,11 @@ impl Drop for RunBar {
     }
 }
 
-/// A bar on the terminal, gone when the progress is dropped.
+/// A bar on the terminal. It disappears when the progress is dropped.
 pub(super) struct Bar(ProgressBar);
 
 impl Bar {
-    /// Below the run's own, if one is under way.
+    /// A bar below the bar of the run, if a run is under way.
     pub(super) fn new(bars: &MultiProgress, run: Option<&RunBar>, total: u64, unit: Unit) -> Self {
         let template = match unit {
             Unit::Steps => "{spinner:>12.cyan} [{bar:25}] {human_pos}/{human_len} {percent}% {wide_msg} {eta:>4}",
@@ -104,32 +106,32 @@ impl Drop for Bar {
     }
 }
 
-/// Lines now and then.
+/// A line now and then.
 pub(super) struct Plain {
-    quiet: bool,
-    label: Option<String>,
+    stderr: Stderr,
     total: u64,
     unit: Unit,
+    /// When the last line was written, and the message.
     state: Mutex<(Instant, String)>,
 }
 
 impl Plain {
-    pub(super) fn new(quiet: bool, label: Option<String>, total: u64, unit: Unit) -> Self {
-        Self { quiet, label, total, unit, state: Mutex::new((Instant::now(), String::new())) }
+    pub(super) fn new(stderr: Stderr, total: u64, unit: Unit) -> Self {
+        Self { stderr, total, unit, state: Mutex::new((Instant::now(), String::new())) }
     }
 }
 
 impl Task for Plain {
     fn position(&self, position: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.quiet || (state.0.elapsed() < PLAIN_EVERY && position != self.total) {
+        if self.stderr.is_quiet() || state.0.elapsed() < PLAIN_EVERY && position != self.total {
             return;
         }
         state.0 = Instant::now();
         let percent = (position.min(self.total) * 100).checked_div(self.total).unwrap_or(100);
-        let label = self.label.iter().map(|label| format!("{label}: ")).collect::<String>();
         let (done, total) = (self.unit.shown(position), self.unit.shown(self.total));
-        terminal::status("Progress", format!("{label}{done}/{total} ({percent}%) {}", state.1).trim_end());
+        let message = format!("{done}/{total} ({percent}%) {}", state.1);
+        self.stderr.say(&Said::Status { verb: "Progress", message: message.trim_end() });
     }
 
     fn message(&self, message: &str) {
@@ -137,7 +139,7 @@ impl Task for Plain {
     }
 }
 
-/// The terminal of the machine that sent the line here: it is at the other end of stderr, and takes the usual codes.
+/// The terminal of the machine that sent the line here. It is at the other end of stderr, and understands the usual codes.
 #[derive(Debug)]
 struct FarTerminal {
     columns: u16,

@@ -1,59 +1,87 @@
-//! The list of dumps, as a table and as JSON.
+//! The dumps in a folder: the result of `dumps`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anstyle::Style;
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
-use super::{ago, human_bytes};
-use crate::dump::Dump;
+use super::{Report, ago, human_bytes, table};
 
-/// The table's rows, its head first.
-pub(super) fn rows(dumps: &[Dump]) -> Vec<Vec<String>> {
-    let bold = Style::new().bold();
-    let head = ["NAME", "DATABASE", "AGE", "SIZE", "DOCUMENTS", "REGISTERED", "REMARK"];
-    let mut rows = vec![head.map(|title| format!("{bold}{title}{bold:#}")).to_vec()];
-    rows.extend(dumps.iter().map(|dump| {
-        let size = human_bytes(dump.size());
-        match &dump.manifest {
-            Some(manifest) => vec![
-                dump.name.clone(),
-                manifest.database.clone(),
-                age(&manifest.taken_at).map(ago).unwrap_or_default(),
-                size,
-                manifest.documents().to_string(),
-                manifest.registered.len().to_string(),
-                if manifest.is_consistent { String::new() } else { "not of one point in time".into() },
-            ],
-            None => {
-                let unknown = String::new;
-                let remark = if dump.broken.is_some() { "its manifest cannot be read" } else { "no manifest" };
-                vec![dump.name.clone(), unknown(), unknown(), size, unknown(), unknown(), remark.into()]
-            }
-        }
-    }));
-    rows
+/// The dumps in a folder, oldest first.
+pub(crate) struct Dumps {
+    pub(crate) rows: Vec<DumpRow>,
 }
 
-pub(super) fn json(dumps: &[Dump]) -> Value {
-    let dumps: Vec<Value> = dumps
-        .iter()
-        .map(|dump| {
-            let manifest = dump.manifest.as_ref();
-            json!({
-                "name": dump.name,
-                "path": dump.path,
-                "bytes": dump.size(),
-                "database": manifest.map(|manifest| &manifest.database),
-                "taken_at": manifest.map(|manifest| &manifest.taken_at),
-                "documents": manifest.map(|manifest| manifest.documents()),
-                "consistent": manifest.map(|manifest| manifest.is_consistent),
-                "registered": manifest.map(|manifest| &manifest.registered),
-            })
-        })
-        .collect();
-    json!({ "dumps": dumps })
+/// One dump.
+pub(crate) struct DumpRow {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// How much of the disk it takes, in bytes.
+    pub(crate) bytes: u64,
+    pub(crate) manifest: ManifestOf,
+}
+
+/// What a dump's manifest says.
+pub(crate) enum ManifestOf {
+    /// There is none, as in a dump of mongodump's.
+    Missing,
+    Unreadable,
+    Read {
+        database: String,
+        /// RFC 3339.
+        taken_at: String,
+        documents: u64,
+        is_consistent: bool,
+        registered: Vec<String>,
+    },
+}
+
+impl Report for Dumps {
+    fn table(&self) -> Vec<Vec<String>> {
+        let head = table::head(["NAME", "DATABASE", "AGE", "SIZE", "DOCUMENTS", "REGISTERED", "REMARK"]);
+        std::iter::once(head).chain(self.rows.iter().map(cells)).collect()
+    }
+
+    fn json(&self) -> Value {
+        json!({ "dumps": self.rows.iter().map(row_json).collect::<Vec<_>>() })
+    }
+}
+
+fn cells(row: &DumpRow) -> Vec<String> {
+    let (name, size) = (row.name.clone(), human_bytes(row.bytes));
+    let without = |remark: &str| {
+        let unknown = String::new;
+        vec![name.clone(), unknown(), unknown(), size.clone(), unknown(), unknown(), remark.to_owned()]
+    };
+    match &row.manifest {
+        ManifestOf::Missing => without("no manifest"),
+        ManifestOf::Unreadable => without("its manifest cannot be read"),
+        ManifestOf::Read { database, taken_at, documents, is_consistent, registered } => vec![
+            name,
+            database.clone(),
+            age(taken_at).map(ago).unwrap_or_default(),
+            size,
+            documents.to_string(),
+            registered.len().to_string(),
+            if *is_consistent { String::new() } else { "not of one point in time".into() },
+        ],
+    }
+}
+
+fn row_json(row: &DumpRow) -> Value {
+    let mut value = json!({
+        "name": row.name, "path": row.path, "bytes": row.bytes,
+        "database": null, "taken_at": null, "documents": null, "consistent": null, "registered": null,
+    });
+    if let ManifestOf::Read { database, taken_at, documents, is_consistent, registered } = &row.manifest {
+        value["database"] = database.as_str().into();
+        value["taken_at"] = taken_at.as_str().into();
+        value["documents"] = (*documents).into();
+        value["consistent"] = (*is_consistent).into();
+        value["registered"] = registered.clone().into();
+    }
+    value
 }
 
 fn age(taken_at: &str) -> Option<Duration> {

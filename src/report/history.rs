@@ -1,32 +1,59 @@
-//! The log, as a table and as JSON.
+//! The log of a database: the result of `history`.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 use mongodb::bson::{Bson, Document};
 use serde_json::{Map, Value, json};
 
-use super::status::short_time;
-use super::{HistoryOf, human_duration};
+use super::text::short_time;
+use super::{Report, Said, human_duration, table};
 use crate::model::file_name::stem;
 
-/// The table's rows, its head first: one for each migration that was begun, oldest first.
-pub(super) fn rows(history: &HistoryOf<'_>) -> Vec<Vec<String>> {
-    let bold = Style::new().bold();
-    let head = ["WHEN", "SUBTASK", "NAME", "OUTCOME", "TOOK", "WHO", "ERROR"];
-    let mut rows = vec![head.map(|title| format!("{bold}{title}{bold:#}")).to_vec()];
-    // The end of each, by run and migration.
-    let mut ends: HashMap<(&str, &str), &Document> = HashMap::new();
-    for event in history.events.iter().filter(|event| text(event, "event") == "migration_ended") {
-        ends.insert((text(event, "run"), text(event, "name")), event);
+/// A database's log.
+pub(crate) struct History<'a> {
+    pub(crate) database: &'a str,
+    /// The events as they are stored, oldest first.
+    pub(crate) events: &'a [Document],
+    /// The run that has the lock now.
+    pub(crate) at_work: Option<&'a str>,
+}
+
+impl Report for History<'_> {
+    /// One row for each migration that was begun, oldest first.
+    fn table(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![table::head(["WHEN", "SUBTASK", "NAME", "OUTCOME", "TOOK", "WHO", "ERROR"])];
+        // The end of each migration, by run and name.
+        let mut ends: HashMap<(&str, &str), &Document> = HashMap::new();
+        for event in self.events.iter().filter(|event| text(event, "event") == "migration_ended") {
+            ends.insert((text(event, "run"), text(event, "name")), event);
+        }
+        for start in self.events.iter().filter(|event| text(event, "event") == "migration_started") {
+            let end = ends.get(&(text(start, "run"), text(start, "name"))).copied();
+            rows.push(self.row(start, end));
+        }
+        rows
     }
-    for start in history.events.iter().filter(|event| text(event, "event") == "migration_started") {
-        let run = text(start, "run");
-        let end = ends.get(&(run, text(start, "name"))).copied();
+
+    /// One document with every event, as it is stored.
+    fn json(&self) -> Value {
+        let events: Vec<Value> = self.events.iter().map(event_json).collect();
+        json!({ "database": self.database, "events": events })
+    }
+
+    fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
+        if !self.events.iter().any(|event| text(event, "event") == "migration_started") {
+            say(Said::Status { verb: "History", message: &format!("nothing was run on {} yet", self.database) });
+        }
+    }
+}
+
+impl History<'_> {
+    fn row(&self, start: &Document, end: Option<&Document>) -> Vec<String> {
         let outcome = match end.map(|end| text(end, "outcome")) {
             Some(outcome) => outcome,
-            None if history.at_work == Some(run) => "running",
+            None if self.at_work == Some(text(start, "run")) => "running",
             None => "interrupted",
         };
         let color = match outcome {
@@ -35,9 +62,9 @@ pub(super) fn rows(history: &HistoryOf<'_>) -> Vec<Vec<String>> {
             _ => AnsiColor::Red.on_default(),
         };
         let took = end.and_then(|end| end.get_i64("duration_ms").ok()).and_then(|ms| u64::try_from(ms).ok());
-        // One line: the whole text is in the JSON.
+        // The table has room for one line; the JSON has the complete text.
         let error = end.map_or("", |end| text(end, "error")).lines().next().unwrap_or_default();
-        rows.push(vec![
+        vec![
             time(start.get("at")).map(|at| short_time(&at)).unwrap_or_default(),
             text(start, "subtask").to_owned(),
             stem(text(start, "name")).to_owned(),
@@ -45,18 +72,11 @@ pub(super) fn rows(history: &HistoryOf<'_>) -> Vec<Vec<String>> {
             took.map(|ms| human_duration(Duration::from_millis(ms))).unwrap_or_default(),
             format!("{}@{}", text(start, "who"), text(start, "where")),
             error.to_owned(),
-        ]);
+        ]
     }
-    rows
 }
 
-/// One document with every event, as it is stored.
-pub(super) fn json(history: &HistoryOf<'_>) -> Value {
-    let events: Vec<Value> = history.events.iter().map(event).collect();
-    json!({ "database": history.database, "events": events })
-}
-
-fn event(event: &Document) -> Value {
+fn event_json(event: &Document) -> Value {
     let fields = event.iter().map(|(key, value)| {
         let value = match value {
             Bson::DateTime(_) => time(Some(value)).into(),

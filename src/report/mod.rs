@@ -1,4 +1,6 @@
-//! What a run tells: events go in, and one of two sinks (for people, for programs) writes them.
+//! What a run reports: events go in, and a sink writes them, for people, for programs, or for a service's log.
+//!
+//! stdout is for results, stderr for the rest. A result is a [`Report`], one file each, with its table and its JSON.
 
 mod bars;
 mod databases;
@@ -8,111 +10,81 @@ mod human;
 mod json;
 mod listener;
 mod progress;
+mod said;
 mod status;
 mod table;
+mod text;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::bson::Document;
+use serde_json::Value;
 
-use crate::dump::Dump;
 use crate::line::flags::{Args, Format};
-use crate::model::state::Row;
-use crate::model::verb::Verb;
+use crate::model::{Direction, Subject};
 
-pub(crate) use databases::{DatabaseEnd, End};
-pub(crate) use listener::Hear;
+pub(crate) use databases::{DatabaseEnd, Databases, End};
+pub(crate) use dumps::{DumpRow, Dumps, ManifestOf};
+pub(crate) use history::History;
+pub(crate) use listener::Listen;
 pub use listener::Message;
 pub use progress::Progress;
 pub(crate) use progress::Task;
+pub(crate) use said::{Remark, Said};
+pub(crate) use status::{Row, Status};
 pub(crate) use table::columns;
+pub(crate) use text::{Tally, ago, human_bytes, human_duration, migrations};
 
-/// The migration that an event is about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Subject<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) number: &'a str,
-}
-
-/// Something that happened. Borrowed: sinks keep nothing.
+/// Something that happened. Borrowed, since sinks keep nothing.
 pub(crate) enum Event<'a> {
     RunStarted {
-        verb: Verb,
+        subtask: &'static str,
         database: &'a str,
         total: usize,
     },
     MigrationStarted {
-        verb: Verb,
-        migration: Subject<'a>,
+        about: About<'a>,
         index: usize,
         total: usize,
     },
     MigrationDone {
-        verb: Verb,
-        migration: Subject<'a>,
+        about: About<'a>,
         took: Duration,
     },
     MigrationFailed {
-        verb: Verb,
-        migration: Subject<'a>,
+        about: About<'a>,
         took: Duration,
         error: &'a str,
+        hint: Option<&'a str>,
     },
     RunEnded {
-        verb: Verb,
+        subtask: &'static str,
+        /// What the first step was to do.
+        direction: Direction,
         database: &'a str,
-        done: usize,
+        done: Tally,
         took: Duration,
         outcome: Outcome,
     },
     NothingToDo {
-        verb: Verb,
+        subtask: &'static str,
+        direction: Direction,
         database: &'a str,
     },
-    Status(&'a StatusOf<'a>),
-    History(&'a HistoryOf<'a>),
-    Dumps(&'a [Dump]),
-    /// A line like cargo's: a verb, and what it is about.
-    Step {
-        verb: &'a str,
-        message: &'a str,
-    },
-    /// The same, and shown with `--quiet` too: somebody is asked about it.
-    Notice {
-        verb: &'a str,
-        message: &'a str,
-    },
-    Warning(&'a str),
-    Note(&'a str),
-    /// What to do next, after what was said before.
-    Hint(&'a str),
-    /// An error that does not end the line: another database goes on.
-    Failure(&'a (dyn std::error::Error + 'static)),
-    /// How a task ended on each of several databases.
-    Databases(&'a [DatabaseEnd]),
-    /// Text for stdout, whole lines.
+    Said(Said<'a>),
+    Report(&'a dyn Report),
+    /// Text for stdout: complete lines.
     Text(&'a str),
 }
 
-/// Where a database's migrations stand.
-pub(crate) struct StatusOf<'a> {
-    pub(crate) database: &'a str,
-    pub(crate) rows: &'a [Row<'a>],
-    /// What is to be said beyond the states.
-    pub(crate) notes: &'a [String],
-    /// Who has the lock now.
-    pub(crate) at_work: Option<String>,
-}
-
-/// A database's log.
-pub(crate) struct HistoryOf<'a> {
-    pub(crate) database: &'a str,
-    /// Oldest first.
-    pub(crate) events: &'a [Document],
-    /// The run that has the lock now.
-    pub(crate) at_work: Option<&'a str>,
+/// The step that an event is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About<'a> {
+    /// The subtask of its run.
+    pub(crate) subtask: &'static str,
+    pub(crate) direction: Direction,
+    pub(crate) migration: Subject<'a>,
 }
 
 /// How a run ended.
@@ -123,19 +95,28 @@ pub(crate) enum Outcome {
     Interrupted,
 }
 
-/// One way to tell people or programs.
+/// A result: what a subtask found out.
+pub(crate) trait Report {
+    /// The table's rows, with its head first. A table without further rows is not printed.
+    fn table(&self) -> Vec<Vec<String>>;
+
+    /// The document that `--format json` prints.
+    fn json(&self) -> Value;
+
+    /// Says on stderr what belongs to the result and does not fit the table.
+    fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
+        let _ = say;
+    }
+}
+
+/// One way to report.
 pub(crate) trait Sink: Send + Sync {
     fn event(&self, event: &Event<'_>);
 
-    /// The same for one of several databases: what it tells says which.
+    /// A sink for one of several databases: what it writes says which.
     fn for_database(&self, name: &str) -> Arc<dyn Sink>;
 
-    /// The migrations that were executed, where that is noted.
-    fn executed(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// Shows a migration's or subtask's own progress.
+    /// Shows the progress of a migration or subtask.
     fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task>;
 }
 
@@ -147,7 +128,7 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    /// So many of them, for people.
+    /// The count as people read it.
     fn shown(self, count: u64) -> String {
         match self {
             Self::Steps => count.to_string(),
@@ -156,7 +137,8 @@ impl Unit {
     }
 }
 
-/// Where subtasks and migrations say what they do. stdout is for results, stderr for the rest; progress bars stay whole.
+/// Where subtasks and migrations report what they do. Results go to stdout, everything else to stderr, and progress bars stay
+/// intact.
 #[derive(Clone)]
 pub struct Reporter {
     sink: Arc<dyn Sink>,
@@ -171,64 +153,77 @@ impl Reporter {
         }
     }
 
-    /// One that tells a service.
-    pub(crate) fn of(hear: &Arc<Hear>) -> Self {
-        let listener = listener::Listener { hear: Arc::clone(hear), executed: Arc::default() };
-        Self { sink: Arc::new(listener), verbose: false }
+    /// A reporter that calls a service's own function.
+    pub(crate) fn to_service(listen: Arc<Listen>) -> Self {
+        Self { sink: Arc::new(listener::Listener { listen }), verbose: false }
     }
 
-    /// What was executed, as far as it was noted.
-    pub(crate) fn executed(&self) -> Vec<String> {
-        self.sink.executed()
-    }
-
-    /// The same for one of several databases.
+    /// A reporter for one of several databases.
     pub(crate) fn for_database(&self, name: &str) -> Self {
         Self { sink: self.sink.for_database(name), verbose: self.verbose }
-    }
-
-    /// A status line that only `--verbose` shows.
-    pub fn detail(&self, verb: &str, message: impl AsRef<str>) {
-        if self.verbose {
-            self.status(verb, message);
-        }
     }
 
     pub(crate) fn event(&self, event: &Event<'_>) {
         self.sink.event(event);
     }
 
-    /// A line like cargo's on stderr: a verb of up to 12 letters, and what it is about. Not shown with `--quiet`.
+    fn say(&self, said: Said<'_>) {
+        self.event(&Event::Said(said));
+    }
+
+    /// Writes a line like cargo's on stderr: a verb of up to 12 letters, and what it is about. Not shown with `--quiet`.
     pub fn status(&self, verb: &str, message: impl AsRef<str>) {
-        self.event(&Event::Step { verb, message: message.as_ref() });
+        self.say(Said::Status { verb, message: message.as_ref() });
     }
 
-    /// A status line that is shown with `--quiet` too.
-    pub(crate) fn notice(&self, verb: &str, message: String) {
-        self.event(&Event::Notice { verb, message: &message });
+    /// Writes a status line that only `--verbose` shows.
+    pub fn detail(&self, verb: &str, message: impl AsRef<str>) {
+        if self.verbose {
+            self.status(verb, message);
+        }
     }
 
-    /// A warning on stderr.
+    /// Writes a status line that is shown with `--quiet` too.
+    pub(crate) fn notice(&self, verb: &str, message: impl AsRef<str>) {
+        self.say(Said::Notice { verb, message: message.as_ref() });
+    }
+
+    /// Writes a warning on stderr.
     pub fn warning(&self, message: impl AsRef<str>) {
-        self.event(&Event::Warning(message.as_ref()));
+        self.say(Said::Warning(message.as_ref()));
     }
 
-    /// A note on stderr. Not shown with `--quiet`.
+    /// Writes a note on stderr. Not shown with `--quiet`.
     pub fn note(&self, message: impl AsRef<str>) {
-        self.event(&Event::Note(message.as_ref()));
+        self.say(Said::Note(message.as_ref()));
     }
 
-    /// What to do next, on stderr, after a status line or a warning. Not shown with `--quiet`.
+    /// Writes what to do next on stderr, after a status line or a warning. Not shown with `--quiet`.
     pub fn hint(&self, message: impl AsRef<str>) {
-        self.event(&Event::Hint(message.as_ref()));
+        self.say(Said::Hint(message.as_ref()));
     }
 
-    /// A result: a line on stdout.
+    /// Writes a warning with its hint.
+    pub(crate) fn remark(&self, remark: &Remark) {
+        remark.warn(&mut |said| self.say(said));
+    }
+
+    /// Writes an error that does not end the line.
+    pub(crate) fn failure(&self, error: &(dyn std::error::Error + 'static)) {
+        self.say(Said::Failure(error));
+    }
+
+    /// Writes a result.
+    pub(crate) fn report(&self, report: &dyn Report) {
+        self.event(&Event::Report(report));
+    }
+
+    /// Writes a line of a result on stdout.
     pub fn println(&self, text: impl AsRef<str>) {
         self.event(&Event::Text(text.as_ref()));
     }
 
-    /// Shows progress over `total` steps of any unit. It ends when dropped.
+    /// Shows progress over `total` steps of any unit. The bar disappears when the value is dropped.
     pub fn progress(&self, total: u64) -> Progress {
         Progress::new(self.sink.progress(total, Unit::Steps), total)
     }
@@ -242,62 +237,5 @@ impl Reporter {
 impl fmt::Debug for Reporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reporter")
-    }
-}
-
-/// A duration as people read it: `0.05s`, `12.3s`, `3m 07s`, `2h 05m`.
-pub(crate) fn human_duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..10 => format!("{:.2}s", duration.as_secs_f64()),
-        10..60 => format!("{:.1}s", duration.as_secs_f64()),
-        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
-/// How long ago something was, roughly: `2 s`, `3 min`, `5 h`.
-pub(crate) fn ago(duration: Duration) -> String {
-    match duration.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    }
-}
-
-/// `312 B`, `4.7 kB`, `198.2 MB`
-pub(crate) fn human_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut unit = 0;
-    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-    let mut size = bytes as f64;
-    while size >= 1000.0 && unit + 1 < UNITS.len() {
-        size /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{size:.1} {}", UNITS[unit]) }
-}
-
-/// `1 migration`, `2 migrations`
-pub(crate) fn migrations(count: usize) -> String {
-    format!("{count} migration{}", if count == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_one_decimal() {
-        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (4_700, "4.7 kB"), (198_200_000, "198.2 MB")] {
-            assert_eq!(human_bytes(bytes), text);
-        }
-    }
-
-    #[test]
-    fn durations_are_short() {
-        for (ms, text) in [(0, "0.00s"), (9_994, "9.99s"), (12_345, "12.3s"), (187_000, "3m 07s"), (7_500_000, "2h 05m")] {
-            assert_eq!(human_duration(Duration::from_millis(ms)), text);
-        }
     }
 }

@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-/// What a sink does with the progress of one task.
+/// How a sink shows the progress of one task.
 pub(crate) trait Task: Send + Sync {
     fn position(&self, position: u64);
     fn message(&self, message: &str);
 }
 
-/// Progress over a known number of steps, shown below the run's own; it ends when dropped.
+/// Progress over a known number of steps.
 ///
-/// On a terminal it is a bar. Elsewhere a line says now and then how far it is, and so does a JSON event.
+/// On a terminal it is a bar below the bar of the run; it disappears when the value is dropped. Without a terminal a line reports
+/// the progress now and then. With `--format json` it is an event.
 pub struct Progress {
     task: Box<dyn Task>,
     position: std::sync::atomic::AtomicU64,
@@ -22,7 +23,7 @@ impl Progress {
         Self { task, position: 0.into(), total }
     }
 
-    /// The same with a message beside it.
+    /// Sets the message that is shown next to the bar.
     #[must_use]
     pub fn with_message(self, message: impl AsRef<str>) -> Self {
         self.set_message(message);

@@ -1,8 +1,15 @@
-//! Columns on stdout.
+//! Tables on stdout.
 
+use anstyle::Style;
 use console::{measure_text_width, truncate_str};
 
-/// Rows of cells as aligned lines. The last column is cut to the terminal's width, where there is one; the rest never is.
+/// The head of a table, in bold.
+pub(super) fn head<const N: usize>(titles: [&str; N]) -> Vec<String> {
+    let bold = Style::new().bold();
+    titles.map(|title| format!("{bold}{title}{bold:#}")).to_vec()
+}
+
+/// Rows of cells as aligned lines. Only the last column is cut to the terminal's width, if there is a terminal.
 pub(crate) fn columns(rows: &[Vec<String>], width: Option<usize>) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
@@ -35,7 +42,7 @@ pub(crate) fn columns(rows: &[Vec<String>], width: Option<usize>) -> String {
 
 /// How many columns a cell takes.
 fn width_of(cell: &str) -> usize {
-    // Nearly all are plain; looking for escape codes in each takes most of the time of a long table.
+    // Nearly all cells are plain ASCII. Looking for escape codes in each of them takes most of the time of a long table.
     let is_plain = cell.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_plain { cell.len() } else { measure_text_width(cell) }
 }

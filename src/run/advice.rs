@@ -1,52 +1,61 @@
-//! What to tell people of migrations, and restores, that were left in the middle. Pure.
+//! What to say about migrations and restores that were interrupted or failed, and what to do about them. Pure.
 
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 
+use super::standing::{Known, Standing};
+use super::step::Step;
 use crate::durable::attempt;
-use crate::error::Error;
-use crate::model::file_name;
-use crate::model::state::State;
-use crate::run::plan::Step;
-use crate::run::standing::Standing;
-use crate::store::{Attempt, Direction, Restore};
+use crate::error::{Error, ErrorKind};
+use crate::model::{Direction, State, file_name};
+use crate::report::Remark;
+use crate::store::{Attempt, Restore};
 
-/// What to say of an interrupted migration.
-pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<String> {
+/// What to say about each migration that needs a decision.
+pub(crate) fn all_undecided(known: &Known<'_, '_>) -> Vec<Remark> {
+    let with_file = known.undecided().filter_map(decision_needed);
+    with_file.chain(known.interrupted_without_file.iter().map(|attempt| file_gone(attempt))).collect()
+}
+
+/// The error that refuses to run before a person has decided.
+pub(crate) fn undecided(remarks: impl IntoIterator<Item = Remark>) -> Error {
+    let (messages, hints): (Vec<String>, Vec<Option<String>>) =
+        remarks.into_iter().map(|remark| (remark.message, remark.hint)).unzip();
+    let hints: Vec<String> = hints.into_iter().flatten().collect();
+    Error::new(ErrorKind::Undecided, messages.join("\n       ")).with_hint(hints.join("\n"))
+}
+
+/// What to say about an interrupted migration.
+pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<Remark> {
     let name = standing.migration.stem();
     let attempt = standing.attempt?;
-    // What came after it left it as it was, and is not what is meant here.
+    // A later attempt may have left it as it was; the log then knows more than that attempt says.
     let is_it = attempt.ended.is_none() && attempt.direction != Direction::Ignore && !attempt.is_transactional;
-    let interrupted = if is_it { interrupted(attempt) } else { format!("`cargo migrations history:{name}` tells when") };
+    let when = if is_it { interrupted(attempt) } else { format!("`cargo migrations history:{name}` shows when") };
     let undo = if standing.migration.has_down() {
-        format!("`ignore:{name}` to take it for done, or `rollback:{name}` to undo it")
+        format!("`rollback:{name}` to undo it, or `ignore:{name}` to mark it as done")
     } else {
-        format!("or `ignore:{name}` to take it for done (it has no `down` to undo it with)")
+        format!("or `ignore:{name}` to mark it as done (it has no `down`)")
     };
-    Some(format!(
-        "{name} was interrupted ({interrupted}), and how much of it was done is not known; look at the data, then run \
-         `cargo migrations execute:{name}` to run it again, {undo}"
+    Some(
+        Remark::new(format!("{name} was interrupted ({when}), and it is not known how far it got"))
+            .with_hint(format!("check the data, then use `cargo migrations execute:{name}` to run it again, {undo}")),
+    )
+}
+
+/// What to say about an interrupted migration whose file is gone.
+fn file_gone(attempt: &Attempt) -> Remark {
+    let name = file_name::stem(&attempt.name);
+    Remark::new(format!("{name} was interrupted ({}), and its file is gone", interrupted(attempt))).with_hint(format!(
+        "bring the file back, then use `execute:{name}` to run it again, `rollback:{name}` to undo it, or `ignore:{name}` to mark \
+         it as done"
     ))
 }
 
-/// What to say of an interrupted migration whose file is gone.
-pub(crate) fn file_gone(attempt: &Attempt) -> String {
-    let name = file_name::stem(&attempt.name);
-    format!(
-        "{name} was interrupted ({}), and its file is not here; bring the file back, then decide what is to become of it with \
-         `execute:{name}`, `ignore:{name}` or `rollback:{name}`",
-        interrupted(attempt)
-    )
-}
-
-/// What to say of a restore that was cut off.
-pub(crate) fn cut_off(restore: &Restore) -> String {
-    format!(
-        "a restore of {dump} was cut off (by {who}@{place}), so the database holds a part of it; run \
-         `cargo migrations restore:{dump}` again, or restore another dump",
-        dump = restore.dump,
-        who = restore.who,
-        place = restore.place
-    )
+/// What to say about a restore that was cut off.
+pub(crate) fn cut_off(restore: &Restore) -> Remark {
+    let Restore { dump, who, place, .. } = restore;
+    Remark::new(format!("a restore of {dump} by {who}@{place} was cut off, so the database holds only a part of it"))
+        .with_hint(format!("run `cargo migrations restore:{dump}` again, or restore another dump"))
 }
 
 /// `up, by deploy@web-2, 2026-02-03T04:05:06Z`
@@ -62,46 +71,52 @@ pub(crate) fn interrupted(attempt: &Attempt) -> String {
 /// Why a step failed, and what to do next.
 pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     let name = step.migration.stem();
-    let message = if attempt::has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
-        format!(
-            "the server did not tell whether the transaction of {name} was committed; `cargo migrations` shows whether it is \
-             registered, and what it did is there if it is"
-        )
-    } else {
-        let nothing = if step.is_transactional() { "; it is transactional: nothing of it took effect" } else { "" };
-        match step.direction {
-            // It was interrupted before, and what that left is still there.
-            Direction::Up if step.before == State::Interrupted => {
-                format!("the migration {name} failed{nothing}; mend it and run `cargo migrations execute:{name}` again")
-            }
-            Direction::Up => format!(
-                "the migration {name} failed, and is not registered{nothing}; mend it and run `cargo migrations execute` again"
-            ),
-            _ if step.registered.is_empty() => {
-                format!("the rollback of {name} failed{nothing}; mend its `down` and try again")
-            }
-            _ => {
-                format!("the rollback of {name} failed, and it is still registered{nothing}; mend its `down` and try again")
-            }
-        }
+    if attempt::has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+        let message = format!("the server did not say whether the transaction of {name} was committed");
+        let hint = format!("`cargo migrations` shows whether {name} is registered; if it is, the transaction was committed");
+        return Error::failed(message).with_hint(hint).caused_by(error);
+    }
+    let no_effect = if step.is_transactional() { ", and had no effect since it is transactional" } else { "" };
+    let (message, hint) = match step.direction {
+        // It was interrupted before, and the effects of that are still there.
+        Direction::Up if step.before == State::Interrupted => (
+            format!("the migration {name} failed{no_effect}"),
+            format!("fix it and run `cargo migrations execute:{name}` again"),
+        ),
+        Direction::Up => (
+            format!("the migration {name} failed and was not registered{no_effect}"),
+            "fix it and run `cargo migrations execute` again".to_owned(),
+        ),
+        _ if step.registered.is_empty() => (
+            format!("the rollback of {name} failed{no_effect}"),
+            format!("fix its `down` and run `cargo migrations rollback:{name}` again"),
+        ),
+        _ => (
+            format!("the rollback of {name} failed, and it is still registered{no_effect}"),
+            format!("fix its `down` and run `cargo migrations rollback:{name}` again"),
+        ),
     };
-    Error::failed(message).caused_by(error)
+    Error::failed(message).with_hint(hint).caused_by(error)
 }
 
-/// What is known of a step that came to its end and could not be registered.
+/// What is known about a step that ran to its end and could not be registered.
 pub(crate) fn not_registered(step: &Step<'_>, error: mongodb::error::Error) -> Error {
     let name = step.migration.stem();
-    let message = match (step.direction, step.before) {
-        (Direction::Up, _) => format!(
-            "the migration {name} ran to its end, but it is not known to be registered; where `cargo migrations` shows it as \
-             interrupted, `cargo migrations ignore:{name}` registers it without running it again"
-        ),
-        (Direction::Down, State::Registered | State::Ignored) => format!(
-            "{name} was rolled back, but it is not known to be unregistered; where `cargo migrations` shows it as interrupted, \
-             roll it back again, if its `down` may run twice"
-        ),
-        (Direction::Down, _) => format!("{name} was rolled back, but that could not be noted in the log"),
-        (Direction::Ignore, _) => format!("the migration {name} could not be registered"),
-    };
-    Error::failed(message).caused_by(error)
+    let error = |message: String| Error::failed(message).caused_by(error);
+    match (step.direction, step.before) {
+        (Direction::Up, _) => error(format!(
+            "the migration {name} ran to its end, but it is not known whether it was registered"
+        ))
+        .with_hint(format!(
+            "if `cargo migrations` shows it as interrupted, register it with `cargo migrations ignore:{name}`, without \
+                 running it again"
+        )),
+        (Direction::Down, State::Registered | State::Ignored) => {
+            error(format!("{name} was rolled back, but it is not known whether it was unregistered")).with_hint(
+                "if `cargo migrations` shows it as interrupted, roll it back again, provided that its `down` may run twice",
+            )
+        }
+        (Direction::Down, _) => error(format!("{name} was rolled back, but the log could not be written")),
+        (Direction::Ignore, _) => error(format!("the migration {name} could not be registered")),
+    }
 }

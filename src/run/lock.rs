@@ -1,5 +1,6 @@
-//! The lock as a run holds it: taken or waited for, renewed in the background, given back.
+//! The lock while a run holds it: it is taken or waited for, renewed in the background, and given back.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,21 +11,25 @@ use mongodb::bson::DateTime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::Scope;
 use crate::crash;
 use crate::durable::again;
 use crate::error::{Error, ErrorKind};
-use crate::process::stop::{self, Stop};
-use crate::report::{Reporter, ago};
-use crate::store::{Fence, Holder, Run, Store, Taken, lease_time};
+use crate::process::stop;
+use crate::report::ago;
+use crate::store::{Fence, Holder, LeaseAttempt, Run, Store, lease_time};
 
 /// How often a lease is renewed in its time, so that two may fail.
 const RENEWALS: u32 = 3;
 
-/// How often a lock that is held is asked for.
+/// How often a waiting run asks for the lock.
 const ASK_EVERY: Duration = Duration::from_millis(400);
 
-/// A lock that is held. Give it back with [`Held::release`]; one that is only dropped is no longer renewed, and runs out.
-pub(crate) struct Held {
+/// A lock that this run holds.
+///
+/// [`Locks::give_back`] gives it back. One that is only dropped is no longer renewed, and expires.
+#[must_use = "the lock is no longer renewed once this is dropped"]
+pub(crate) struct LockGuard {
     store: Store,
     run: Run,
     fence: Fence,
@@ -34,21 +39,21 @@ pub(crate) struct Held {
     renewing: JoinHandle<()>,
 }
 
-/// What the background tells of the lease.
+/// What the background task reports about the lease.
 struct Renewal {
-    /// When it was renewed last, on our clocks, ahead of the request. One of them stands still while the machine sleeps.
+    /// When the last renewal was requested, by both clocks of this machine: one of them stops while the machine sleeps.
     last: Mutex<(Instant, SystemTime)>,
     is_lost: watch::Sender<bool>,
 }
 
 impl Renewal {
-    /// Whether it was not renewed for so long that it may have run out.
+    /// Whether the last renewal is so long ago that the lease may have expired.
     fn is_stale(&self) -> bool {
         let (instant, time) = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         instant.elapsed() >= lease_time() || time.elapsed().is_ok_and(|elapsed| elapsed >= lease_time())
     }
 
-    /// Renews the lease; `false`: it is another's, for good.
+    /// Renews the lease. Returns `false` if another run has it.
     async fn renew(&self, store: &Store, run: &Run) -> mongodb::error::Result<bool> {
         let asked = (Instant::now(), SystemTime::now());
         let renewed = store.renew_lease(run).await?;
@@ -61,58 +66,75 @@ impl Renewal {
     }
 }
 
-/// Takes the lock for a run, or waits for it as long as `wait` says; `taken` is told at once. What the session reads after that
-/// is no older than the lock.
-pub(crate) async fn take(
-    store: &Store,
-    run: &Run,
-    (wait, stop): (Option<Duration>, &Stop),
-    reporter: &Reporter,
-    taken: impl Fn(&Rc<Held>),
-) -> Result<(Rc<Held>, ClientSession), Error> {
+/// The locks that are held now. They are given back however the line ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Locks(Rc<RefCell<Vec<Rc<LockGuard>>>>);
+
+impl Locks {
+    fn note(&self, lock: &Rc<LockGuard>) {
+        self.0.borrow_mut().push(Rc::clone(lock));
+    }
+
+    /// Gives one lock back.
+    pub(crate) async fn give_back(&self, lock: &Rc<LockGuard>) {
+        lock.release().await;
+        self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, lock));
+    }
+
+    /// Gives all locks back: those of runs that were ended halfway.
+    pub(crate) async fn give_all_back(&self) {
+        let locks = self.0.take();
+        futures_util::future::join_all(locks.iter().map(|lock| lock.release())).await;
+    }
+}
+
+/// Takes the lock for a run, or waits for it as long as the scope says. The session that is returned reads nothing older than the
+/// lock.
+pub(super) async fn take(scope: &Scope<'_>, run: &Run) -> Result<(Rc<LockGuard>, ClientSession), Error> {
+    let Scope { store, wait, .. } = scope;
     let failed =
-        |error: mongodb::error::Error| Error::failed("the lock could not be taken; nothing has run").caused_by(error);
+        |error: mongodb::error::Error| Error::failed("the lock could not be taken, so nothing has run").caused_by(error);
     let since = Instant::now();
-    let mut is_told = false;
+    let mut is_reported = false;
     loop {
         match store.take_lease(run).await.map_err(failed)? {
-            Taken::Yes { term, at, epoch } => {
+            LeaseAttempt::Taken { term, at, epoch } => {
                 crash::point("lease taken");
-                let held = Rc::new(Held::new(store, run, Fence::new(store, term, epoch), at));
-                taken(&held);
-                match held.raise_fence(term).await {
-                    Ok(Some(session)) => return Ok((held, session)),
-                    // It took so long that another one has it by now.
-                    Ok(None) => held.release().await,
+                let lock = Rc::new(LockGuard::new(store, run, Fence::new(store, term, epoch), at));
+                // However this ends from now on, the lock is given back.
+                scope.locks.note(&lock);
+                match lock.raise_fence(term).await {
+                    Ok(Some(session)) => return Ok((lock, session)),
+                    // It took so long that another run has it by now.
+                    Ok(None) => scope.locks.give_back(&lock).await,
                     Err(error) => {
-                        held.release().await;
+                        scope.locks.give_back(&lock).await;
                         return Err(failed(error));
                     }
                 }
             }
-            Taken::Held(lease) => {
+            LeaseAttempt::HeldByAnother(lease) => {
                 let Some(holder) = lease.holder else { continue };
-                let waited = since.elapsed();
-                let left = wait.unwrap_or_default().saturating_sub(waited);
+                let left = wait.unwrap_or_default().saturating_sub(since.elapsed());
                 if left.is_zero() {
-                    return Err(in_the_way(store, &holder, wait).await);
+                    return Err(locked_by_another(store, &holder, *wait).await);
                 }
-                if !is_told {
-                    reporter.status("Waiting", format!("for the lock, {}", describe(store, &holder).await));
-                    is_told = true;
+                if !is_reported {
+                    scope.reporter.status("Waiting", format!("for the lock, which is {}", describe(store, &holder).await));
+                    is_reported = true;
                 }
-                // Many that wait do not ask all at once.
-                let apart = Duration::from_millis(u64::from(std::process::id() % 8) * 25);
+                // Waiting processes do not all ask at the same moment.
+                let offset = Duration::from_millis(u64::from(std::process::id() % 8) * 25);
                 tokio::select! {
-                    () = tokio::time::sleep((ASK_EVERY + apart).min(left)) => {}
-                    () = stop.asked() => return Err(stop::as_asked()),
+                    () = tokio::time::sleep((ASK_EVERY + offset).min(left)) => {}
+                    () = scope.stop.asked() => return Err(stop::as_asked()),
                 }
             }
         }
     }
 }
 
-impl Held {
+impl LockGuard {
     fn new(store: &Store, run: &Run, fence: Fence, at: DateTime) -> Self {
         let renewal =
             Arc::new(Renewal { last: Mutex::new((Instant::now(), SystemTime::now())), is_lost: watch::Sender::new(false) });
@@ -135,21 +157,21 @@ impl Held {
         &self.run
     }
 
-    /// The server's time, whatever this machine's clock says.
+    /// The server's time, independent of this machine's clock.
     pub(crate) fn now(&self) -> DateTime {
         let (at, since) = self.taken_at;
         DateTime::from_millis(at.timestamp_millis() + i64::try_from(since.elapsed().as_millis()).unwrap_or(0))
     }
 
-    /// Returns when the lock is another's.
+    /// Returns once another run has the lock.
     pub(crate) async fn lost(&self) {
         let mut is_lost = self.renewal.is_lost.subscribe();
         // The sender lives as long as this value.
         let _ = is_lost.wait_for(|is_lost| *is_lost).await;
     }
 
-    /// Whether the lock is still ours. One that was not renewed for long (the process was frozen) is renewed first; an error:
-    /// the server does not answer.
+    /// Whether this run still has the lock. If it was not renewed for long, because the process was frozen, it is renewed first.
+    /// An error means that the server does not answer.
     pub(crate) async fn is_ours(&self) -> mongodb::error::Result<bool> {
         if self.renewal.is_stale() {
             again(async || self.renewal.renew(&self.store, &self.run).await).await?;
@@ -157,20 +179,18 @@ impl Held {
         Ok(!*self.renewal.is_lost.borrow())
     }
 
-    /// What is said when the lock was lost.
+    /// The error after the lock was lost.
     pub(crate) async fn lost_error(&self) -> Error {
         let now = match self.store.read_lease().await.ok().flatten().and_then(|lease| lease.holder) {
-            Some(holder) => format!("it is {}", describe(&self.store, &holder).await),
-            None => "it was freed by `unlock`, or another run has taken over since and ended".into(),
+            Some(holder) => format!("it is now {}", describe(&self.store, &holder).await),
+            None => "it was freed by `unlock`, or another run took it over and has ended".into(),
         };
-        Error::failed(format!(
-            "this run lost its lock ({now}), and has stopped before its next write to the registry; `cargo migrations` shows \
-             where each migration stands"
-        ))
+        Error::failed(format!("this run lost its lock ({now}), and stopped before its next write to the registry"))
+            .with_hint("`cargo migrations` shows where each migration stands")
     }
 
-    /// Gives the lock back. Where that fails it runs out by itself.
-    pub(crate) async fn release(&self) {
+    /// Gives the lock back. If that fails, it expires by itself.
+    async fn release(&self) {
         self.renewing.abort();
         crash::point("before release");
         let _ = self.store.release_lease(&self.run).await;
@@ -178,25 +198,25 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for LockGuard {
     fn drop(&mut self) {
         self.renewing.abort();
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for LockGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("run", &self.run).finish_non_exhaustive()
+        f.debug_struct("LockGuard").field("run", &self.run).finish_non_exhaustive()
     }
 }
 
-/// On a thread of the runtime's, since a migration may block its own.
+/// Runs on another thread of the runtime, since a migration may block its own.
 async fn keep_renewing(store: Store, run: Run, renewal: Arc<Renewal>) {
     let often = lease_time() / RENEWALS;
     let mut pause = often;
     loop {
         tokio::time::sleep(pause).await;
-        // One that hangs does not hold up the next: the server may have another primary by then.
+        // A renewal that hangs does not delay the next one: there may be another primary by then.
         pause = match tokio::time::timeout(often, renewal.renew(&store, &run)).await {
             Ok(Ok(true)) => often,
             Ok(Ok(false)) => return,
@@ -215,15 +235,9 @@ pub(crate) async fn describe(store: &Store, holder: &Holder) -> String {
     format!("held by {}@{}, pid {}, {running}, renewed {} ago", holder.user, holder.host, holder.pid, ago(holder.renewed))
 }
 
-async fn in_the_way(store: &Store, holder: &Holder, waited: Option<Duration>) -> Error {
+async fn locked_by_another(store: &Store, holder: &Holder, waited: Option<Duration>) -> Error {
     let after = waited.map(|waited| format!(" (waited {})", ago(waited))).unwrap_or_default();
-    let held = describe(store, holder).await;
-    Error::new(
-        ErrorKind::Refused,
-        format!(
-            "another run has the lock on {}: {held}{after}; nothing has run; wait for it with `--wait 60s`, or, where that \
-             process should be gone, see `cargo migrations unlock`",
-            store.database().name()
-        ),
-    )
+    let (database, held) = (store.database().name(), describe(store, holder).await);
+    Error::new(ErrorKind::Locked, format!("another run has the lock on {database}: {held}{after}. Nothing has run"))
+        .with_hint("wait for it with `--wait 60s`, or, if that process should be gone, see `cargo migrations unlock`")
 }

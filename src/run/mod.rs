@@ -1,75 +1,135 @@
-//! The one loop that carries out a plan, always under the lock: runs each migration, registers it, and tells what happened.
+//! The one loop that carries out a plan, always under the lock: it runs each migration, registers it, and reports what happened.
 
 pub(crate) mod advice;
+mod carry_out;
 pub(crate) mod lock;
 pub(crate) mod plan;
+mod scope;
 pub(crate) mod standing;
+pub(crate) mod status;
 mod step;
 
-use std::rc::Rc;
+use std::error::Error as StdError;
 use std::time::Instant;
 
 use mongodb::ClientSession;
 
-use crate::context::{Context, more_than_confirmed};
 use crate::crash;
 use crate::db::Db;
 use crate::error::describe::describe;
 use crate::error::{Error, Result};
+use crate::line::words::listed;
+use crate::model::Direction;
 use crate::model::file_name::stem;
-use crate::model::verb::Verb;
 use crate::process::stop;
-use crate::report::{Event, Outcome};
+use crate::report::{About, Event, Outcome, Remark, Tally};
 use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
+use carry_out::{Next, Steps};
+use lock::LockGuard;
 use plan::{Plan, Request};
+pub(crate) use scope::Scope;
 
-/// Plans and carries out what is asked for. `before` runs once the lock is held, and only where there is something to do.
-pub(crate) async fn run(cx: &Context, request: &Request<'_>, before: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
-    let store = cx.store().await?;
-    let database = store.database().name();
-    // Without the lock: what is wrong with the line, or needs nothing done, waits for nobody.
-    let view = read(cx, &store).await?;
-    let plan = plan::make(request, cx.migrations(), &view)?;
-    if plan.steps.is_empty() {
-        nothing_to_do(cx, request.verb, database, &plan);
-        return Ok(());
-    }
-    // A person may take their time: nobody else waits for it.
-    cx.confirm_plan(request.verb, database, &plan).await?;
-    cx.forget_dump();
-    let run = Run::new(request.command());
-    locked(cx, &store, &run, async |held, session| under_lock(cx, request, &store, held, session, &plan, before).await).await
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The steps that a run has done, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) steps: Vec<(Direction, String)>,
 }
 
-/// Does something under the lock, and gives it back whatever comes of it.
-pub(crate) async fn locked<T>(
-    cx: &Context,
-    store: &Store,
+impl Done {
+    /// The stems of the migrations that were executed.
+    pub(crate) fn executed(self) -> Vec<String> {
+        self.steps.into_iter().filter(|(direction, _)| *direction == Direction::Up).map(|(_, stem)| stem).collect()
+    }
+
+    fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.steps.iter().for_each(|(direction, _)| tally.add(*direction));
+        tally
+    }
+}
+
+/// Why a run ended early, and what it had done until then.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) done: Done,
+    pub(crate) error: BoxError,
+}
+
+impl From<BoxError> for Failed {
+    fn from(error: BoxError) -> Self {
+        Self { done: Done::default(), error }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        BoxError::from(error).into()
+    }
+}
+
+impl From<Failed> for BoxError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+/// Whether a person has confirmed the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confirmed {
+    /// Nobody was asked: the plan may differ by the time that the lock is held.
+    NotAsked,
+    /// These steps and no others.
+    Exactly,
+}
+
+/// Plans and carries out a request.
+///
+/// `confirm` gets the plan before the lock is taken, since a person may take their time. `before` runs under the lock, only if
+/// there is something to do, and returns the name of the dump that it took, if it did.
+pub(crate) async fn run(
+    scope: &Scope<'_>,
+    request: &Request<'_>,
+    confirm: impl AsyncFnOnce(&Plan<'_>) -> Result<Confirmed>,
+    before: impl AsyncFnOnce() -> Result<Option<String>>,
+) -> Result<Done, Failed> {
+    // Without the lock first: an error in the line, or nothing to do, need not wait for another run.
+    let plan = preview(scope, request).await?;
+    if plan.steps.is_empty() {
+        nothing_to_do(scope, request, &plan);
+        return Ok(Done::default());
+    }
+    let confirmed = match confirm(&plan).await? {
+        Confirmed::NotAsked => None,
+        Confirmed::Exactly => Some(&plan),
+    };
+    let run = Run::new(request.subtask, request.command());
+    locked(scope, &run, async |lock, session| under_lock(scope, request, lock, session, confirmed, before).await).await
+}
+
+/// Does something under the lock, and gives the lock back in every case.
+pub(crate) async fn locked<T, E: From<Error>>(
+    scope: &Scope<'_>,
     run: &Run,
-    work: impl AsyncFnOnce(&lock::Held, ClientSession) -> Result<T>,
-) -> Result<T> {
-    // Whatever ends this early gives the lock back as well.
-    let hold = |held: &Rc<lock::Held>| cx.hold(held);
-    let (held, session) = lock::take(store, run, (cx.args().wait(), cx.stop()), cx.reporter(), hold).await?;
-    let result = work(&held, session).await;
-    cx.release(&held).await;
+    work: impl AsyncFnOnce(&LockGuard, ClientSession) -> Result<T, E>,
+) -> Result<T, E> {
+    let (lock, session) = lock::take(scope, run).await?;
+    let result = work(&lock, session).await;
+    scope.locks.give_back(&lock).await;
     result
 }
 
-/// The plan of what is asked for, for people to see.
-pub(crate) async fn preview<'m>(cx: &'m Context, request: &Request<'m>) -> Result<Plan<'m>> {
-    let store = cx.store().await?;
-    let view = read(cx, &store).await?;
-    Ok(plan::make(request, cx.migrations(), &view)?)
+/// The plan for a request, as things are now.
+pub(crate) async fn preview<'m>(scope: &Scope<'m>, request: &Request<'m>) -> Result<Plan<'m>> {
+    let view = read(&scope.store).await?;
+    Ok(plan::make(request, scope.migrations, &view, scope.store.has_transactions())?)
 }
 
-/// What the registry and the log know, and what people should know about the files before anything is done.
-pub(crate) async fn read(cx: &Context, store: &Store) -> Result<View> {
-    for warning in plan::shared_numbers(cx.migrations()) {
-        cx.reporter().warning(warning);
-    }
+/// Reads what the registry and the log know.
+pub(crate) async fn read(store: &Store) -> Result<View, Error> {
     let view = async { store.view(&mut store.database().client().start_session().await?).await };
-    view.await.map_err(|error| unreadable(store, error).into())
+    view.await.map_err(|error| unreadable(store, error))
 }
 
 fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
@@ -81,139 +141,139 @@ fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
     Error::failed(message).caused_by(error)
 }
 
-fn nothing_to_do(cx: &Context, verb: Verb, database: &str, plan: &Plan<'_>) {
-    for warning in &plan.warnings {
-        cx.reporter().warning(warning);
-    }
-    cx.reporter().event(&Event::NothingToDo { verb, database });
+fn nothing_to_do(scope: &Scope<'_>, request: &Request<'_>, plan: &Plan<'_>) {
+    plan.warnings.iter().for_each(|warning| scope.reporter.remark(warning));
+    let (subtask, direction) = (request.subtask, request.direction);
+    scope.reporter.event(&Event::NothingToDo { subtask, direction, database: scope.database() });
 }
 
 async fn under_lock(
-    cx: &Context,
+    scope: &Scope<'_>,
     request: &Request<'_>,
-    store: &Store,
-    held: &lock::Held,
+    lock: &LockGuard,
     mut session: ClientSession,
-    announced: &Plan<'_>,
-    before: impl AsyncFnOnce() -> Result<()>,
-) -> Result<()> {
-    // Others may have been at work until the lock was ours.
-    let view = store.view(&mut session).await.map_err(|error| unreadable(store, error))?;
-    let plan = plan::make(request, cx.migrations(), &view)?;
-    let database = store.database().name();
+    confirmed: Option<&Plan<'_>>,
+    before: impl AsyncFnOnce() -> Result<Option<String>>,
+) -> Result<Done, Failed> {
+    // Another run may have worked on the database before this one got the lock.
+    let view = scope.store.view(&mut session).await.map_err(|error| unreadable(&scope.store, error))?;
+    let plan = plan::make(request, scope.migrations, &view, scope.store.has_transactions())?;
     if plan.steps.is_empty() {
-        nothing_to_do(cx, request.verb, database, &plan);
-        return Ok(());
+        nothing_to_do(scope, request, &plan);
+        return Ok(Done::default());
     }
-    if cx.asks() && !plan.is_part_of(announced) {
-        return Err(more_than_confirmed().into());
+    if confirmed.is_some_and(|confirmed| !plan.is_part_of(confirmed)) {
+        return Err(plan::more_than_confirmed().into());
     }
-    for warning in &plan.warnings {
-        cx.reporter().warning(warning);
-    }
-    if cx.stop().is_asked() {
+    plan.warnings.iter().for_each(|warning| scope.reporter.remark(warning));
+    if scope.stop.is_asked() {
         return Err(stop::as_asked().into());
     }
-    before().await?;
-    if request.verb != Verb::Rollback {
-        keep_names_unique(cx, store, &view).await;
+    let dump = before().await?;
+    if plan.steps.iter().any(|step| step.direction != Direction::Down) {
+        keep_names_unique(scope, &view).await;
     }
     if !view.was_settled {
         // Only speed depends on it.
-        let _ = store.index_log().await;
+        let _ = scope.store.index_log().await;
         crash::point("indexes created");
     }
-    let _listening = cx.stop().listen();
+    let _listening = scope.stop.listen();
     let is_planned = |attempt: &Attempt| plan.steps.iter().any(|step| step.migration.stem() == stem(&attempt.name));
     let settles = view.restore.is_none() && standing::open(&view).into_iter().all(is_planned);
-    carry_out(cx, request.verb, store, held, plan, settles).await
+    carry_out(scope, lock, &plan, settles, dump).await
 }
 
-/// The loop. Stops at the first migration that fails. `settles`: nothing is open when all are done.
-async fn carry_out(cx: &Context, verb: Verb, store: &Store, held: &lock::Held, plan: Plan<'_>, settles: bool) -> Result<()> {
-    let database = store.database();
-    let db = Db::new(database.clone(), cx.reporter().clone(), store.has_transactions());
-    let total = plan.steps.len();
+/// The loop. It stops at the first migration that fails. `settles`: no attempt is open once all steps are done.
+async fn carry_out(
+    scope: &Scope<'_>,
+    lock: &LockGuard,
+    plan: &Plan<'_>,
+    settles: bool,
+    dump: Option<String>,
+) -> Result<Done, Failed> {
+    let Scope { store, reporter, stop, .. } = scope;
+    let subtask = lock.run().subtask;
+    let db = Db::new(store.database().clone(), reporter.clone(), store.has_transactions());
+    let (database, total) = (scope.database(), plan.steps.len());
     let started = Instant::now();
-    let mut runner = step::Runner {
-        db: &db,
-        held,
-        stop: cx.stop(),
-        reporter: cx.reporter(),
-        record: Record::new(store, held.run(), held.fence(), verb.as_str()),
-        settles,
-        started,
-        has_begun_next: false,
-    };
-    cx.reporter().event(&Event::RunStarted { verb, database: database.name(), total });
-    let mut done = 0;
-    let mut result = runner.begin(&plan.steps, cx.last_dump().as_deref()).await;
-    if result.is_ok() {
+    let record = Record::new(store, lock.run(), lock.fence());
+    let mut steps = Steps { db: &db, lock, stop, reporter, record, settles, started, has_begun_next: false };
+    reporter.event(&Event::RunStarted { subtask, database, total });
+    let mut done = Done::default();
+    let mut failure: Option<BoxError> = steps.begin(&plan.steps, dump.as_deref()).await.err().map(Into::into);
+    if failure.is_none() {
         for (index, step) in plan.steps.iter().enumerate() {
-            let migration = step.migration.subject();
-            cx.reporter().event(&Event::MigrationStarted { verb, migration, index, total });
+            let about = About { subtask, direction: step.direction, migration: step.migration.subject() };
+            reporter.event(&Event::MigrationStarted { about, index, total });
             let since = Instant::now();
-            match runner.step(step, plan.steps.get(index + 1), done).await {
-                Ok(step::Next::Stop) => break,
+            match steps.step(step, plan.steps.get(index + 1), done.steps.len()).await {
+                Ok(Next::Stop) => break,
                 Ok(next) => {
-                    done += 1;
-                    cx.reporter().event(&Event::MigrationDone { verb, migration, took: since.elapsed() });
-                    if next == step::Next::End {
+                    done.steps.push((step.direction, step.migration.stem().to_owned()));
+                    reporter.event(&Event::MigrationDone { about, took: since.elapsed() });
+                    if next == Next::End {
                         break;
                     }
                 }
                 Err(error) => {
-                    let error: Box<dyn std::error::Error + Send + Sync> = error.into();
-                    let text = error_text(&*error);
-                    cx.reporter().event(&Event::MigrationFailed { verb, migration, took: since.elapsed(), error: &text });
-                    result = Err(error);
+                    let (text, took) = (error_text(&error), since.elapsed());
+                    reporter.event(&Event::MigrationFailed { about, took, error: &text, hint: error.hint() });
+                    failure = Some(error.into());
                     break;
                 }
             }
         }
     }
-    let outcome = if result.is_err() {
-        Outcome::Failed
-    } else if cx.stop().is_asked() {
-        // Also when it was the last one: a script must not go on after Ctrl-C.
-        result = Err(stop::as_asked().into());
-        Outcome::Interrupted
-    } else {
-        Outcome::Done
+    let outcome = match failure {
+        Some(_) => Outcome::Failed,
+        // Even after the last step: a script must not go on after Ctrl-C.
+        None if stop.is_asked() => Outcome::Interrupted,
+        None => Outcome::Done,
     };
-    cx.reporter().event(&Event::RunEnded { verb, database: database.name(), done, took: started.elapsed(), outcome });
-    if let (true, Some(dump)) = (outcome == Outcome::Failed, cx.last_dump()) {
-        cx.reporter().note(format!("`cargo migrations restore:{dump}` puts the database back as it was before this run"));
+    let direction = plan.steps.first().map_or(Direction::Up, |step| step.direction);
+    let (took, tally) = (started.elapsed(), done.tally());
+    reporter.event(&Event::RunEnded { subtask, direction, database, done: tally, took, outcome });
+    match (outcome, dump) {
+        (Outcome::Failed, Some(dump)) => {
+            reporter.hint(format!("`cargo migrations restore:{dump}` puts the database back to its state before this run"))
+        }
+        (Outcome::Interrupted, _) => failure = Some(stop::as_asked().into()),
+        _ => {}
     }
-    result
+    match failure {
+        Some(error) => Err(Failed { done, error }),
+        None => Ok(done),
+    }
 }
 
-async fn keep_names_unique(cx: &Context, store: &Store, view: &View) {
+async fn keep_names_unique(scope: &Scope<'_>, view: &View) {
     let duplicates = plan::duplicate_names(&view.entries);
     if !duplicates.is_empty() {
-        return cx.reporter().warning(duplicates_warning(store, &duplicates));
+        return scope.reporter.remark(&duplicates_remark(&scope.store, &duplicates));
     }
-    match store.keep_names_unique().await {
+    match scope.store.keep_names_unique().await {
         Ok(()) => {}
-        Err(NoIndex::Duplicates) => cx.reporter().warning(duplicates_warning(store, &[])),
-        Err(NoIndex::Other(error)) => cx.reporter().warning(format!(
-            "the server does not keep the names in `{}` unique ({}); all works without",
-            store.registry_name(),
+        Err(NoIndex::Duplicates) => scope.reporter.remark(&duplicates_remark(&scope.store, &[])),
+        Err(NoIndex::Other(error)) => scope.reporter.warning(format!(
+            "the server does not keep the names in `{}` unique ({}). Everything works without it",
+            scope.store.registry_name(),
             describe(&error)
         )),
     }
 }
 
-/// How to clean up what migopy left.
-pub(crate) fn duplicates_warning(store: &Store, names: &[&str]) -> String {
-    let which = if names.is_empty() { "names".into() } else { crate::line::listed(names.iter().copied()) };
-    format!(
-        "{which} stand in `{}` more than once, so the server cannot keep them unique; delete all documents but one of each",
+/// How to clean up the duplicates that migopy may have left.
+pub(crate) fn duplicates_remark(store: &Store, names: &[&str]) -> Remark {
+    let which = if names.is_empty() { "some names".into() } else { listed(names.iter().copied()) };
+    Remark::new(format!(
+        "the registry `{}` has more than one document for {which}, so the server cannot keep the names unique",
         store.registry_name()
-    )
+    ))
+    .with_hint("delete all but one of the documents of each name")
 }
 
 /// An error and its causes in one text.
-pub(crate) fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn error_text(error: &(dyn StdError + 'static)) -> String {
     std::iter::successors(Some(error), |&error| error.source()).map(describe).collect::<Vec<_>>().join(": ")
 }

@@ -1,138 +1,105 @@
-//! From the migration files, the registry and the log to what is to be done. Pure: nothing here talks to a server.
+//! From a request, the files, the registry and the log to a plan. Pure: nothing here talks to a server.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::doc;
 
+use super::advice;
+use super::standing::{self, Known, Standing};
+use super::status::{highest_registered, is_below};
+use super::step::Step;
 use crate::error::{Error, ErrorKind};
-use crate::line::listed;
-use crate::migration::{Action, Migration};
-use crate::model::file_name;
-use crate::model::state::{Row, State};
-use crate::model::verb::Verb;
-use crate::run::advice;
-use crate::run::standing::{self, Known, Standing};
-use crate::store::{Attempt, Direction, Entry, View};
+use crate::line::words::listed;
+use crate::migration::Migration;
+use crate::model::{Direction, State, file_name};
+use crate::report::Remark;
+use crate::store::{Entry, View};
 
-/// What is asked for.
+/// What a subtask asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'m> {
-    pub(crate) verb: Verb,
-    /// That migration; `None`: whichever are not registered.
+    /// The subtask: the run is named after it.
+    pub(crate) subtask: &'static str,
+    /// What to do with the migrations.
+    pub(crate) direction: Direction,
+    /// One migration. `None` means every migration that is not registered.
     pub(crate) migration: Option<&'m Migration>,
-    /// Refuse what is otherwise warned of.
+    /// Refuse what would otherwise be a warning.
     pub(crate) is_strict: bool,
-    pub(crate) has_transactions: bool,
 }
 
 impl Request<'_> {
-    /// As on the command line: `execute:0002_x`.
+    /// The task as on the command line: `execute:0002_x`.
     pub(crate) fn command(&self) -> String {
         match self.migration {
-            Some(migration) => format!("{}:{}", self.verb.as_str(), migration.stem()),
-            None => self.verb.as_str().to_owned(),
+            Some(migration) => format!("{}:{}", self.subtask, migration.stem()),
+            None => self.subtask.to_owned(),
         }
     }
 }
 
-/// What is to be done.
+/// What is to be done, in order.
 #[derive(Debug)]
 pub(crate) struct Plan<'m> {
     pub(crate) steps: Vec<Step<'m>>,
-    /// What people should know ahead.
-    pub(crate) warnings: Vec<String>,
+    /// What a person should know before.
+    pub(crate) warnings: Vec<Remark>,
 }
 
 impl Plan<'_> {
-    /// Whether it does nothing that the other does not.
-    pub(crate) fn is_part_of(&self, other: &Self) -> bool {
-        let in_other = |step: &Step<'_>| other.steps.iter().any(|other| std::ptr::eq(step.migration, other.migration));
+    /// Whether every step of this plan is one of the other's.
+    pub(crate) fn is_part_of(&self, other: &Plan<'_>) -> bool {
+        let in_other = |step: &Step<'_>| {
+            other.steps.iter().any(|o| std::ptr::eq(step.migration, o.migration) && step.direction == o.direction)
+        };
         self.steps.iter().all(in_other)
     }
 }
 
-/// One migration of a plan.
-#[derive(Clone, Debug)]
-pub(crate) struct Step<'m> {
-    pub(crate) migration: &'m Migration,
-    pub(crate) direction: Direction,
-    /// Its state when the plan was made.
-    pub(crate) before: State,
-    /// The registry's documents of it: each as a filter that finds it while it is what it was.
-    pub(crate) registered: Vec<Document>,
-}
-
-impl Step<'_> {
-    /// What is run, if anything is.
-    pub(crate) fn action(&self) -> Option<&Action> {
-        match self.direction {
-            Direction::Up => Some(self.migration.up()),
-            Direction::Down => self.migration.down(),
-            Direction::Ignore => None,
-        }
-    }
-
-    pub(crate) fn is_transactional(&self) -> bool {
-        self.action().is_some_and(Action::is_transactional)
-    }
-}
-
-/// `execute 0002_slugs  Give every note a slug.`
-impl fmt::Display for Step<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.direction {
-            Direction::Up => "execute",
-            Direction::Down => "roll back",
-            Direction::Ignore => "ignore",
-        };
-        write!(f, "{what} {}", self.migration.stem())?;
-        self.migration.description().map_or(Ok(()), |description| write!(f, "  {description}"))
-    }
-}
-
-/// Makes the plan, or says why there is none. An empty one: there is nothing to do.
-pub(crate) fn make<'m>(request: &Request<'m>, migrations: &'m [Migration], view: &View) -> Result<Plan<'m>, Error> {
+/// Makes the plan, or says why there is none. An empty plan means that there is nothing to do.
+pub(crate) fn make<'m>(
+    request: &Request<'m>,
+    migrations: &'m [Migration],
+    view: &View,
+    has_transactions: bool,
+) -> Result<Plan<'m>, Error> {
     if let Some(restore) = view.cut_off_restore() {
-        return Err(Error::new(ErrorKind::Refused, advice::cut_off(restore)));
+        return Err(advice::undecided([advice::cut_off(restore)]));
     }
-    let Known { standings, beside, lost } = standing::all(migrations, view);
+    let known = standing::all(migrations, view);
+    let Known { files, missing, .. } = &known;
     let chosen: Vec<&Standing<'m, '_>> = match request.migration {
         Some(migration) => {
-            let standing = standings.iter().find(|standing| std::ptr::eq(standing.migration, migration));
-            let standing = standing.ok_or_else(|| Error::usage(format!("there is no file of {}", migration.stem())))?;
-            // Whoever is at it has the lock: what they leave is planned for when it is free.
+            let standing = files.iter().find(|standing| std::ptr::eq(standing.migration, migration));
+            let standing = standing.ok_or_else(|| Error::usage(format!("{} has no file", migration.stem())))?;
+            // A run that is working on it has the lock; its result is looked at once the lock is free.
             if !standing.is_under_way {
-                allowed(request.verb, standing)?;
+                allowed(request.direction, standing)?;
             }
             vec![standing]
         }
         None => {
-            undecided(&standings, &lost)?;
-            standings.iter().filter(|standing| standing.entry().is_none()).collect()
+            refuse_undecided(&known)?;
+            files.iter().filter(|standing| standing.entry().is_none()).collect()
         }
     };
-    let warnings = if request.verb == Verb::Execute {
-        let warnings = out_of_order(&chosen, &standings, &beside).into_iter().chain(changed(&standings)).collect();
+    let warnings = if request.direction == Direction::Up {
+        let warnings = out_of_order(&chosen, files, missing).into_iter().chain(changed(files)).collect();
         if request.is_strict { refuse(warnings)? } else { warnings }
     } else {
         Vec::new()
     };
-    let steps: Vec<Step<'m>> = chosen.into_iter().map(|standing| step(request.verb, standing)).collect();
-    if !request.has_transactions {
+    let steps: Vec<Step<'m>> = chosen.into_iter().map(|standing| step(request.direction, standing)).collect();
+    if !has_transactions {
         needs_no_transactions(&steps)?;
     }
     Ok(Plan { steps, warnings })
 }
 
-fn step<'m>(verb: Verb, standing: &Standing<'m, '_>) -> Step<'m> {
+fn step<'m>(direction: Direction, standing: &Standing<'m, '_>) -> Step<'m> {
     Step {
         migration: standing.migration,
-        direction: match verb {
-            Verb::Execute => Direction::Up,
-            Verb::Ignore => Direction::Ignore,
-            Verb::Rollback => Direction::Down,
-        },
+        direction,
         before: standing.effective(),
         registered: standing
             .entries
@@ -143,130 +110,93 @@ fn step<'m>(verb: Verb, standing: &Standing<'m, '_>) -> Step<'m> {
 }
 
 /// Whether that one migration can be executed, ignored or rolled back.
-fn allowed(verb: Verb, standing: &Standing<'_, '_>) -> Result<(), Error> {
+fn allowed(direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Error> {
     let name = standing.migration.stem();
-    match (verb, standing.effective()) {
-        (Verb::Execute | Verb::Ignore, State::Registered | State::Ignored) => {
+    match (direction, standing.effective()) {
+        (Direction::Up | Direction::Ignore, State::Registered | State::Ignored) => {
             let at = standing.entry().and_then(|entry| entry.registered_at);
-            let since = at.map(|at| format!(" (since {})", at.try_to_rfc3339_string().unwrap_or_default()));
-            Err(Error::usage(format!(
-                "{name} is registered already{since}; `cargo migrations rollback:{name}` undoes it first",
-                since = since.unwrap_or_default(),
-            )))
+            let since = at.and_then(|at| at.try_to_rfc3339_string().ok()).map(|at| format!(" (since {at})"));
+            Err(Error::usage(format!("{name} is already registered{}", since.unwrap_or_default()))
+                .with_hint(format!("roll it back first with `cargo migrations rollback:{name}`")))
         }
-        (Verb::Rollback, State::Unregistered) if standing.state == State::Interrupted => Err(Error::usage(format!(
-            "{name} was interrupted, but it is transactional: nothing of it took effect, so there is nothing to undo"
+        (Direction::Down, State::Unregistered) if standing.state == State::Interrupted => Err(Error::usage(format!(
+            "{name} was interrupted, but it is transactional and has had no effect: there is nothing to roll back"
         ))),
-        (Verb::Rollback, State::Unregistered) => Err(Error::usage(format!(
-            "{name} is not registered: there is nothing to roll back; `cargo migrations` shows what is"
-        ))),
-        (Verb::Rollback, _) if !standing.migration.has_down() => Err(Error::usage(format!(
-            "{name} cannot be undone: it has no `pub async fn down`; write one in {file}",
-            file = standing.migration.name()
-        ))),
+        (Direction::Down, State::Unregistered) => {
+            Err(Error::usage(format!("{name} is not registered: there is nothing to roll back"))
+                .with_hint("`cargo migrations` shows what is registered"))
+        }
+        (Direction::Down, _) if !standing.migration.has_down() => {
+            Err(Error::usage(format!("{name} cannot be rolled back: it has no `pub async fn down`"))
+                .with_hint(format!("write one in {}", standing.migration.name())))
+        }
         _ => Ok(()),
     }
 }
 
-/// With an interrupted migration nothing runs until a person has said what is to become of it.
-fn undecided(standings: &[Standing<'_, '_>], lost: &[&Attempt]) -> Result<(), Error> {
-    let undecided = standings.iter().filter(|standing| standing.needs_decision).filter_map(advice::decision_needed);
-    let told: Vec<String> = undecided.chain(lost.iter().map(|attempt| advice::file_gone(attempt))).collect();
-    if told.is_empty() { Ok(()) } else { Err(Error::new(ErrorKind::Refused, told.join("\n       "))) }
+/// As long as a migration is interrupted, nothing runs until a person has decided how to go on.
+fn refuse_undecided(known: &Known<'_, '_>) -> Result<(), Error> {
+    let remarks = advice::all_undecided(known);
+    if remarks.is_empty() { Ok(()) } else { Err(advice::undecided(remarks)) }
 }
 
-fn refuse(reasons: Vec<String>) -> Result<Vec<String>, Error> {
-    if reasons.is_empty() {
-        return Ok(reasons);
+fn refuse(warnings: Vec<Remark>) -> Result<Vec<Remark>, Error> {
+    if warnings.is_empty() {
+        return Ok(warnings);
     }
-    Err(Error::new(ErrorKind::Refused, format!("{}; --strict refuses to run", reasons.join("; "))))
+    let reasons: Vec<String> = warnings.into_iter().map(|warning| warning.message).collect();
+    Err(Error::new(ErrorKind::Refused, format!("{} (refused because of --strict)", reasons.join("\n       "))))
 }
 
-/// One text for each that runs after one with a higher number was registered.
-fn out_of_order(chosen: &[&Standing<'_, '_>], standings: &[Standing<'_, '_>], beside: &[&Entry]) -> Vec<String> {
-    let Some(highest) = highest_registered(standings, beside) else { return Vec::new() };
+/// A warning if any migration would run after one with a higher number was registered.
+fn out_of_order(chosen: &[&Standing<'_, '_>], files: &[Standing<'_, '_>], missing: &[&Entry]) -> Option<Remark> {
+    let highest = highest_registered(files, missing)?;
     let late: Vec<&str> = chosen
         .iter()
         .filter(|standing| standing.entry().is_none() && is_below(standing.migration.number(), highest))
         .map(|standing| standing.migration.stem())
         .collect();
-    match late[..] {
-        [] => Vec::new(),
-        _ => vec![format!(
+    (!late.is_empty()).then(|| {
+        Remark::new(format!(
             "out of order: {} {} a lower number than `{}`, which is registered",
             listed(late.iter().copied()),
             if late.len() == 1 { "has" } else { "have" },
             file_name::stem(&highest.name)
-        )],
-    }
+        ))
+    })
 }
 
-fn is_below(number: &str, entry: &Entry) -> bool {
-    file_name::compare(number, entry.number()).is_lt()
-}
-
-fn highest_registered<'v>(standings: &[Standing<'_, 'v>], beside: &[&'v Entry]) -> Option<&'v Entry> {
-    let entries = standings.iter().filter_map(Standing::entry).chain(beside.iter().copied());
-    entries.max_by(|a, b| file_name::compare(a.number(), b.number()))
-}
-
-fn changed(standings: &[Standing<'_, '_>]) -> Option<String> {
-    let changed: Vec<&str> = standings.iter().filter(|s| s.is_changed()).map(|s| s.migration.stem()).collect();
+/// A warning if files were edited after they were registered.
+fn changed(files: &[Standing<'_, '_>]) -> Option<Remark> {
+    let changed: Vec<&str> =
+        files.iter().filter(|standing| standing.is_changed()).map(|standing| standing.migration.stem()).collect();
     (!changed.is_empty()).then(|| {
-        format!(
-            "{} changed after {} registered: what ran is not what the file has now",
-            listed(changed.iter().copied()),
-            if changed.len() == 1 { "it was" } else { "they were" }
-        )
+        let (was, it) = if changed.len() == 1 { ("was", "it") } else { ("were", "they") };
+        Remark::new(format!("{} {was} edited after {it} ran", listed(changed.iter().copied())))
     })
 }
 
 fn needs_no_transactions(steps: &[Step<'_>]) -> Result<(), Error> {
-    match steps.iter().find(|step| step.is_transactional()) {
-        None => Ok(()),
-        Some(step) => Err(Error::usage(format!(
-            "{name} is transactional (`{function}` takes `&mut Transaction`), and the server is standalone, which has no \
-             transactions; make it a replica set of one (`mongod --replSet …`, then `rs.initiate()`), or let `{function}` take \
-             `&Db`",
-            name = step.migration.stem(),
-            function = if step.direction == Direction::Down { "down" } else { "up" },
-        ))),
-    }
+    let Some(step) = steps.iter().find(|step| step.is_transactional()) else { return Ok(()) };
+    let (name, function) = (step.migration.stem(), if step.direction == Direction::Down { "down" } else { "up" });
+    Err(Error::usage(format!(
+        "{name} is transactional (`{function}` takes `&mut Transaction`), but a standalone server has no transactions"
+    ))
+    .with_hint(format!(
+        "make the server a replica set of one (`mongod --replSet …`, then `rs.initiate()`), or let `{function}` take `&Db`"
+    )))
 }
 
-/// Every migration, on file or registered, in order of number, then name.
-pub(crate) fn status<'a>(known: &Known<'a, 'a>) -> Vec<Row<'a>> {
-    let Known { standings, beside, .. } = known;
-    let highest = highest_registered(standings, beside);
-    let row = |standing: &Standing<'a, 'a>| Row {
-        name: standing.migration.name(),
-        number: standing.migration.number(),
-        state: standing.state,
-        registered_at: standing.entry().and_then(|entry| entry.registered_at),
-        duration: standing.entry().and_then(|entry| entry.duration),
-        description: standing.migration.description(),
-        is_changed: standing.is_changed(),
-        is_out_of_order: standing.entry().is_none()
-            && highest.is_some_and(|highest| is_below(standing.migration.number(), highest)),
-        is_under_way: standing.is_under_way,
-    };
-    let missing = |entry: &&'a Entry| Row {
-        name: &entry.name,
-        number: entry.number(),
-        state: State::Missing,
-        registered_at: entry.registered_at,
-        duration: entry.duration,
-        description: None,
-        is_changed: false,
-        is_out_of_order: false,
-        is_under_way: false,
-    };
-    let mut rows: Vec<Row<'a>> = standings.iter().map(row).chain(beside.iter().map(missing)).collect();
-    rows.sort_by(|a, b| file_name::compare(a.number, b.number).then_with(|| a.name.cmp(b.name)));
-    rows
+/// The error if another process was at work between the question and the lock.
+pub(crate) fn more_than_confirmed() -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        "there is more to do than what was confirmed, because another run was at work in the meantime. Nothing has run",
+    )
+    .with_hint("run the same command again")
 }
 
-/// What to say of names that stand in the registry more than once.
+/// The names that the registry has more than once.
 pub(crate) fn duplicate_names(entries: &[Entry]) -> Vec<&str> {
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     for entry in entries {
@@ -276,45 +206,38 @@ pub(crate) fn duplicate_names(entries: &[Entry]) -> Vec<&str> {
 }
 
 /// One warning for each number that several files share.
-pub(crate) fn shared_numbers(migrations: &[Migration]) -> Vec<String> {
+pub(crate) fn shared_numbers(migrations: &[Migration]) -> Vec<Remark> {
     migrations
         .chunk_by(|a, b| file_name::compare(a.number(), b.number()).is_eq())
         .filter(|group| group.len() > 1)
         .map(|group| {
-            format!(
-                "{} share number {}; they run in order of name, which may not be what is meant: renumber what is not registered yet",
-                listed(group.iter().map(Migration::stem)),
-                group[0].number()
-            )
+            let names = listed(group.iter().map(Migration::stem));
+            Remark::new(format!("{names} have the same number, {}, and run in order of name", group[0].number()))
+                .with_hint("renumber those that are not registered yet")
         })
         .collect()
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use mongodb::bson::Bson;
 
-    fn migration(stem: &str) -> Migration {
+    pub(crate) fn migration(stem: &str) -> Migration {
         let number = stem.split_once('_').unwrap().0;
         Migration::new(&format!("{stem}.rs"), number, Some("what"), "sum", async |_: &crate::Db| Ok::<_, Error>(()))
     }
 
-    fn entry(name: &str) -> Entry {
+    pub(crate) fn entry(name: &str) -> Entry {
         Entry { name: name.into(), id: Some(Bson::String(name.into())), ..Entry::default() }
     }
 
-    fn view(entries: &[Entry]) -> View {
+    pub(crate) fn view(entries: &[Entry]) -> View {
         View { entries: entries.to_vec(), ..View::default() }
     }
 
-    fn states(migrations: &[Migration], entries: &[Entry]) -> Vec<(String, State)> {
-        let view = view(entries);
-        status(&standing::all(migrations, &view)).into_iter().map(|row| (row.name.to_owned(), row.state)).collect()
-    }
-
-    fn request(verb: Verb, migration: Option<&Migration>) -> Request<'_> {
-        Request { verb, migration, is_strict: false, has_transactions: true }
+    fn request(direction: Direction, migration: Option<&Migration>) -> Request<'_> {
+        Request { subtask: "execute", direction, migration, is_strict: false }
     }
 
     fn stems(plan: &Plan<'_>) -> Vec<String> {
@@ -322,34 +245,21 @@ mod tests {
     }
 
     #[test]
-    fn the_stem_decides_what_is_registered() {
+    fn a_registered_stem_is_not_executed_again() {
         let migrations = [migration("001_test"), migration("002_more")];
-        let entries = [entry("001_test.py")];
-        assert_eq!(
-            states(&migrations, &entries),
-            [("001_test.rs".into(), State::Registered), ("002_more.rs".into(), State::Unregistered)]
-        );
-        let plan = make(&request(Verb::Execute, None), &migrations, &view(&entries)).unwrap();
+        let plan = make(&request(Direction::Up, None), &migrations, &view(&[entry("001_test.py")]), true).unwrap();
         assert_eq!(stems(&plan), ["002_more"]);
-    }
-
-    #[test]
-    fn what_has_no_file_is_missing_in_its_place() {
-        let migrations = [migration("1_a"), migration("3_c")];
-        let entries = [entry("2_b.py"), Entry { ignored: true, ..entry("3_c.rs") }];
-        assert_eq!(
-            states(&migrations, &entries),
-            [("1_a.rs".into(), State::Unregistered), ("2_b.py".into(), State::Missing), ("3_c.rs".into(), State::Ignored)]
-        );
     }
 
     #[test]
     fn a_registered_one_is_not_executed_by_name() {
         let migrations = [migration("1_a")];
-        assert!(make(&request(Verb::Execute, Some(&migrations[0])), &migrations, &view(&[])).is_ok());
-        let error = make(&request(Verb::Execute, Some(&migrations[0])), &migrations, &view(&[entry("1_a.py")])).unwrap_err();
+        assert!(make(&request(Direction::Up, Some(&migrations[0])), &migrations, &view(&[]), true).is_ok());
+        let error =
+            make(&request(Direction::Up, Some(&migrations[0])), &migrations, &view(&[entry("1_a.py")]), true).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert_eq!(error.to_string(), "1_a is registered already; `cargo migrations rollback:1_a` undoes it first");
+        assert_eq!(error.to_string(), "1_a is already registered");
+        assert_eq!(error.hint(), Some("roll it back first with `cargo migrations rollback:1_a`"));
     }
 
     #[test]
@@ -359,10 +269,10 @@ mod tests {
             migration("9_z").with_down(async |_: &crate::Db| Ok::<_, Error>(())),
         ];
         let view = view(&[entry("1_a.py"), entry("1_a.rs"), entry("2_b.rs")]);
-        let plan = make(&request(Verb::Rollback, Some(&migrations[0])), &migrations, &view).unwrap();
+        let plan = make(&request(Direction::Down, Some(&migrations[0])), &migrations, &view, true).unwrap();
         let ids: Vec<_> = plan.steps[0].registered.iter().filter_map(|filter| filter.get_str("_id").ok()).collect();
         assert_eq!(ids, ["1_a.py", "1_a.rs"]);
-        let error = make(&request(Verb::Rollback, Some(&migrations[1])), &migrations, &view).unwrap_err();
+        let error = make(&request(Direction::Down, Some(&migrations[1])), &migrations, &view, true).unwrap_err();
         assert_eq!(error.exit_code(), 2);
     }
 
@@ -370,20 +280,17 @@ mod tests {
     fn what_is_out_of_order_or_changed_is_warned_of_and_refused_when_strict() {
         let migrations = [migration("1_a"), migration("3_c"), migration("12_d")];
         let other = Entry { checksum: Some("another".into()), ..entry("3_c.rs") };
-        let mut request = request(Verb::Execute, None);
-        let plan = make(&request, &migrations, &view(std::slice::from_ref(&other))).unwrap();
+        let mut request = request(Direction::Up, None);
+        let plan = make(&request, &migrations, &view(std::slice::from_ref(&other)), true).unwrap();
         assert_eq!(stems(&plan), ["1_a", "12_d"]);
         assert_eq!(
-            plan.warnings,
-            [
-                "out of order: `1_a` has a lower number than `3_c`, which is registered",
-                "`3_c` changed after it was registered: what ran is not what the file has now",
-            ]
+            plan.warnings.iter().map(|warning| warning.message.as_str()).collect::<Vec<_>>(),
+            ["out of order: `1_a` has a lower number than `3_c`, which is registered", "`3_c` was edited after it ran",]
         );
         request.is_strict = true;
-        assert_eq!(make(&request, &migrations, &view(&[other])).unwrap_err().exit_code(), 3);
+        assert_eq!(make(&request, &migrations, &view(&[other]), true).unwrap_err().exit_code(), 3);
         let same = Entry { checksum: Some("sum".into()), ..entry("3_c.rs") };
-        let plan = make(&request, &migrations[1..], &view(&[same])).unwrap();
+        let plan = make(&request, &migrations[1..], &view(&[same]), true).unwrap();
         assert!(plan.warnings.is_empty());
     }
 
@@ -392,6 +299,6 @@ mod tests {
         assert_eq!(duplicate_names(&[entry("1_a.py"), entry("2_b.py"), entry("1_a.py")]), ["1_a.py"]);
         let warnings = shared_numbers(&[migration("1_a"), migration("01_b"), migration("2_c")]);
         assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].starts_with("`1_a`, `01_b` share number 1;"), "{}", warnings[0]);
+        assert_eq!(warnings[0].message, "`1_a`, `01_b` have the same number, 1, and run in order of name");
     }
 }

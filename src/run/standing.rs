@@ -1,24 +1,24 @@
-//! Where a migration stands, from what the registry and the log know of it. Pure.
+//! Where each migration stands, by what the registry and the log know. Pure: nothing here talks to a server.
 
 use std::collections::BTreeMap;
 
 use crate::migration::Migration;
 use crate::model::file_name::stem;
-use crate::model::state::State;
-use crate::store::{Attempt, Direction, Ended, Entry, View};
+use crate::model::{Direction, State};
+use crate::store::{Attempt, Ended, Entry, View};
 
 /// A migration file, and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing<'m, 'v> {
     pub(crate) migration: &'m Migration,
     pub(crate) state: State,
-    /// The registry's documents of it; of several (migopy left such), the one that knows most is the first.
+    /// Its documents in the registry. migopy may have left several; the one with the most information comes first.
     pub(crate) entries: Vec<&'v Entry>,
-    /// The last that the log knows.
+    /// The last attempt in the log that did not succeed.
     pub(crate) attempt: Option<&'v Attempt>,
-    /// It was interrupted, and may have left things half done: a person has to say what is to become of it.
+    /// It was interrupted and may be half done, so that a person has to decide how to go on.
     pub(crate) needs_decision: bool,
-    /// Somebody is at it now.
+    /// A run is working on it now.
     pub(crate) is_under_way: bool,
 }
 
@@ -27,7 +27,7 @@ impl<'v> Standing<'_, 'v> {
         self.entries.first().copied()
     }
 
-    /// The state that counts when something new is begun: what a killed transaction was to do has not happened.
+    /// The state that counts for a new attempt: a transaction that was killed has had no effect.
     pub(crate) fn effective(&self) -> State {
         match self.state {
             State::Interrupted if !self.needs_decision => registered(self.entry()),
@@ -35,7 +35,7 @@ impl<'v> Standing<'_, 'v> {
         }
     }
 
-    /// Whether it was executed with other code than the file has now.
+    /// Whether its file was edited after it was registered.
     pub(crate) fn is_changed(&self) -> bool {
         self.entry().is_some_and(|entry| {
             !entry.ignored && entry.checksum.as_deref().is_some_and(|checksum| checksum != self.migration.checksum())
@@ -43,18 +43,44 @@ impl<'v> Standing<'_, 'v> {
     }
 }
 
-/// Every migration, as far as it is known.
+/// Every migration that the files, the registry or the log know.
 #[derive(Clone, Debug)]
 pub(crate) struct Known<'m, 'v> {
-    /// The files, in their order.
-    pub(crate) standings: Vec<Standing<'m, 'v>>,
-    /// What the registry has beside them.
-    pub(crate) beside: Vec<&'v Entry>,
-    /// What was interrupted, and may be half done, and has no file any more.
-    pub(crate) lost: Vec<&'v Attempt>,
+    /// The migrations that have a file, in their order.
+    pub(crate) files: Vec<Standing<'m, 'v>>,
+    /// Entries of the registry that have no file.
+    pub(crate) missing: Vec<&'v Entry>,
+    /// Attempts that were interrupted and may be half done, and whose file is gone.
+    pub(crate) interrupted_without_file: Vec<&'v Attempt>,
 }
 
-/// Brings together what is on file, in the registry, and in the log.
+impl Known<'_, '_> {
+    /// The migrations that need a decision, in order.
+    pub(crate) fn undecided(&self) -> impl Iterator<Item = &Standing<'_, '_>> {
+        self.files.iter().filter(|standing| standing.needs_decision)
+    }
+}
+
+/// A state, and whether a person has to decide how to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Judged {
+    state: State,
+    needs_decision: bool,
+}
+
+impl Judged {
+    /// The state is certain.
+    fn clear(state: State) -> Self {
+        Self { state, needs_decision: false }
+    }
+
+    /// It was interrupted, and may be half done.
+    fn undecided() -> Self {
+        Self { state: State::Interrupted, needs_decision: true }
+    }
+}
+
+/// Brings together the files, the registry and the log.
 pub(crate) fn all<'m, 'v>(migrations: &'m [Migration], view: &'v View) -> Known<'m, 'v> {
     let mut entries = by_stem(&view.entries);
     let mut attempts: BTreeMap<&str, &Attempt> = BTreeMap::new();
@@ -64,35 +90,36 @@ pub(crate) fn all<'m, 'v>(migrations: &'m [Migration], view: &'v View) -> Known<
             *last = attempt;
         }
     }
-    let standings: Vec<_> = migrations
+    let files: Vec<_> = migrations
         .iter()
         .map(|migration| {
             let entries = entries.remove(migration.stem()).unwrap_or_default();
             let attempt = attempts.remove(migration.stem());
             let is_under_way = attempt.is_some_and(|attempt| attempt.ended.is_none() && view.is_under_way(attempt));
             let entry = entries.first().copied();
-            let (state, needs_decision) = if is_under_way { (registered(entry), false) } else { state(entry, attempt) };
+            let judged = if is_under_way { Judged::clear(registered(entry)) } else { judge(entry, attempt) };
+            let Judged { state, needs_decision } = judged;
             Standing { migration, state, entries, attempt, needs_decision, is_under_way }
         })
         .collect();
-    let lost = attempts.into_iter().filter(|(stem, attempt)| {
+    let without_file = attempts.into_iter().filter(|(stem, attempt)| {
         let entry = entries.get(stem).and_then(|entries| entries.first().copied());
         let is_under_way = attempt.ended.is_none() && view.is_under_way(attempt);
-        !is_under_way && state(entry, Some(attempt)).1
+        !is_under_way && judge(entry, Some(attempt)).needs_decision
     });
-    let lost = lost.map(|(_, attempt)| attempt).collect();
-    let beside = entries.into_values().filter_map(|entries| entries.first().copied()).collect();
-    Known { standings, beside, lost }
+    let interrupted_without_file = without_file.map(|(_, attempt)| attempt).collect();
+    let missing = entries.into_values().filter_map(|entries| entries.first().copied()).collect();
+    Known { files, missing, interrupted_without_file }
 }
 
-/// The attempts that may count later, whatever becomes of the registry; without the others all is told as it is with them.
+/// The attempts that may still matter once the registry changes. Without the others, every state is judged as with them.
 pub(crate) fn open(view: &View) -> Vec<&Attempt> {
     let entries = by_stem(&view.entries);
     let entry = |attempt: &Attempt| entries.get(stem(&attempt.name)).and_then(|entries| entries.first().copied());
     view.attempts.iter().filter(|attempt| is_open(entry(attempt), attempt)).collect()
 }
 
-/// The registry's documents of each migration; the one that knows most comes first.
+/// The registry's documents of each migration. The one with the most information comes first.
 fn by_stem(entries: &[Entry]) -> BTreeMap<&str, Vec<&Entry>> {
     let mut by_stem: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     for entry in entries {
@@ -105,10 +132,10 @@ fn by_stem(entries: &[Entry]) -> BTreeMap<&str, Vec<&Entry>> {
 
 fn is_open(entry: Option<&Entry>, attempt: &Attempt) -> bool {
     let changed_nothing = attempt.was_registered || attempt.ended == Some(Ended::Aborted);
-    !changed_nothing || state(entry, Some(attempt)) != (registered(entry), false)
+    !changed_nothing || judge(entry, Some(attempt)) != Judged::clear(registered(entry))
 }
 
-/// What the registry says by itself.
+/// The state that the registry alone gives.
 fn registered(entry: Option<&Entry>) -> State {
     match entry {
         Some(entry) if entry.ignored => State::Ignored,
@@ -117,31 +144,35 @@ fn registered(entry: Option<&Entry>) -> State {
     }
 }
 
-/// The state, and whether a person has to decide. The registry wins wherever it tells.
-fn state(entry: Option<&Entry>, attempt: Option<&Attempt>) -> (State, bool) {
-    let base = registered(entry);
-    let Some(attempt) = attempt else { return (base, false) };
+/// The state that the registry and the last attempt give together. The registry wins wherever it is clear.
+fn judge(entry: Option<&Entry>, attempt: Option<&Attempt>) -> Judged {
+    let base = Judged::clear(registered(entry));
+    let Some(attempt) = attempt else { return base };
     if matches!(attempt.ended, Some(Ended::Done | Ended::Restored)) || is_settled(entry, attempt) {
-        return (base, false);
+        return base;
     }
-    // Nothing of this attempt took effect, or all that it did is told by the state before.
-    let as_before = if attempt.before == State::Interrupted { (State::Interrupted, true) } else { (base, false) };
-    let failed_before = (attempt.before == State::Failed && entry.is_none()).then_some((State::Failed, false));
+    // The attempt had no effect, or the state before it says all that it did.
+    let as_before = if attempt.before == State::Interrupted { Judged::undecided() } else { base };
+    let failed = Judged::clear(State::Failed);
+    let failed_before = (attempt.before == State::Failed && entry.is_none()).then_some(failed);
     match (attempt.ended, attempt.direction) {
         (_, Direction::Ignore) | (Some(Ended::Aborted), _) => failed_before.unwrap_or(as_before),
-        // What a killed transaction was to undo is still there.
+        // A transaction that was killed has undone nothing.
         (None, Direction::Down) if attempt.is_transactional => failed_before.unwrap_or(as_before),
-        (None, _) if attempt.is_transactional => (State::Interrupted, attempt.before == State::Interrupted),
-        (None, _) => (State::Interrupted, true),
-        (Some(_), _) if attempt.is_transactional && as_before.1 => as_before,
-        // An `up` that was to take the place of an interrupted `down`, and failed, has not put it right.
+        (None, _) if attempt.is_transactional => {
+            Judged { state: State::Interrupted, needs_decision: attempt.before == State::Interrupted }
+        }
+        (None, _) => Judged::undecided(),
+        (Some(_), _) if attempt.is_transactional && as_before.needs_decision => as_before,
+        // An `up` after an interrupted `down` that failed has repaired nothing.
         (Some(_), Direction::Up) if entry.is_some() => as_before,
-        (Some(_), _) if entry.is_none() => (State::Failed, false),
+        (Some(_), _) if entry.is_none() => failed,
         (Some(_), _) => as_before,
     }
 }
 
-/// Whether the registry changed since the attempt began, by its own last step or by somebody else: what became of it is known.
+/// Whether the registry has changed since the attempt began, so that its result is known: by the last step of the attempt
+/// itself, or by another process.
 fn is_settled(entry: Option<&Entry>, attempt: &Attempt) -> bool {
     match (attempt.was_registered, entry) {
         (false, Some(_)) | (true, None) => true,
@@ -155,6 +186,11 @@ mod tests {
     use super::*;
     use Direction::{Down, Ignore, Up};
     use Ended::{Aborted, Done, Failed};
+
+    /// The expected judgement, as a pair.
+    fn judged(state: State, needs_decision: bool) -> Judged {
+        Judged { state, needs_decision }
+    }
 
     fn attempt(direction: Direction, ended: Option<Ended>, was_registered: bool, before: State) -> Attempt {
         Attempt {
@@ -180,59 +216,69 @@ mod tests {
     #[test]
     fn what_began_and_did_not_end_is_interrupted() {
         let up = attempt(Up, None, false, State::Unregistered);
-        assert_eq!(state(None, Some(&up)), (State::Interrupted, true));
+        assert_eq!(judge(None, Some(&up)), judged(State::Interrupted, true));
         let down = attempt(Down, None, true, State::Registered);
-        assert_eq!(state(Some(&entry(Some("other"))), Some(&down)), (State::Interrupted, true));
-        assert_eq!(state(Some(&entry(None)), Some(&down)), (State::Interrupted, true), "one of migopy's");
+        assert_eq!(judge(Some(&entry(Some("other"))), Some(&down)), judged(State::Interrupted, true));
+        assert_eq!(judge(Some(&entry(None)), Some(&down)), judged(State::Interrupted, true), "one of migopy's");
         let of_failed = attempt(Down, None, false, State::Failed);
-        assert_eq!(state(None, Some(&of_failed)), (State::Interrupted, true));
+        assert_eq!(judge(None, Some(&of_failed)), judged(State::Interrupted, true));
     }
 
     #[test]
     fn the_registry_wins_where_the_end_is_missing_in_the_log() {
         let up = attempt(Up, None, false, State::Unregistered);
-        assert_eq!(state(Some(&entry(Some("this"))), Some(&up)), (State::Registered, false));
-        assert_eq!(state(Some(&entry(None)), Some(&up)), (State::Registered, false), "a person registered it with migopy");
+        assert_eq!(judge(Some(&entry(Some("this"))), Some(&up)), judged(State::Registered, false));
+        assert_eq!(
+            judge(Some(&entry(None)), Some(&up)),
+            judged(State::Registered, false),
+            "a person registered it with migopy"
+        );
         let down = attempt(Down, None, true, State::Registered);
-        assert_eq!(state(None, Some(&down)), (State::Unregistered, false));
+        assert_eq!(judge(None, Some(&down)), judged(State::Unregistered, false));
         let again = attempt(Up, None, true, State::Interrupted);
-        assert_eq!(state(Some(&entry(Some("this"))), Some(&again)), (State::Registered, false));
-        assert_eq!(state(Some(&entry(Some("other"))), Some(&again)), (State::Interrupted, true));
+        assert_eq!(judge(Some(&entry(Some("this"))), Some(&again)), judged(State::Registered, false));
+        assert_eq!(judge(Some(&entry(Some("other"))), Some(&again)), judged(State::Interrupted, true));
     }
 
     #[test]
     fn ended_in_the_log_without_a_document_is_unregistered() {
-        assert_eq!(state(None, Some(&attempt(Up, Some(Done), false, State::Unregistered))), (State::Unregistered, false));
-        assert_eq!(state(None, Some(&attempt(Down, Some(Done), true, State::Registered))), (State::Unregistered, false));
+        assert_eq!(
+            judge(None, Some(&attempt(Up, Some(Done), false, State::Unregistered))),
+            judged(State::Unregistered, false)
+        );
+        assert_eq!(
+            judge(None, Some(&attempt(Down, Some(Done), true, State::Registered))),
+            judged(State::Unregistered, false)
+        );
     }
 
     #[test]
     fn failures() {
-        assert_eq!(state(None, Some(&attempt(Up, Some(Failed), false, State::Unregistered))), (State::Failed, false));
-        assert_eq!(state(None, Some(&attempt(Up, Some(Failed), false, State::Interrupted))), (State::Failed, false));
+        assert_eq!(judge(None, Some(&attempt(Up, Some(Failed), false, State::Unregistered))), judged(State::Failed, false));
+        assert_eq!(judge(None, Some(&attempt(Up, Some(Failed), false, State::Interrupted))), judged(State::Failed, false));
         let down = attempt(Down, Some(Failed), true, State::Registered);
-        assert_eq!(state(Some(&entry(Some("other"))), Some(&down)), (State::Registered, false));
-        assert_eq!(state(None, Some(&attempt(Down, Some(Failed), false, State::Failed))), (State::Failed, false));
+        assert_eq!(judge(Some(&entry(Some("other"))), Some(&down)), judged(State::Registered, false));
+        assert_eq!(judge(None, Some(&attempt(Down, Some(Failed), false, State::Failed))), judged(State::Failed, false));
         let again = attempt(Up, Some(Failed), true, State::Interrupted);
-        assert_eq!(state(Some(&entry(Some("other"))), Some(&again)), (State::Interrupted, true));
+        assert_eq!(judge(Some(&entry(Some("other"))), Some(&again)), judged(State::Interrupted, true));
     }
 
     #[test]
     fn a_transaction_that_did_not_end_leaves_things_as_they_were() {
         let mut up = Attempt { is_transactional: true, ..attempt(Up, None, false, State::Unregistered) };
-        assert_eq!(state(None, Some(&up)), (State::Interrupted, false), "nothing to decide: it may run again");
+        assert_eq!(judge(None, Some(&up)), judged(State::Interrupted, false), "nothing to decide: it may run again");
         up.before = State::Interrupted;
-        assert_eq!(state(None, Some(&up)), (State::Interrupted, true), "what was half done before still is");
+        assert_eq!(judge(None, Some(&up)), judged(State::Interrupted, true), "what was half done before still is");
         up.ended = Some(Failed);
-        assert_eq!(state(None, Some(&up)), (State::Interrupted, true));
+        assert_eq!(judge(None, Some(&up)), judged(State::Interrupted, true));
         up.before = State::Unregistered;
-        assert_eq!(state(None, Some(&up)), (State::Failed, false));
+        assert_eq!(judge(None, Some(&up)), judged(State::Failed, false));
         up.ended = Some(Aborted);
-        assert_eq!(state(None, Some(&up)), (State::Unregistered, false));
+        assert_eq!(judge(None, Some(&up)), judged(State::Unregistered, false));
         up.before = State::Failed;
-        assert_eq!(state(None, Some(&up)), (State::Failed, false));
+        assert_eq!(judge(None, Some(&up)), judged(State::Failed, false));
         let down = Attempt { is_transactional: true, ..attempt(Down, None, true, State::Registered) };
-        assert_eq!(state(Some(&entry(Some("other"))), Some(&down)), (State::Registered, false));
+        assert_eq!(judge(Some(&entry(Some("other"))), Some(&down)), judged(State::Registered, false));
     }
 
     #[test]
@@ -253,7 +299,7 @@ mod tests {
         ] {
             assert!(!is_open(entry, &attempt), "{attempt:?}");
             for later in [None, Some(&registered)] {
-                assert_eq!(state(later, Some(&attempt)), state(later, None), "{attempt:?}, {later:?}");
+                assert_eq!(judge(later, Some(&attempt)), judge(later, None), "{attempt:?}, {later:?}");
             }
         }
     }
@@ -261,13 +307,13 @@ mod tests {
     #[test]
     fn an_ignore_that_did_not_come_to_its_end_changes_nothing() {
         for (before, expected) in [
-            (State::Unregistered, (State::Unregistered, false)),
-            (State::Failed, (State::Failed, false)),
-            (State::Interrupted, (State::Interrupted, true)),
+            (State::Unregistered, judged(State::Unregistered, false)),
+            (State::Failed, judged(State::Failed, false)),
+            (State::Interrupted, judged(State::Interrupted, true)),
         ] {
-            assert_eq!(state(None, Some(&attempt(Ignore, None, false, before))), expected);
+            assert_eq!(judge(None, Some(&attempt(Ignore, None, false, before))), expected);
         }
         let kept = attempt(Ignore, Some(Done), true, State::Interrupted);
-        assert_eq!(state(Some(&entry(Some("other"))), Some(&kept)), (State::Registered, false));
+        assert_eq!(judge(Some(&entry(Some("other"))), Some(&kept)), judged(State::Registered, false));
     }
 }

@@ -1,251 +1,47 @@
-//! One migration of a run: its `up` or `down`, and the change that registers what came of it.
+//! One step of a plan.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
-use crate::crash;
-use crate::db::Db;
-use crate::db::Transaction;
-use crate::durable::attempt;
-use crate::error::{Error, Result};
-use crate::migration::{InTransaction, Kind, OnDatabase};
-use crate::process::panics;
-use crate::process::stop::Stop;
-use crate::report::Reporter;
-use crate::run::advice;
-use crate::run::error_text;
-use crate::run::lock::Held;
-use crate::run::plan::Step;
-use crate::store::{About, Change, Direction, Ended, Record, Refusal, Registration, new_id, registration};
+use mongodb::bson::Document;
 
-/// What carries out the steps of one run.
-pub(crate) struct Runner<'r> {
-    pub(crate) db: &'r Db,
-    pub(crate) held: &'r Held,
-    pub(crate) stop: &'r Stop,
-    pub(crate) reporter: &'r Reporter,
-    pub(crate) record: Record,
-    /// Whether no migration is open when all steps are done.
-    pub(crate) settles: bool,
-    /// When the run began.
-    pub(crate) started: Instant,
-    /// Whether the log has the start of the step that follows.
-    pub(crate) has_begun_next: bool,
+use crate::migration::{Action, Migration};
+use crate::model::{Direction, State};
+
+/// One migration, and what is to be done with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Step<'m> {
+    pub(crate) migration: &'m Migration,
+    pub(crate) direction: Direction,
+    /// Its state when the plan was made.
+    pub(crate) before: State,
+    /// A filter for each of its documents in the registry. Each matches the document as long as no other run has written it.
+    pub(crate) registered: Vec<Document>,
 }
 
-/// Whether the run goes on after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    GoOn,
-    /// The step was done, and the run has come to its end: it was the last, or somebody asked to stop.
-    End,
-    /// The step was not done: somebody asked to stop.
-    Stop,
+impl Step<'_> {
+    /// The code to run, if there is any.
+    pub(crate) fn action(&self) -> Option<&Action> {
+        match self.direction {
+            Direction::Up => Some(self.migration.up()),
+            Direction::Down => self.migration.down(),
+            Direction::Ignore => None,
+        }
+    }
+
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.action().is_some_and(Action::is_transactional)
+    }
 }
 
-/// Why a migration's own code was left before its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Halt {
-    /// The lock is another's: nothing more may be written.
-    Lost,
-    /// Somebody asked to stop, and all can be undone.
-    Asked,
-}
-
-impl fmt::Display for Halt {
+/// `execute 0002_slugs  Give every note a slug.`
+impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lost => "the lock was lost",
-            Self::Asked => "stopped as asked",
-        })
-    }
-}
-
-impl std::error::Error for Halt {}
-
-impl Runner<'_> {
-    /// Notes that the run, and its first migration, begin. The start of each further one is noted with the end of the one before.
-    /// `dump` was taken before.
-    pub(crate) async fn begin(&mut self, steps: &[Step<'_>], dump: Option<&str>) -> Result<()> {
-        let now = self.held.now();
-        let mut log = vec![self.record.run_started(steps.len(), dump, now)];
-        log.extend(steps.first().map(|step| self.record.migration_started(&about(step), now)));
-        match self.held.fence().write(&Change { log, ..Change::default() }).await {
-            Ok(()) => crash::point("run begun"),
-            Err(Refusal::Lost) => return Err(self.held.lost_error().await.into()),
-            Err(Refusal::Server(error)) => {
-                let message = "the log could not be written, and no migration has begun (where `cargo migrations` shows the first \
-                               one as interrupted, it has not begun either)";
-                return Err(Error::failed(message).caused_by(error).into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Carries out one step. `next` follows it, unless somebody asks to stop; `done` were done before.
-    pub(crate) async fn step(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, done: usize) -> Result<Next, Error> {
-        if self.stop.is_asked() {
-            self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
-            return Ok(Next::Stop);
-        }
-        match self.held.is_ours().await {
-            Ok(true) => {}
-            Ok(false) => return Err(self.held.lost_error().await),
-            Err(error) => {
-                self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
-                let name = step.migration.stem();
-                let message = format!("the lock could not be renewed, so {name} was not begun; run the same command again");
-                return Err(Error::failed(message).caused_by(error));
-            }
-        }
-        let since = Instant::now();
-        let ran = match step.action().map(|action| action.kind()) {
-            Some(Kind::Transaction(action)) => self.in_transaction(&**action, step, next, done).await,
-            Some(Kind::Database(action)) => match self.on_database(&**action).await {
-                Ok(()) => return self.register(step, next, since.elapsed(), done).await,
-                Err(error) => Err(error),
-            },
-            None => return self.register(step, next, since.elapsed(), done).await,
+        let what = match self.direction {
+            Direction::Up => "execute",
+            Direction::Down => "roll back",
+            Direction::Ignore => "ignore",
         };
-        let Err(error) = ran else { return Ok(self.next()) };
-        match error.downcast_ref::<Halt>() {
-            Some(Halt::Lost) => Err(self.held.lost_error().await),
-            Some(Halt::Asked) => {
-                self.note_end(step, since.elapsed(), Ended::Aborted, None, done).await;
-                Ok(Next::Stop)
-            }
-            None => {
-                let text = error_text(&*error);
-                self.note_end(step, since.elapsed(), Ended::Failed, Some(&text), done).await;
-                Err(advice::failed(step, error))
-            }
-        }
+        write!(f, "{what} {}", self.migration.stem())?;
+        self.migration.description().map_or(Ok(()), |description| write!(f, "  {description}"))
     }
-
-    fn next(&self) -> Next {
-        if self.has_begun_next { Next::GoOn } else { Next::End }
-    }
-
-    /// Runs what takes the database; a lost lock ends it at its next `await`.
-    async fn on_database(&self, action: &dyn OnDatabase) -> Result<()> {
-        tokio::select! {
-            biased;
-            () = self.held.lost() => Err(Halt::Lost.into()),
-            ran = guarded(action.run(self.db)) => ran,
-        }
-    }
-
-    /// Runs what takes a transaction, and commits it together with its registration.
-    async fn in_transaction(
-        &mut self,
-        action: &dyn InTransaction,
-        step: &Step<'_>,
-        next: Option<&Step<'_>>,
-        done: usize,
-    ) -> Result<()> {
-        let (held, stop) = (self.held, self.stop);
-        let halted = async || -> Box<dyn std::error::Error + Send + Sync> {
-            tokio::select! {
-                () = held.lost() => Halt::Lost.into(),
-                () = stop.asked() => Halt::Asked.into(),
-            }
-        };
-        let mut transaction = Transaction::new(self.db.plain(), self.reporter).await?;
-        attempt::run(&mut transaction, halted, async |tx: &mut Transaction| {
-            let since = Instant::now();
-            guarded(action.run(tx)).await?;
-            crash::point("transaction's own part done");
-            let change = self.change(step, next, since.elapsed(), done);
-            match held.fence().write_within(tx.session(), &change).await {
-                Ok(()) => Ok(()),
-                Err(Refusal::Lost) => Err(Halt::Lost.into()),
-                Err(Refusal::Server(error)) => Err(error.into()),
-            }
-        })
-        .await
-    }
-
-    /// Registers what has come to its end. This write is what makes it done.
-    async fn register(
-        &mut self,
-        step: &Step<'_>,
-        next: Option<&Step<'_>>,
-        took: Duration,
-        done: usize,
-    ) -> Result<Next, Error> {
-        crash::point("ended, not registered");
-        // Where the server does not answer, the fence will tell.
-        if !self.held.is_ours().await.unwrap_or(true) {
-            return Err(self.held.lost_error().await);
-        }
-        let change = self.change(step, next, took, done);
-        match self.held.fence().write(&change).await {
-            Ok(()) => {
-                crash::point("registered");
-                Ok(self.next())
-            }
-            Err(Refusal::Lost) => Err(self.held.lost_error().await),
-            Err(Refusal::Server(error)) => Err(advice::not_registered(step, error)),
-        }
-    }
-
-    /// The change that a step which came to its end makes.
-    fn change(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, took: Duration, done: usize) -> Change {
-        let now = self.held.now();
-        let mut log = vec![self.record.migration_ended(&about(step), took, Ended::Done, None, now)];
-        let next = next.filter(|_| !self.stop.is_asked());
-        self.has_begun_next = next.is_some();
-        log.push(match next {
-            Some(next) => self.record.migration_started(&about(next), now),
-            None if self.stop.is_asked() => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Aborted, now),
-            None if self.settles => self.record.run_settled(done + 1, self.started.elapsed(), now),
-            None => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Done, now),
-        });
-        let register = match step.direction {
-            Direction::Up => Some(Registration::Executed(took)),
-            // What was registered all along stays as it is.
-            Direction::Ignore if step.registered.is_empty() => Some(Registration::Ignored),
-            Direction::Ignore | Direction::Down => None,
-        };
-        Change {
-            log,
-            register: register.map(|how| {
-                let id = step.registered.first().and_then(|filter| filter.get("_id")).cloned().unwrap_or_else(new_id);
-                registration(id, step.migration, how, &self.held.run().id, now)
-            }),
-            unregister: if step.direction == Direction::Down { step.registered.clone() } else { Vec::new() },
-        }
-    }
-
-    /// Notes in the log that a step, and with it the run, ended without being done.
-    async fn note_end(&mut self, step: &Step<'_>, took: Duration, outcome: Ended, error: Option<&str>, done: usize) {
-        let now = self.held.now();
-        let log = vec![
-            self.record.migration_ended(&about(step), took, outcome, error, now),
-            self.record.run_ended(done, self.started.elapsed(), outcome, now),
-        ];
-        if let Err(Refusal::Server(error)) = self.held.fence().write(&Change { log, ..Change::default() }).await {
-            self.reporter.warning(format!(
-                "the end of {} could not be noted in the log ({}); it will be shown as interrupted",
-                step.migration.stem(),
-                crate::error::describe::driver(&error)
-            ));
-        }
-        crash::point("end noted");
-    }
-}
-
-fn about<'m>(step: &Step<'m>) -> About<'m> {
-    About {
-        migration: step.migration,
-        direction: step.direction,
-        is_transactional: step.is_transactional(),
-        was_registered: !step.registered.is_empty(),
-        before: step.before,
-    }
-}
-
-/// A panic becomes an error.
-async fn guarded(action: impl Future<Output = Result<()>>) -> Result<()> {
-    panics::catch_async(action).await.unwrap_or_else(|panic| Err(format!("it panicked: {panic}").into()))
 }

@@ -1,9 +1,9 @@
-//! The fence: what keeps a run that lost its lease from writing to the registry or the log.
+//! The fence keeps a run that lost its lease from writing to the registry or the log.
 //!
-//! A run works under a number. Whoever takes the lease raises the fence to the lease's term, and each of a run's changes goes
-//! through only while the fence still has the run's own number. On a replica set a change is a transaction that *writes* the
-//! fence: one that only read it would still commit after the fence was raised. A standalone server has no transactions; there
-//! the server itself merges each document in, while the fence matches.
+//! A run works under a number. A run that takes the lease raises the fence to the lease's term, and each change of a run goes
+//! through only while the fence still has that run's number. On a replica set a change is a transaction that *writes* the
+//! fence: a transaction that only read it would still commit after the fence was raised. A standalone server has no
+//! transactions, so one aggregation checks the fence and merges each document.
 
 use std::fmt;
 
@@ -11,22 +11,20 @@ use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
 
-use super::{LOG, Store};
+use super::{FENCE_ID, LOG, Store};
 use crate::crash;
 use crate::durable::attempt;
 use crate::durable::{again, is_duplicate};
 
-/// The document's `_id`.
-pub(super) const ID: &str = "fence";
-
-/// What is changed at once.
+/// What one write changes, all of it or nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Change {
     /// Events, appended.
     pub(crate) log: Vec<Document>,
     /// An entry to write; its `_id` is that of the one it takes the place of, if any.
     pub(crate) register: Option<Document>,
-    /// Filters for the entries to remove, each as it was read: what another run wrote since is not found.
+    /// Filters for the entries to remove. Each matches the entry as it was read, so that one that another run has written since
+    /// stays.
     pub(crate) unregister: Vec<Document>,
 }
 
@@ -75,7 +73,7 @@ impl Fence {
         Self { store: store.clone(), number, epoch }
     }
 
-    /// Of which lock the number is one.
+    /// Identifies the lock that the number belongs to.
     pub(super) fn epoch(&self) -> &str {
         &self.epoch
     }
@@ -84,14 +82,14 @@ impl Fence {
         self.number
     }
 
-    /// Makes a change: all of it or nothing on a replica set; on a standalone server the registry's part first, since that is
-    /// what counts.
+    /// Makes a change. On a replica set all of it takes effect or nothing; on a standalone server the registry is written first,
+    /// since it decides what is registered.
     pub(crate) async fn write(&self, change: &Change) -> Result<(), Refusal> {
         if !self.store.has_transactions() {
             return self.merge(change).await;
         }
         let client = self.store.database().client();
-        // A refusal is carried through as the error that ends the transaction.
+        // A refusal ends the transaction as its error, and is taken out of it here.
         let written = attempt::retried(client, async |session| Ok(self.write_within(session, change).await?)).await;
         written.map_err(|error| match error.downcast::<Refusal>() {
             Ok(refusal) => *refusal,
@@ -102,8 +100,8 @@ impl Fence {
         })
     }
 
-    /// Makes a change in a transaction that is under way. The fence is written late, since it is what others wait for, and the
-    /// registry last.
+    /// Makes a change in a transaction that is under way. The fence is written late, since other runs wait for it, and the registry
+    /// is written last.
     pub(crate) async fn write_within(&self, session: &mut ClientSession, change: &Change) -> Result<(), Refusal> {
         let database = self.store.database();
         if !change.log.is_empty() {
@@ -112,7 +110,7 @@ impl Fence {
         }
         let lock = database.collection::<Document>(super::LOCK);
         let update = doc! { "$inc": { "writes": 1_i64 } };
-        let fence = lock.update_one(doc! { "_id": ID, "number": self.number }, update).session(&mut *session).await?;
+        let fence = lock.update_one(doc! { "_id": FENCE_ID, "number": self.number }, update).session(&mut *session).await?;
         if fence.matched_count != 1 {
             return Err(Refusal::Lost);
         }
@@ -136,8 +134,8 @@ impl Fence {
             crash::point("registry merged");
         }
         if !change.unregister.is_empty() {
-            // No server command deletes under a condition on another document: it is looked at right ahead.
-            let own = doc! { "_id": ID, "number": self.number };
+            // No command deletes on a condition on another document, so the fence is read immediately before.
+            let own = doc! { "_id": FENCE_ID, "number": self.number };
             if self.store.lock().find_one(own).await?.is_none() {
                 return Err(Refusal::Lost);
             }
@@ -152,21 +150,21 @@ impl Fence {
         Ok(())
     }
 
-    /// One command of the server's reads the fence and writes the documents, if it has our number.
+    /// Writes documents with one command that reads the fence first, and writes only if it has this run's number.
     async fn merge_into(&self, collection: &str, documents: &[Document]) -> Result<(), Refusal> {
         let target = self.store.collection(collection);
         let ids: Vec<&Bson> = documents.iter().filter_map(|document| document.get("_id")).collect();
         let pipeline = [
-            doc! { "$match": { "_id": ID, "number": self.number } },
+            doc! { "$match": { "_id": FENCE_ID, "number": self.number } },
             doc! { "$project": { "document": { "$literal": documents } } },
             doc! { "$unwind": "$document" },
             doc! { "$replaceWith": "$document" },
-            // The `_id`s are ours alone, or those of what is replaced: doing it twice changes nothing.
+            // The `_id`s are new, or those of the entries to replace: repeating the command changes nothing.
             doc! { "$merge": { "into": collection, "on": "_id", "whenMatched": "replace", "whenNotMatched": "insert" } },
         ];
         again(async || self.store.lock().aggregate(pipeline.clone()).await.map(|_| ())).await?;
         crash::point("merge sent");
-        // The command does not tell whether it wrote.
+        // The command does not report whether it wrote.
         let last = documents.last().and_then(|document| document.get("run")).cloned();
         let written = doc! { "_id": { "$in": &ids }, "run": last };
         let count = target.count_documents(written).await?;
@@ -174,43 +172,45 @@ impl Fence {
     }
 }
 
-/// A number of whatever type: people edit what they should not.
-fn whole(value: &Bson) -> Option<i64> {
+/// An integer from a number of any BSON type: people edit documents by hand.
+fn as_integer(value: &Bson) -> Option<i64> {
     match *value {
         Bson::Int64(number) => Some(number),
         Bson::Int32(number) => Some(number.into()),
-        #[expect(clippy::cast_possible_truncation, reason = "it is whole, or not far from it")]
+        #[expect(clippy::cast_possible_truncation, reason = "an integer that was stored as a double")]
         Bson::Double(number) => Some(number as i64),
         _ => None,
     }
 }
 
 impl Store {
-    /// Raises the fence to a term that was taken. `false`: it is above that already.
+    /// Raises the fence to the term of a lease that was taken. Returns `false` if the fence is higher already.
     pub(crate) async fn raise_fence(&self, term: i64, session: &mut ClientSession) -> mongodb::error::Result<bool> {
         loop {
-            let lower = doc! { "_id": ID, "number": { "$lt": term } };
+            let lower = doc! { "_id": FENCE_ID, "number": { "$lt": term } };
             let raise = doc! { "$set": { "number": term } };
             let raised =
                 again(async || self.lock().update_one(lower.clone(), raise.clone()).session(&mut *session).await).await?;
             if raised.matched_count == 1 {
                 return Ok(true);
             }
-            let fence = self.lock().find_one(doc! { "_id": ID }).session(&mut *session).await?;
-            match fence.map(|fence| fence.get("number").and_then(whole)) {
-                // Also when it was raised by us, and the answer did not come.
+            let fence = self.lock().find_one(doc! { "_id": FENCE_ID }).session(&mut *session).await?;
+            match fence.map(|fence| fence.get("number").and_then(as_integer)) {
+                // It may have been this process that raised it, if the answer was lost.
                 Some(Some(number)) => return Ok(number <= term),
                 Some(None) => {
-                    let message =
-                        "the fence in `migrations_lock` holds no number: somebody changed it; delete that document";
+                    let message = "the document `fence` in `migrations_lock` was edited: its `number` is not a number. Delete \
+                                   that document";
                     return Err(Error::custom(message));
                 }
-                // Somebody deleted it.
-                None => match self.lock().insert_one(doc! { "_id": ID, "number": term }).session(&mut *session).await {
-                    Ok(_) => return Ok(true),
-                    Err(error) if is_duplicate(&error) => {}
-                    Err(error) => return Err(error),
-                },
+                // It was deleted by hand.
+                None => {
+                    match self.lock().insert_one(doc! { "_id": FENCE_ID, "number": term }).session(&mut *session).await {
+                        Ok(_) => return Ok(true),
+                        Err(error) if is_duplicate(&error) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
-//! The lease: who may work on the database now. On the server's clock, so that clients' clocks don't matter.
+//! The lease says which run may work on the database now. It expires by the server's clock, so clients' clocks do not matter.
 //!
-//! Its term grows each time that somebody takes it or frees it by force; the fence follows (see `fence`).
+//! Its term grows each time that a run takes it, or that it is freed by force. The fence follows (see `fence`).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use mongodb::error::Result;
 use mongodb::options::ReturnDocument;
 
 use super::log::Run;
-use super::{Store, fence};
+use super::{FENCE_ID, LEASE_ID, Store};
 use crate::durable::{again, is_duplicate};
 
 /// How long a lease holds after it was last renewed.
@@ -22,9 +22,6 @@ pub(crate) fn lease_time() -> Duration {
 #[cfg(feature = "_crash-points")]
 pub(crate) use crate::crash::lease_time;
 
-/// The document's `_id`.
-pub(super) const ID: &str = "lease";
-
 /// The lease as it was read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Lease {
@@ -33,7 +30,7 @@ pub(crate) struct Lease {
     pub(crate) holder: Option<Holder>,
 }
 
-/// Whose lease it is.
+/// The run that has the lease, and since when.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Holder {
     /// The run's id.
@@ -45,17 +42,17 @@ pub(crate) struct Holder {
     /// How long ago it was taken, and renewed, on the server's clock.
     pub(crate) held_for: Duration,
     pub(crate) renewed: Duration,
-    /// Whether it still holds.
+    /// Whether the lease has not expired yet.
     pub(crate) is_live: bool,
 }
 
-/// What came of an attempt to take the lease.
+/// The result of an attempt to take the lease.
 #[derive(Debug)]
-pub(crate) enum Taken {
-    /// It is the run's; the server's time when it was taken, and what the numbers belong to.
-    Yes { term: i64, at: DateTime, epoch: String },
-    /// Somebody else has it.
-    Held(Lease),
+pub(crate) enum LeaseAttempt {
+    /// This run has it. `at` is the server's time when it was taken, `epoch` identifies the lock that the term belongs to.
+    Taken { term: i64, at: DateTime, epoch: String },
+    /// Another run has it.
+    HeldByAnother(Lease),
 }
 
 impl Lease {
@@ -80,23 +77,23 @@ impl Lease {
         Self { term, holder: Some(holder) }
     }
 
-    /// Whoever holds it now.
+    /// The holder, if the lease has not expired.
     pub(crate) fn live(&self) -> Option<&Holder> {
         self.holder.as_ref().filter(|holder| holder.is_live)
     }
 }
 
 impl Store {
-    /// Takes the lease, if it is free or has run out. May be repeated: it is then the same run's.
-    pub(crate) async fn take_lease(&self, run: &Run) -> Result<Taken> {
+    /// Takes the lease if it is free or has expired. Repeating the call is safe: the run then has it already.
+    pub(crate) async fn take_lease(&self, run: &Run) -> Result<LeaseAttempt> {
         loop {
             let free = doc! { "$or": [
                 { "$eq": [{ "$ifNull": ["$owner", Bson::Null] }, Bson::Null] },
                 { "$lte": ["$expires_at", "$$NOW"] },
             ] };
-            // Nobody but the owner renews it, so the answer to a repeated attempt is the same.
-            let filter = doc! { "_id": ID, "$or": [{ "owner": &run.id }, { "$expr": free }] };
-            let (user, host) = crate::store::origin::who_and_where();
+            // Only the owner renews it, so a repeated attempt gets the same answer.
+            let filter = doc! { "_id": LEASE_ID, "$or": [{ "owner": &run.id }, { "$expr": free }] };
+            let (user, host) = super::origin::who_and_where();
             let is_ours = doc! { "$eq": ["$owner", { "$literal": &run.id }] };
             let mut set = doc! {
                 "term": { "$cond": [is_ours, "$term", { "$add": ["$term", 1_i64] }] },
@@ -106,7 +103,7 @@ impl Store {
                 "pid": i64::from(std::process::id()),
                 "command": { "$literal": &run.command },
                 "acquired_at": "$$NOW",
-                // Terms are compared with those of the same lock alone: a log may come from elsewhere, numbers and all.
+                // Terms are compared only within one lock: a log may have been copied from another database with its numbers.
                 "epoch": { "$ifNull": ["$epoch", { "$literal": ObjectId::new().to_hex() }] },
             };
             set.extend(renewed());
@@ -120,20 +117,20 @@ impl Store {
             if let Some(document) = taken {
                 let at = document.get_datetime("acquired_at").copied().unwrap_or_else(|_| DateTime::now());
                 let epoch = document.get_str("epoch").unwrap_or_default().to_owned();
-                return Ok(Taken::Yes { term: document.get_i64("term").unwrap_or_default(), at, epoch });
+                return Ok(LeaseAttempt::Taken { term: document.get_i64("term").unwrap_or_default(), at, epoch });
             }
             match self.read_lease().await? {
-                Some(lease) if lease.live().is_some() => return Ok(Taken::Held(lease)),
-                // It ran out meanwhile.
+                Some(lease) if lease.live().is_some() => return Ok(LeaseAttempt::HeldByAnother(lease)),
+                // It expired in the meantime.
                 Some(_) => {}
                 None => self.lay_lock().await?,
             }
         }
     }
 
-    /// The lease as it is, if there ever was one.
+    /// Reads the lease, if one was ever taken.
     pub(crate) async fn read_lease(&self) -> Result<Option<Lease>> {
-        let pipeline = [doc! { "$match": { "_id": ID } }, doc! { "$set": { "now": "$$NOW" } }];
+        let pipeline = [doc! { "$match": { "_id": LEASE_ID } }, doc! { "$set": { "now": "$$NOW" } }];
         let mut cursor = self.lock().aggregate(pipeline).await?;
         if !cursor.advance().await? {
             return Ok(None);
@@ -142,27 +139,27 @@ impl Store {
         Ok(Some(Lease::read(&lease, lease.get_datetime("now").copied().ok())))
     }
 
-    /// Renews the lease; also one that ran out, if nobody took it. `false`: it is another's.
+    /// Renews the lease, even an expired one if no other run took it. Returns `false` if another run has it.
     pub(crate) async fn renew_lease(&self, run: &Run) -> Result<bool> {
         let update = vec![doc! { "$set": renewed() }];
-        let renewed = self.lock().update_one(doc! { "_id": ID, "owner": &run.id }, update).await?;
+        let renewed = self.lock().update_one(doc! { "_id": LEASE_ID, "owner": &run.id }, update).await?;
         Ok(renewed.matched_count == 1)
     }
 
     /// Frees the lease that the run holds.
     pub(crate) async fn release_lease(&self, run: &Run) -> Result<()> {
         let update = vec![doc! { "$set": { "owner": Bson::Null, "expires_at": "$$NOW" } }];
-        again(async || self.lock().update_one(doc! { "_id": ID, "owner": &run.id }, update.clone()).await).await?;
+        again(async || self.lock().update_one(doc! { "_id": LEASE_ID, "owner": &run.id }, update.clone()).await).await?;
         Ok(())
     }
 
-    /// Frees the lease that somebody else holds, and keeps them from registering anything more. `false`: they hold it no longer.
+    /// Frees the lease of another run, and keeps that run from registering anything more. Returns `false` if it had given it back.
     pub(crate) async fn break_lease(&self, owner: &str) -> Result<bool> {
         let update =
             vec![doc! { "$set": { "owner": Bson::Null, "expires_at": "$$NOW", "term": { "$add": ["$term", 1_i64] } } }];
         let broken = self
             .lock()
-            .find_one_and_update(doc! { "_id": ID, "owner": owner }, update)
+            .find_one_and_update(doc! { "_id": LEASE_ID, "owner": owner }, update)
             .return_document(ReturnDocument::After)
             .await?;
         let Some(document) = broken else { return Ok(false) };
@@ -171,10 +168,10 @@ impl Store {
         Ok(true)
     }
 
-    /// Raises the term to the highest number in the log, where the log was put there from elsewhere.
+    /// Raises the term to the highest number in the log, after a log was copied here from another database.
     pub(crate) async fn raise_term(&self) -> Result<()> {
         let highest = self.highest_logged().await?;
-        let lower = doc! { "_id": ID, "term": { "$lt": highest } };
+        let lower = doc! { "_id": LEASE_ID, "term": { "$lt": highest } };
         let raise = doc! { "$set": { "term": highest } };
         again(async || self.lock().update_one(lower.clone(), raise.clone()).await).await.map(|_| ())
     }
@@ -184,16 +181,16 @@ impl Store {
         Ok(logged.and_then(|event| event.get_i64("fence").ok()).unwrap_or_default())
     }
 
-    /// Writes the two documents that are then never deleted. Where somebody deleted one, it starts above all that was.
+    /// Creates the two documents, which are never deleted. If one was deleted by hand, it starts above all earlier numbers.
     async fn lay_lock(&self) -> Result<()> {
-        let fence = self.lock().find_one(doc! { "_id": fence::ID }).await?;
+        let fence = self.lock().find_one(doc! { "_id": FENCE_ID }).await?;
         let fence = fence.and_then(|fence| fence.get_i64("number").ok()).unwrap_or_default();
         let number = fence.max(self.highest_logged().await?);
         let documents =
-            [doc! { "_id": ID, "term": number, "owner": Bson::Null }, doc! { "_id": fence::ID, "number": number }];
+            [doc! { "_id": LEASE_ID, "term": number, "owner": Bson::Null }, doc! { "_id": FENCE_ID, "number": number }];
         match again(async || self.lock().insert_many(&documents).ordered(false).await).await {
             Ok(_) => Ok(()),
-            // Another process was faster.
+            // Another process created them first.
             Err(error) if is_duplicate(&error) => Ok(()),
             Err(error) => Err(error),
         }

@@ -1,7 +1,7 @@
 //! The log: start and end of every run and of every migration in it. Documents are only ever added.
 //!
-//! Events are in order by the number of the run (its fence) and their place in it, not by time: what a run that was frozen
-//! writes late, belongs where it was.
+//! Events are ordered by the number of the run (its fence) and their place in it, not by time: a run that was frozen may write
+//! late, and its events still belong to the time before.
 
 use std::time::Duration;
 
@@ -9,48 +9,25 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::{Fence, Store};
-use crate::migration::Migration;
-use crate::model::file_name;
-use crate::model::state::State;
+use crate::model::{Direction, State, Subject, file_name};
 use crate::terminal;
 
 /// How much of an error's text is kept, in bytes.
 const ERROR_LIMIT: usize = 4096;
 
-/// One run: what all its events, and its lease, say.
+/// One run, as all its events and its lease name it.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) id: String,
-    /// As on the command line: `execute:0002_x`.
+    /// The subtask that it carries out: `execute`.
+    pub(crate) subtask: &'static str,
+    /// The task as on the command line: `execute:0002_x`.
     pub(crate) command: String,
 }
 
 impl Run {
-    pub(crate) fn new(command: String) -> Self {
-        Self { id: ObjectId::new().to_hex(), command }
-    }
-}
-
-/// What is done with a migration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Up,
-    Down,
-    /// Registered without running.
-    Ignore,
-}
-
-impl Direction {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::Ignore => "ignore",
-        }
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        [Self::Up, Self::Down, Self::Ignore].into_iter().find(|direction| direction.as_str() == text)
+    pub(crate) fn new(subtask: &'static str, command: String) -> Self {
+        Self { id: ObjectId::new().to_hex(), subtask, command }
     }
 }
 
@@ -59,9 +36,9 @@ impl Direction {
 pub(crate) enum Ended {
     Done,
     Failed,
-    /// Stopped on request: of a run, after what was done; of a transactional migration, without any effect.
+    /// Stopped on request. A run stops after a migration; a transactional migration has had no effect.
     Aborted,
-    /// What came of it no longer counts: the database was restored to what it was at another time.
+    /// Its result no longer counts: the database was restored to an earlier state.
     Restored,
 }
 
@@ -91,7 +68,7 @@ pub(crate) struct Attempt {
     /// Whether it was registered when this began, and what its state was.
     pub(crate) was_registered: bool,
     pub(crate) before: State,
-    /// `None`: it began, and its end is not known.
+    /// `None` if it began and its end is not known.
     pub(crate) ended: Option<Ended>,
     pub(crate) at: Option<DateTime>,
     pub(crate) who: String,
@@ -100,7 +77,7 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// What an event tells. Never fails: what is no event of ours is nothing.
+    /// Reads an event. A document that is not an event of a migration gives `None`, not an error.
     pub(super) fn read(event: &Document) -> Option<Self> {
         let text = |key| event.get_str(key).ok();
         Some(Self {
@@ -120,30 +97,28 @@ impl Attempt {
     }
 }
 
-/// Makes the events of one run, in order.
+/// Creates the events of one run, in order.
 #[derive(Debug)]
 pub(crate) struct Record {
     registry: String,
     run: Run,
     fence: i64,
     epoch: String,
-    subtask: &'static str,
     seq: i64,
 }
 
 impl Record {
-    pub(crate) fn new(store: &Store, run: &Run, fence: &Fence, subtask: &'static str) -> Self {
+    pub(crate) fn new(store: &Store, run: &Run, fence: &Fence) -> Self {
         Self {
             registry: store.registry_name().to_owned(),
             run: run.clone(),
             fence: fence.number(),
             epoch: fence.epoch().to_owned(),
-            subtask,
             seq: 0,
         }
     }
 
-    /// `dump`: the one that was taken before, or is restored.
+    /// `dump` is the dump that was taken before the run, or that it restores.
     pub(crate) fn run_started(&mut self, migrations: usize, dump: Option<&str>, at: DateTime) -> Document {
         let mut event = self.event("run_started", at);
         if let Some(dump) = dump {
@@ -153,7 +128,7 @@ impl Record {
         event
     }
 
-    /// The end of a run after which no migration is open, whatever came before under this lock.
+    /// The end of a run after which no migration is open, in this run or any earlier one under this lock.
     pub(crate) fn run_settled(&mut self, done: usize, took: Duration, at: DateTime) -> Document {
         let mut event = self.run_ended(done, took, Ended::Done, at);
         event.insert("settled", &self.epoch);
@@ -187,7 +162,7 @@ impl Record {
         event
     }
 
-    /// Notes that what came of an attempt no longer counts.
+    /// Records that the result of an attempt no longer counts.
     pub(crate) fn migration_restored(&mut self, attempt: &Attempt, at: DateTime) -> Document {
         let mut event = self.event("migration_ended", at);
         event.insert("name", &attempt.name);
@@ -208,11 +183,11 @@ impl Record {
             "fence": self.fence,
             "seq": self.seq,
             "at": at,
-            "subtask": self.subtask,
+            "subtask": self.run.subtask,
             "command": &self.run.command,
             "pid": i64::from(std::process::id()),
         };
-        document.extend(crate::store::origin::document());
+        document.extend(super::origin::document());
         document
     }
 }
@@ -220,7 +195,7 @@ impl Record {
 /// The migration that an event is about, and where it stood when it began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About<'m> {
-    pub(crate) migration: &'m Migration,
+    pub(crate) migration: Subject<'m>,
     pub(crate) direction: Direction,
     pub(crate) is_transactional: bool,
     pub(crate) was_registered: bool,
@@ -230,9 +205,9 @@ pub(crate) struct About<'m> {
 impl About<'_> {
     fn document(&self) -> Document {
         doc! {
-            "name": self.migration.name(),
-            "number": self.migration.number(),
-            "checksum": self.migration.checksum(),
+            "name": self.migration.name,
+            "number": self.migration.number,
+            "checksum": self.migration.checksum,
             "direction": self.direction.as_str(),
             "transactional": self.is_transactional,
             "was_registered": self.was_registered,
@@ -251,11 +226,11 @@ fn end(event: &mut Document, took: Duration, outcome: Ended, error: Option<&str>
 }
 
 impl Store {
-    /// The log's events, in order; those of one migration by its file's stem.
+    /// Reads the log's events in order: all, or those of the migration with that stem.
     pub(crate) async fn history(&self, stem: Option<&str>) -> mongodb::error::Result<Vec<Document>> {
         let mut filter = doc! { "registry": self.registry_name() };
         if let Some(stem) = stem {
-            // The file's ending is no part of who it is.
+            // A migration is known by its stem: the file's ending may change.
             let pattern = format!("^{}(\\.[^.]*)?$", regex::escape(stem));
             filter.insert("name", doc! { "$regex": pattern });
         }
@@ -267,10 +242,8 @@ impl Store {
         }
         Ok(events)
     }
-}
 
-impl Store {
-    /// The migration that a run is at, and for how long on the server's clock.
+    /// The migration that a run is working on, and for how long by the server's clock.
     pub(crate) async fn running(&self, run: &str) -> mongodb::error::Result<Option<(String, Option<Duration>)>> {
         let pipeline = [
             doc! { "$match": { "run": run } },
@@ -289,7 +262,7 @@ impl Store {
     }
 }
 
-/// An `_id` for an entry.
+/// A new `_id` for an entry of the registry.
 pub(crate) fn new_id() -> Bson {
     ObjectId::new().into()
 }

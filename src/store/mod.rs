@@ -1,7 +1,6 @@
 //! What is stored in a database: the registry, the log, and the lock, each a collection.
 //!
-//! Everything is written with majority and journal, and read with majority from the primary, whatever the connection string
-//! says.
+//! All of it is written with `w: majority, j: true`, and read with majority from the primary, whatever the connection string says.
 
 mod fence;
 mod lease;
@@ -17,16 +16,20 @@ use mongodb::{Collection, Database, IndexModel};
 use crate::durable;
 
 pub(crate) use fence::{Change, Fence, Refusal};
-pub(crate) use lease::{Holder, Taken, lease_time};
-pub(crate) use log::{About, Attempt, Direction, Ended, Record, Run, new_id};
+pub(crate) use lease::{Holder, LeaseAttempt, lease_time};
+pub(crate) use log::{About, Attempt, Ended, Record, Run, new_id};
 pub(crate) use registry::{Entry, Registration, document as registration};
 pub(crate) use view::{Restore, View};
 
-/// Start and end of every run and of every migration in it.
+/// The collection of the log: start and end of every run and of every migration in it.
 pub(crate) const LOG: &str = "migrations_log";
 
-/// The lease and the fence.
+/// The collection of the lock: the lease and the fence.
 pub(crate) const LOCK: &str = "migrations_lock";
+
+/// The `_id`s of the lock's two documents.
+const LEASE_ID: &str = "lease";
+const FENCE_ID: &str = "fence";
 
 /// The three collections of one database.
 #[derive(Clone, Debug)]
@@ -36,10 +39,10 @@ pub(crate) struct Store {
     has_transactions: bool,
 }
 
-/// Why the names are not kept unique by the server.
+/// Why the server does not keep the names unique.
 #[derive(Debug)]
 pub(crate) enum NoIndex {
-    /// Names stand there twice or more.
+    /// Some names are in the registry more than once.
     Duplicates,
     Other(mongodb::error::Error),
 }
@@ -54,12 +57,12 @@ impl Store {
         &self.database
     }
 
-    /// The registry's name.
+    /// The name of the registry's collection.
     pub(crate) fn registry_name(&self) -> &str {
         &self.registry
     }
 
-    /// Whether the server is a replica set or a sharded cluster.
+    /// Whether the server has transactions: it is a replica set or a sharded cluster, not a standalone server.
     pub(crate) fn has_transactions(&self) -> bool {
         self.has_transactions
     }
@@ -85,7 +88,7 @@ impl Store {
         self.database.collection_with_options(name, options)
     }
 
-    /// Lets the server keep the registry's names unique. Works without: the caller says why.
+    /// Lets the server keep the registry's names unique. Everything works without it too; the error says why it is missing.
     pub(crate) async fn keep_names_unique(&self) -> Result<(), NoIndex> {
         let options = IndexOptions::builder().unique(true).build();
         let index = IndexModel::builder().keys(doc! { "name": 1 }).options(options).build();
@@ -98,8 +101,8 @@ impl Store {
         }
     }
 
-    /// The indexes by which what is open in the log is found: the last event that says that nothing is, and all since. All works
-    /// without them.
+    /// Creates the indexes that find the open attempts in the log: the last event that says that nothing is open, and all events
+    /// since. Only speed depends on them.
     pub(crate) async fn index_log(&self) -> mongodb::error::Result<()> {
         let events = IndexModel::builder().keys(doc! { "registry": 1, "fence": 1, "seq": 1 }).build();
         let few = IndexOptions::builder().partial_filter_expression(doc! { "settled": { "$exists": true } }).build();

@@ -1,4 +1,4 @@
-//! Who runs this, and where: what registry entries say of their origin.
+//! Who runs this, and where, as entries and events record it.
 
 use std::sync::LazyLock;
 
@@ -24,7 +24,7 @@ pub(crate) fn document() -> Document {
     doc! { "who": who, "where": place, "tool_version": VERSION }
 }
 
-/// Containers often set no USER: the number is better than nothing.
+/// Containers often set no USER. The user's number is better than nothing.
 #[cfg(unix)]
 fn user_id() -> Option<String> {
     use std::os::unix::fs::MetadataExt;

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, DateTime, Document, RawDocument, doc};
 
-use crate::migration::Migration;
-use crate::model::file_name;
+use crate::model::{Subject, file_name};
 
-/// A registered migration, as far as its document tells; migopy's has only `name`.
+/// A registered migration, as far as its document says; migopy's documents have only `name`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Entry {
     /// The document's own `_id`.
@@ -21,12 +20,16 @@ pub(crate) struct Entry {
     pub(crate) run: Option<String>,
 }
 
+/// The fields that [`Entry::read`] reads: the query for all entries asks for these and no more.
+pub(super) const FIELDS: [&str; 7] = ["_id", "name", "state", "checksum", "registered_at", "duration_ms", "run"];
+
 impl Entry {
-    /// Never fails: a document of another tool may hold anything. Without a name it registers nothing.
+    /// Reads a document. It may be another tool's and hold anything, so nothing in it is an error; without a name it registers
+    /// nothing.
     pub(super) fn read(document: &RawDocument) -> Option<Self> {
         let mut entry = Self::default();
         let mut name = None;
-        // Once through its fields: there are many documents.
+        // One pass over its fields, since there may be many documents.
         for (key, value) in document.iter().map_while(Result::ok) {
             let text = || value.as_str().map(str::to_owned);
             match AsRef::<str>::as_ref(key) {
@@ -62,38 +65,53 @@ pub(crate) enum Registration {
     Ignored,
 }
 
-/// The document that registers a migration. Its `_id` is given, so that writing it again changes nothing.
-pub(crate) fn document(id: Bson, migration: &Migration, how: Registration, run: &str, at: DateTime) -> Document {
+/// The document that registers a migration. The caller chooses its `_id`, so that writing it again changes nothing.
+pub(crate) fn document(id: Bson, migration: Subject<'_>, how: Registration, run: &str, at: DateTime) -> Document {
     let (state, duration) = match how {
         Registration::Executed(duration) => ("registered", Some(duration)),
         Registration::Ignored => ("ignored", None),
     };
     let mut document = doc! {
         "_id": id,
-        "name": migration.name(),
-        "number": migration.number(),
+        "name": migration.name,
+        "number": migration.number,
         "state": state,
-        "checksum": migration.checksum(),
+        "checksum": migration.checksum,
         "registered_at": at,
     };
     if let Some(duration) = duration {
         document.insert("duration_ms", i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
     }
     document.insert("run", run);
-    document.extend(crate::store::origin::document());
+    document.extend(super::origin::document());
     document
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mongodb::bson::rawdoc;
+    use mongodb::bson::{RawDocumentBuf, rawdoc};
 
     #[test]
     fn a_document_of_migopys_is_an_entry() {
         let entry = Entry::read(&rawdoc! { "name": "001_test.py" }).unwrap();
         assert_eq!((entry.name.as_str(), entry.number(), entry.ignored), ("001_test.py", "001", false));
         assert!(entry.registered_at.is_none() && entry.duration.is_none() && entry.run.is_none());
+    }
+
+    #[test]
+    fn the_query_asks_for_every_field_that_is_read() {
+        let migration = Subject { name: "0002_slugs.rs", number: "0002", checksum: "sha256:1" };
+        for how in [Registration::Executed(Duration::from_millis(5)), Registration::Ignored] {
+            let written = document(Bson::Int32(7), migration, how, "run", DateTime::from_millis(1));
+            let asked_for: Document = written
+                .iter()
+                .filter(|(key, _)| FIELDS.contains(&key.as_str()))
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
+            let read = |document: &Document| Entry::read(&RawDocumentBuf::try_from(document).unwrap());
+            assert_eq!(read(&asked_for), read(&written));
+        }
     }
 
     #[test]

@@ -1,29 +1,29 @@
-//! All that is known of a database's migrations, in one read.
+//! Everything that is known about a database's migrations, in one read.
 
 use mongodb::ClientSession;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Result;
 
 use super::lease::Lease;
 use super::log::{Attempt, Ended};
-use super::registry::Entry;
-use super::{LOG, Store};
+use super::registry::{self, Entry};
+use super::{LEASE_ID, LOG, Store};
 
-/// The registry, what came to no good end, and who is at work.
+/// The registry, the attempts that did not succeed, and the run that is at work.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     pub(crate) entries: Vec<Entry>,
-    /// The last attempt of each migration whose last was not done, or does not count any more.
+    /// The last attempt of each migration, unless it succeeded or no longer counts.
     pub(crate) attempts: Vec<Attempt>,
-    /// `None`: nobody ever took it.
+    /// `None` if no run ever took it.
     pub(crate) lease: Option<Lease>,
-    /// Whether a run said at its end that nothing is open: the log was read from there on.
+    /// Whether a run recorded at its end that nothing is open: the log was then read from there on.
     pub(crate) was_settled: bool,
-    /// A restore that began and did not come to its end.
+    /// A restore that began and did not finish.
     pub(crate) restore: Option<Restore>,
 }
 
-/// A restore that was cut off: the database holds a part of what it should.
+/// A restore that was cut off: the database holds only a part of the dump.
 #[derive(Clone, Debug)]
 pub(crate) struct Restore {
     fence: i64,
@@ -33,7 +33,7 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    /// From the last event of any restore; `None`: it is none, or came to its end.
+    /// Reads the last event of a subtask's runs. `None` if it is not a restore's, or if the restore finished.
     fn read(event: &Document) -> Option<Self> {
         let text = |key| event.get_str(key).unwrap_or("unknown").to_owned();
         let is = |key, value| event.get_str(key).is_ok_and(|text| text == value);
@@ -47,14 +47,14 @@ impl Restore {
 }
 
 impl View {
-    /// Whether the run that made the attempt may still be at it.
+    /// Whether the run that made the attempt may still be working on it.
     ///
-    /// The lease is read ahead of the log, so a run of a later term began since.
+    /// The lease is read before the log, so a run with a later term began in between.
     pub(crate) fn is_under_way(&self, attempt: &Attempt) -> bool {
         self.is_at_work(attempt.fence)
     }
 
-    /// A restore that was cut off, and nobody is at.
+    /// A restore that was cut off, and is not under way now.
     pub(crate) fn cut_off_restore(&self) -> Option<&Restore> {
         self.restore.as_ref().filter(|restore| !self.is_at_work(restore.fence))
     }
@@ -65,28 +65,28 @@ impl View {
     }
 }
 
-/// More than anybody has: without it the server sends a hundred, and the rest when asked again.
+/// More documents than any registry has. Without it the server sends a first batch of a hundred.
 const ONE_BATCH: u32 = 1_000_000;
 
 impl Store {
-    /// Reads all of it, with one query. What the session wrote or read before is seen.
+    /// Reads it all with one query. It is no older than what the session wrote or read before.
     pub(crate) async fn view(&self, session: &mut ClientSession) -> Result<View> {
-        // The lease first, the log second, the registry last: what ends meanwhile is then seen as ended.
+        // The lease first, the log second, the registry last: what ends in between is then seen as ended.
         let lease_and_log = self.lease_and_log();
-        let fields = doc! { "_id": 1, "name": 1, "state": 1, "checksum": 1, "registered_at": 1, "duration_ms": 1, "run": 1 };
-        // These stand by themselves: they are the many.
+        let fields: Document = registry::FIELDS.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect();
+        // The entries are separate rows, since there are many.
         let entries = doc! { "$unionWith": { "coll": self.registry_name(), "pipeline": [{ "$project": fields }] } };
         let pipeline = lease_and_log.into_iter().chain([entries]);
         let mut cursor = self.lock().aggregate(pipeline).batch_size(ONE_BATCH).session(&mut *session).await?;
         let mut view = View::default();
         while cursor.advance(session).await? {
             let current = cursor.current();
-            // Only those of the lease and the log have the server's time.
+            // Only the rows of the lease and the log have the server's time.
             if !matches!(current.get("now"), Ok(Some(_))) {
                 view.entries.extend(Entry::read(current));
                 continue;
             }
-            // A document of another tool may hold what cannot be read.
+            // Another tool's document may hold values that cannot be decoded.
             let Ok(row) = Document::try_from(current) else { continue };
             if let Ok(lease) = row.get_document("lease") {
                 view.lease = Some(Lease::read(lease, row.get_datetime("now").copied().ok()));
@@ -100,11 +100,11 @@ impl Store {
         Ok(view)
     }
 
-    /// The lease, beside every last event of the log that is no good end: of a migration, and of a subtask's runs.
+    /// The lease, and with it the last event of each migration, and of each subtask's runs, unless that event is a success.
     ///
-    /// A run that left nothing open said so with its last event. What was before that has come to a good end, and there is much
-    /// of it. Of such events only those of this very lock count, and none from beyond it: a log that was copied here from
-    /// elsewhere has numbers of its own, and what runs from now on must never be taken for older.
+    /// A run that left nothing open says so in its last event. Everything before that succeeded, and need not be read. Such an
+    /// event counts only if it belongs to this lock and is not newer than it: a log that was copied from another database has
+    /// numbers of its own, and a later run must never be taken for an older one.
     fn lease_and_log(&self) -> [Document; 5] {
         let registry = self.registry_name();
         let is_of_this_lock = doc! { "$and": [{ "$eq": ["$settled", "$$epoch"] }, { "$lte": ["$fence", "$$term"] }] };
@@ -125,7 +125,7 @@ impl Store {
         let after = doc! { "settled": { "$ifNull": [first("$settled.fence"), -1_i64] } };
         [
             // One row, also where there is no lease yet.
-            doc! { "$facet": { "lease": [{ "$match": { "_id": super::lease::ID } }] } },
+            doc! { "$facet": { "lease": [{ "$match": { "_id": LEASE_ID } }] } },
             doc! { "$lookup": { "from": LOG, "let": of_lease, "pipeline": settled, "as": "settled" } },
             doc! { "$lookup": { "from": LOG, "let": after, "pipeline": open, "as": "open" } },
             doc! { "$unwind": { "path": "$open", "preserveNullAndEmptyArrays": true } },
@@ -136,7 +136,7 @@ impl Store {
     }
 }
 
-/// What an event is about: a migration, whose file's ending is no part of who it is, or the runs of a subtask.
+/// What an event is about: a migration, known by its stem, or the runs of a subtask.
 fn subject() -> Document {
     let stem = doc! { "$regexFind": { "input": "$name", "regex": r"^(.*?)(\.[^.]*)?$" } };
     let is_migration = doc! { "$eq": [{ "$type": "$name" }, "string"] };

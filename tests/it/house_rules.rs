@@ -34,7 +34,8 @@ fn only_the_terminal_and_the_reports_print() {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = file.strip_prefix(CRATE).unwrap().display().to_string();
         // The build script's half talks to cargo.
-        let may = ["src/terminal/mod.rs", "src/report/human.rs", "src/report/json.rs", "src/embed/mod.rs"].contains(&name.as_str());
+        let may = ["src/terminal/mod.rs", "src/report/human.rs", "src/report/json.rs", "src/embed/mod.rs"]
+            .contains(&name.as_str());
         let prints = text.lines().any(|line| {
             let code = line.trim_start();
             !code.starts_with("//") && (code.contains("println!(") || code.contains("stdout()") || code.contains("stderr()"))

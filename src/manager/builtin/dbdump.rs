@@ -1,20 +1,40 @@
+//! `dbdump`: dumps the database, or checks a dump.
+
 use crate::context::{Context, Options};
 use crate::dump;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
-use crate::report::human_bytes;
+use crate::manager::declaration::{Asks, Declaration, First, Reach};
+use crate::report::{human_bytes, human_duration};
 use crate::store::Store;
 
-/// The options that `dbdump` takes.
-pub(crate) const OPTIONS: [&str; 5] = ["gzip", "consistent", "keep", "verify", "prove"];
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "dbdump",
+    help: "Dump the database
+
+gzip=yes         compress the files
+consistent=no    do without one point in time: later writes may be in it in part
+keep=N           remove all dumps of this database but the newest N
+verify=NAME      read that dump again instead, and compare it with its manifest
+prove=NAME       restore that dump into a throwaway server instead, and compare
+
+NAME is a name that `dumps` lists, `latest`, or a folder.",
+    first: First::Nothing,
+    options: &["gzip", "consistent", "keep", "verify", "prove"],
+    check,
+    reach: |_| Reach::Database,
+    asks: Asks::Never,
+    needs_files: false,
+    flags: &[],
+};
 
 /// Dumps the database: mongodump's folder format, under `mongo_dump_directory`, of one point in time where the server can.
 ///
-/// Of the task's options `gzip=yes` compresses, `consistent=no` does without the one point in time, and `keep=N` removes all
-/// but the newest N; `verify=NAME` re-reads a dump instead, and `prove=NAME` restores one into a throwaway server.
+/// Of the task's options, `gzip=yes` compresses, `consistent=no` does without the one point in time, and `keep=N` removes all dumps
+/// but the newest N. `verify=NAME` reads a dump again instead, and `prove=NAME` restores one into a throwaway server.
 ///
 /// # Errors
-/// The server or the disk failed, or the dump that was to be checked is not what it was.
+/// The server or the disk failed, or the dump to check is damaged.
 pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
     let options = cx.options();
     if let Some(name) = options.get("prove") {
@@ -22,8 +42,8 @@ pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
     }
     if let Some(name) = options.get("verify") {
         let (verified, name) = verify(cx, name).await?;
-        let held = if verified.has_manifest { "as its manifest says" } else { "whole documents (it has no manifest)" };
-        cx.reporter().status("Verified", format!("{name}: {}, {held}", contents(&verified)));
+        let how = if verified.has_manifest { "as its manifest says" } else { "all complete (it has no manifest)" };
+        cx.reporter().status("Verified", format!("{name}: {}, {how}", contents(&verified)));
         return Ok(());
     }
     check(options)?;
@@ -44,7 +64,7 @@ pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
             "{}: {documents} documents, {}, in {}",
             dump.name,
             human_bytes(bytes),
-            crate::report::human_duration(since.elapsed())
+            human_duration(since.elapsed())
         ),
     );
     if let Some(keep) = keep(options)? {
@@ -54,15 +74,15 @@ pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
     Ok(())
 }
 
-/// What is wrong with the options, before anything is done.
-pub(crate) fn check(options: &Options) -> Result<(), Error> {
+/// Checks the values of the options.
+fn check(options: &Options) -> Result<(), Error> {
     yes_or_no(options, "gzip")?;
     yes_or_no(options, "consistent")?;
     keep(options)?;
     let modes = ["verify", "prove"].iter().filter(|mode| options.get(mode).is_some()).count();
     let others = ["gzip", "consistent", "keep"].iter().filter(|other| options.get(other).is_some()).count();
     if modes > 1 || modes == 1 && others > 0 {
-        return Err(Error::usage("`verify=NAME` and `prove=NAME` of dbdump stand alone"));
+        return Err(Error::usage("`verify=` and `prove=` cannot be combined with other options"));
     }
     Ok(())
 }
@@ -72,7 +92,8 @@ fn yes_or_no(options: &Options, name: &str) -> Result<Option<bool>, Error> {
         None => Ok(None),
         Some("yes" | "true" | "1") => Ok(Some(true)),
         Some("no" | "false" | "0") => Ok(Some(false)),
-        Some(other) => Err(Error::usage(format!("`{name}` is yes or no, not `{other}`"))),
+        Some(other) => Err(Error::usage(format!("`{other}` is not a valid value for `{name}=`"))
+            .with_hint(format!("write `{name}=yes` or `{name}=no`"))),
     }
 }
 
@@ -81,7 +102,8 @@ pub(super) fn keep(options: &Options) -> Result<Option<usize>, Error> {
     let Some(number) = options.get("keep") else { return Ok(None) };
     match number.parse() {
         Ok(keep @ 1..) => Ok(Some(keep)),
-        _ => Err(Error::usage(format!("`keep` is a number of dumps, 1 at least, not `{number}`"))),
+        _ => Err(Error::usage(format!("`{number}` is not a valid value for `keep=`"))
+            .with_hint("write the number of dumps to keep, at least 1")),
     }
 }
 
@@ -92,9 +114,9 @@ pub(super) fn prune(cx: &Context, store: &Store, keep: usize) -> Result<()> {
     Ok(())
 }
 
-/// Re-reads a dump; its name as well, since `latest` may have been asked for.
+/// Reads a dump again. Its name is returned too, since the task may have said `latest`.
 pub(super) async fn verify(cx: &Context, name: &str) -> Result<(dump::Verified, String)> {
-    // One of mongodump's may hold several databases, and the latest is that of this one.
+    // A dump of mongodump's may hold several databases, and `latest` is the latest of this one.
     let database = cx.store().await?.database().name().to_owned();
     let found = cx.dumps().find(name, &database)?;
     let name = found.name.clone();
@@ -111,7 +133,7 @@ async fn prove(cx: &Context, name: &str) -> Result<()> {
     let (verified, name) = verify(cx, name).await?;
     cx.reporter().status("Proving", format!("{name} on a throwaway server"));
     dump::prove(&verified, cx.reporter()).await?;
-    cx.reporter().status("Proven", format!("{name}: {} restore to what they were", contents(&verified)));
+    cx.reporter().status("Proven", format!("{name}: {} restored exactly as they were dumped", contents(&verified)));
     Ok(())
 }
 

@@ -1,23 +1,59 @@
+//! `dumps`: the list of dumps.
+
+use super::dbdump;
 use crate::context::Context;
+use crate::dump::Dump;
 use crate::error::Result;
 use crate::manager::MigrationsManager;
-use crate::report::Event;
+use crate::manager::declaration::{Asks, Declaration, First, Reach};
+use crate::report::{DumpRow, Dumps, ManifestOf};
 
-/// Lists the dumps, oldest first: size, age, and how many migrations were registered then. `keep=N` removes all but the newest N
-/// of this database's.
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "dumps",
+    help: "List the dumps
+
+keep=N           remove all dumps of this database but the newest N",
+    first: First::Nothing,
+    options: &["keep"],
+    check: |options| dbdump::keep(options).map(|_| ()),
+    reach: |options| if options.get("keep").is_some() { Reach::Database } else { Reach::Configuration },
+    asks: Asks::Never,
+    needs_files: false,
+    flags: &[],
+};
+
+/// Lists the dumps, oldest first: size, age, and how many migrations were registered then. `keep=N` removes all dumps of this
+/// database but the newest N.
 ///
 /// # Errors
-/// The folder cannot be read, or a dump not removed.
+/// The folder cannot be read, or a dump cannot be removed.
 pub async fn dumps<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
-    if let Some(keep) = super::dbdump::keep(cx.options())? {
+    if let Some(keep) = dbdump::keep(cx.options())? {
         let store = cx.store().await?;
-        super::dbdump::prune(cx, &store, keep)?;
+        dbdump::prune(cx, &store, keep)?;
     }
     let folder = cx.dumps();
-    let dumps = folder.list()?;
-    if dumps.is_empty() {
-        cx.reporter().status("Dumps", format!("none in {}; `cargo migrations dbdump` takes one", folder.path().display()));
+    let rows: Vec<DumpRow> = folder.list()?.into_iter().map(row).collect();
+    if rows.is_empty() {
+        cx.reporter().status("Dumps", format!("none in {}", folder.path().display()));
+        cx.reporter().hint("take one with `cargo migrations dbdump`");
     }
-    cx.reporter().event(&Event::Dumps(&dumps));
+    cx.reporter().report(&Dumps { rows });
     Ok(())
+}
+
+fn row(dump: Dump) -> DumpRow {
+    let bytes = dump.size();
+    let manifest = match dump.manifest {
+        Some(manifest) => ManifestOf::Read {
+            documents: manifest.documents(),
+            database: manifest.database,
+            taken_at: manifest.taken_at,
+            is_consistent: manifest.is_consistent,
+            registered: manifest.registered,
+        },
+        None if dump.broken.is_some() => ManifestOf::Unreadable,
+        None => ManifestOf::Missing,
+    };
+    DumpRow { name: dump.name, path: dump.path, bytes, manifest }
 }

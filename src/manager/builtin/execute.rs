@@ -1,16 +1,30 @@
+//! `execute`: runs migrations, and registers them.
+
 use crate::context::Context;
 use crate::error::Result;
+use crate::line::flags::TaskFlag;
 use crate::manager::MigrationsManager;
-use crate::model::verb::Verb;
-use crate::run;
+use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
+use crate::model::Direction;
 
-/// Runs one migration, or every unregistered one in order, and registers each. Dumps the database first, where the
-/// configuration says so and there is something to run.
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "execute",
+    help: "Run the unregistered migrations, or one",
+    first: First::Migration,
+    options: &[],
+    check: any_values,
+    reach: |_| Reach::Database,
+    asks: Asks::WithPlan(Direction::Up),
+    needs_files: true,
+    flags: &[TaskFlag::Strict],
+};
+
+/// Runs one migration, or every unregistered one in order, and registers each. If there is something to run and the configuration
+/// says so, the database is dumped first.
 ///
 /// # Errors
-/// A migration, the dump or the server failed; the migration is registered already; another run has the lock; or a migration
-/// was interrupted, and nobody has decided yet what is to become of it.
+/// A migration, the dump or the server failed, the migration is already registered, another run has the lock, or a migration was
+/// interrupted and a person has not decided yet how to go on.
 pub async fn execute<M: MigrationsManager>(manager: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
-    let request = super::request(cx, Verb::Execute, migration).await?;
-    run::run(cx, &request, async || super::dump_first(manager, cx).await).await
+    super::carry_out(manager, cx, &DECLARATION, (Direction::Up, true), migration).await
 }

@@ -1,10 +1,25 @@
+//! `help`: the subtasks and environments.
+
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::error::Result;
+use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::report::columns;
 
-/// Lists the subtasks, built in and the manager's own, with their help texts; or tells about one.
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "help",
+    help: "List the subtasks, or describe one",
+    first: First::Subtask,
+    options: &[],
+    check: any_values,
+    reach: |_| Reach::Nothing,
+    asks: Asks::Never,
+    needs_files: false,
+    flags: &[],
+};
+
+/// Lists the subtasks, built in and the manager's own, with their help texts; or describes one.
 ///
 /// # Errors
 /// There is no such subtask.
@@ -17,17 +32,17 @@ pub async fn help<M: MigrationsManager>(_: &M, cx: &Context, subtask: Option<&st
     }
     if let Some(name) = subtask {
         let subtask = subtasks.find(name)?;
-        cx.reporter().println(format!("cargo migrations {}\n\n{}", subtask.usage(), subtask.help));
+        cx.reporter().println(format!("cargo migrations {}\n\n{}", subtask.usage(), subtask.help()));
         return Ok(());
     }
     let mut rows: Vec<Vec<String>> = subtasks
         .iter()
         .map(|subtask| {
-            let default = if subtask.name == subtasks.default_name() { " (default)" } else { "" };
-            vec![format!("  {}", subtask.short_usage()), format!("{}{default}", first_paragraph(&subtask.help))]
+            let default = if subtask.name() == subtasks.default_name() { " (default)" } else { "" };
+            vec![format!("  {}", subtask.short_usage()), format!("{}{default}", first_paragraph(subtask.help()))]
         })
         .collect();
-    // The plugin's: they work while the manager does not compile.
+    // These two are the plugin's: they work while the manager does not compile.
     rows.push(vec!["  init".into(), "Set up a manager and a migrations directory in this workspace".into()]);
     rows.push(vec!["  new:NAME".into(), "Write the next migration file".into()]);
     let table = columns(&rows, None);
@@ -46,12 +61,12 @@ fn environments(environments: &[Environment]) -> String {
     }
     let rows = environments.iter().map(|env| vec![format!("  {}", env.name), first_paragraph(&env.help)]);
     format!(
-        "Environments, ahead of the tasks that run in them (`staging execute`):\n{}\n",
+        "Environments, written before the tasks that run in them (`staging execute`):\n{}\n",
         columns(&rows.collect::<Vec<_>>(), None)
     )
 }
 
-/// Columns are for one line each.
+/// A column has room for one line.
 fn first_paragraph(help: &str) -> String {
     let first = help.trim().lines().take_while(|line| !line.trim().is_empty());
     first.map(str::trim).collect::<Vec<_>>().join(" ")

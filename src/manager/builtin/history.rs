@@ -1,26 +1,40 @@
+//! `history`: the log.
+
 use crate::context::Context;
+use crate::error::describe::is_authentication;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
-use crate::migration::names;
+use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::file_name::stem;
-use crate::report::{Event, HistoryOf};
+use crate::report::History;
+
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "history",
+    help: "Show the log: what was run, by whom, and how it ended",
+    first: First::MigrationWithoutFile,
+    options: &[],
+    check: any_values,
+    reach: |_| Reach::Database,
+    asks: Asks::Never,
+    needs_files: false,
+    flags: &[],
+};
 
 /// Shows the log, newest last: every migration that was begun, by whom, and how it ended. One migration, or all.
 ///
 /// # Errors
-/// The server failed, or nothing is known of a migration of that name.
+/// The server failed, or nothing is known about a migration of that name.
 pub async fn history<M: MigrationsManager>(_: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
     let store = cx.store().await?;
-    // The file may be gone by now: what the log knows counts as well.
-    let found = migration.map(|word| (word, names::find(cx.migrations(), word)));
+    // The file may be gone by now. Then the log may still know the migration by its stem.
+    let found = migration.map(|word| (word, cx.migration(word)));
     let wanted = match &found {
         None => None,
         Some((_, Ok(migration))) => Some(migration.stem()),
         Some((word, Err(_))) => Some(stem(word)),
     };
-    let events = store.history(wanted).await;
-    let events = events.map_err(|error| {
-        let message = if crate::error::describe::is_authentication(&error) {
+    let events = store.history(wanted).await.map_err(|error| {
+        let message = if is_authentication(&error) {
             "could not log in to the server"
         } else {
             "the log `migrations_log` could not be read"
@@ -32,6 +46,6 @@ pub async fn history<M: MigrationsManager>(_: &M, cx: &Context, migration: Optio
     }
     let lease = store.read_lease().await.ok().flatten();
     let at_work = lease.as_ref().and_then(|lease| lease.live()).map(|holder| holder.owner.as_str());
-    cx.reporter().event(&Event::History(&HistoryOf { database: store.database().name(), events: &events, at_work }));
+    cx.reporter().report(&History { database: store.database().name(), events: &events, at_work });
     Ok(())
 }

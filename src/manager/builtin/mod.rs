@@ -1,46 +1,56 @@
-//! The built-in subtasks, one a file; `builtin` to users.
+//! The built-in subtasks: a file for each, which declares it and does it. To users this is `builtin`.
+//!
+//! A new one is its file, its word in the list below, and the method of [`MigrationsManager`] that it is the default of.
 
-mod dbdump;
-mod dumps;
-mod execute;
-mod help;
-mod history;
-mod ignore;
-pub(super) mod list;
-mod mongod;
-mod restore;
-mod rollback;
-mod show_status;
-mod unlock;
-
-pub use dbdump::dbdump;
-pub(crate) use dbdump::{OPTIONS as DUMP_OPTIONS, check as check_dump_options};
-pub use dumps::dumps;
-pub use execute::execute;
-pub use help::help;
-pub use history::history;
-pub use ignore::ignore;
-pub(crate) use mongod::mongod;
-pub use restore::restore;
-pub use rollback::rollback;
-pub use show_status::show_status;
-pub use unlock::unlock;
-
+use super::MigrationsManager;
+use super::declaration::Declaration;
+use super::subtasks::Subtask;
 use crate::context::Context;
 use crate::error::Result;
-use crate::manager::MigrationsManager;
-use crate::migration::names;
-use crate::model::verb::Verb;
-use crate::run::plan::Request;
+use crate::model::Direction;
+use crate::run;
 
-/// What the line asks for.
-async fn request<'c>(cx: &'c Context, verb: Verb, migration: Option<&str>) -> Result<Request<'c>> {
-    let migration = migration.map(|word| names::find(cx.migrations(), word)).transpose()?;
-    let has_transactions = cx.store().await?.has_transactions();
-    Ok(Request { verb, migration, is_strict: cx.args().strict, has_transactions })
+/// Makes each word a module whose function of that name is public, and the list of all subtasks.
+macro_rules! built_ins {
+    ($($name:ident)*) => {
+        $(mod $name; pub use $name::$name;)*
+
+        /// The built-in subtasks, in the order in which `help` lists them. Each calls the manager's method, which a team may
+        /// have overridden.
+        pub(super) fn all<M: MigrationsManager>() -> Vec<Subtask<M>> {
+            vec![$(Subtask::built_in(
+                &$name::DECLARATION,
+                async |manager: &M, cx: &Context, option: Option<&str>| manager.$name(cx, option).await,
+            )),*]
+        }
+    };
 }
 
-/// Dumps the database, where the configuration says so.
-async fn dump_first<M: MigrationsManager>(manager: &M, cx: &Context) -> Result<()> {
-    if cx.config().do_mongo_dump { manager.dbdump(cx, None).await } else { Ok(()) }
+built_ins! {
+    show_status execute ignore rollback history unlock dbdump restore dumps mongod help
+}
+
+/// The subtask that runs when the line has none, unless the manager names another.
+pub(super) const DEFAULT: &str = show_status::DECLARATION.name;
+
+/// Carries out what a task asks for. `takes_dump`: the database is dumped first if the configuration says so.
+async fn carry_out<M: MigrationsManager>(
+    manager: &M,
+    cx: &Context,
+    subtask: &'static Declaration,
+    (direction, takes_dump): (Direction, bool),
+    migration: Option<&str>,
+) -> Result<()> {
+    let request = cx.request(subtask.name, direction, migration)?;
+    let scope = cx.scope().await?;
+    let confirm = async |plan: &run::plan::Plan<'_>| cx.confirm_plan(direction, scope.database(), plan).await;
+    let before = async || {
+        cx.forget_dump();
+        if takes_dump && cx.config().do_mongo_dump {
+            manager.dbdump(cx, None).await?;
+        }
+        Ok(cx.last_dump())
+    };
+    run::run(&scope, &request, confirm, before).await?;
+    Ok(())
 }

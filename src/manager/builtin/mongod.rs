@@ -1,9 +1,28 @@
+//! `mongod`: the local development server.
+
 use crate::context::Context;
 use crate::error::Result;
+use crate::manager::MigrationsManager;
+use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::mongod::local;
 
-/// The local development server: says where it is, starts it, or stops it.
-pub(crate) async fn mongod(cx: &Context, what: Option<&str>) -> Result<()> {
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "mongod",
+    help: "The local development server: where it is, `start`, `stop`",
+    first: First::OneOf(&["start", "stop"]),
+    options: &[],
+    check: any_values,
+    reach: |_| Reach::Nothing,
+    asks: Asks::Never,
+    needs_files: false,
+    flags: &[],
+};
+
+/// Shows where the local development server is, starts it (`start`), or stops it (`stop`).
+///
+/// # Errors
+/// This manager has no local server, or it could not be started or stopped.
+pub async fn mongod<M: MigrationsManager>(_: &M, cx: &Context, what: Option<&str>) -> Result<()> {
     let directory = cx.local_server_directory()?;
     match what {
         Some("start") => {
@@ -19,7 +38,10 @@ pub(crate) async fn mongod(cx: &Context, what: Option<&str>) -> Result<()> {
         }
         None => match local::running(&directory).await? {
             Some(server) => cx.reporter().println(server.uri()),
-            None => cx.reporter().status("Local", "no local server is running; `cargo migrations mongod:start` starts it"),
+            None => {
+                cx.reporter().status("Local", "no local server is running");
+                cx.reporter().hint("start it with `cargo migrations mongod:start`");
+            }
         },
     }
     Ok(())

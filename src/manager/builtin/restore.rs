@@ -1,24 +1,44 @@
-use std::time::Instant;
+//! `restore`: puts a dump back.
+
+use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::dump;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
-use crate::report::human_bytes;
-use crate::run;
-use crate::run::lock;
+use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
+use crate::report::{human_bytes, human_duration};
+use crate::run::{self, Scope, lock::LockGuard};
 use crate::store::{Change, Ended, Record, Refusal, Run, Store};
+
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "restore",
+    help: "Put a dump back, in place of what the database holds
+
+to=NAME          into another database of the server
+
+DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.",
+    first: First::NeedsDump,
+    options: &["to"],
+    check: any_values,
+    reach: |_| Reach::Database,
+    asks: Asks::Always(Answer::Name),
+    needs_files: false,
+    flags: &[],
+};
 
 /// Puts a dump back in place of what the database holds: its documents, indexes and options, and the registry. The dump is
 /// checked first, and a person is asked. `to=NAME` restores into another database of the server.
 ///
-/// The log stays: it tells what was run in truth.
+/// The log stays, since it says what was really run.
 ///
 /// # Errors
-/// The dump is not what it was, or whoever was asked said no (nothing is touched then); or the server failed, and the database
-/// holds a part: the restore has to be run again.
+/// The dump is damaged, or the person who was asked said no: then nothing is touched. Or the server failed: then the database holds
+/// a part of the dump, and the restore has to be run again.
 pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&str>) -> Result<()> {
-    let word = dump.ok_or_else(|| Error::usage("restore needs a dump: `cargo migrations restore:latest`"))?;
+    let word = dump.ok_or_else(|| {
+        Error::usage("restore needs a dump").with_hint("write it as `cargo migrations restore:latest`")
+    })?;
     let (verified, name) = super::dbdump::verify(cx, word).await?;
     let here = cx.store().await?;
     if cx.is_one_of_many() {
@@ -28,7 +48,7 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
         None => here,
         Some(to) => {
             if let Some(problem) = crate::connect::bad_database_name(to) {
-                return Err(Error::usage(format!("`{to}` cannot be a database's name: {problem}")).into());
+                return Err(Error::usage(format!("`{to}` is not a valid name for a database: {problem}")).into());
             }
             Store::new(&here.database().client().database(to), here.registry_name(), here.has_transactions())
         }
@@ -47,59 +67,55 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     };
     cx.confirm_by_name(&question).await?;
 
-    // Ahead of the lock, whose numbers then begin above those of the log.
+    // Before the lock is taken: its numbers then start above those of the log.
     dump::load_log(store.database(), &verified, cx.reporter()).await?;
     store.raise_term().await?;
-    let run = Run::new(format!("restore:{word}"));
-    let restored = run::locked(cx, &store, &run, async |held, _| under_lock(cx, &store, held, &verified, &name).await).await;
-    let took = restored?;
-    cx.reporter().status("Restored", format!("{name} into {database}: {what}, in {}", crate::report::human_duration(took)));
+    let run = Run::new(DECLARATION.name, format!("restore:{word}"));
+    let scope = Scope { store: store.clone(), ..cx.scope().await? };
+    let took = run::locked(&scope, &run, async |lock, _| under_lock(&scope, lock, &verified, &name).await).await?;
+    cx.reporter().status("Restored", format!("{name} into {database}: {what}, in {}", human_duration(took)));
     Ok(())
 }
 
-/// On several databases at once, each gets back what is its own.
+/// If there are several databases, each gets back a dump of its own.
 fn only_its_own(cx: &Context, verified: &dump::Verified, database: &str) -> Result<(), Error> {
     if cx.options().get("to").is_some() {
-        return Err(Error::usage("`to=` names one database, and this environment is several; restore one by one"));
+        return Err(Error::usage("`to=` names one database, but this environment has several")
+            .with_hint("restore them one by one"));
     }
     if !verified.is_of(database) {
         return Err(Error::usage(format!(
-            "the dump is not known to be one of {database}; `restore:latest` takes each database's own, and an environment of \
-             one database takes any"
-        )));
+            "the dump is not known to be a dump of {database}"
+        ))
+        .with_hint("`restore:latest` takes each database's own dump, and an environment of one database takes any"));
     }
     Ok(())
 }
 
-async fn under_lock(
-    cx: &Context,
-    store: &Store,
-    held: &lock::Held,
-    verified: &dump::Verified,
-    name: &str,
-) -> Result<std::time::Duration> {
+async fn under_lock(scope: &Scope<'_>, lock: &LockGuard, verified: &dump::Verified, name: &str) -> Result<Duration> {
+    let store = &scope.store;
     let since = Instant::now();
-    let mut record = Record::new(store, held.run(), held.fence(), "restore");
-    let begin = vec![record.run_started(0, Some(name), held.now())];
-    write(held, begin).await?;
+    let mut record = Record::new(store, lock.run(), lock.fence());
+    let begin = vec![record.run_started(0, Some(name), lock.now())];
+    write(lock, begin).await?;
     tokio::select! {
         biased;
-        () = held.lost() => return Err(held.lost_error().await.into()),
-        loaded = dump::load(store.database(), verified, dump::Keep::LockAndLog, cx.reporter()) => loaded?,
+        () = lock.lost() => return Err(lock.lost_error().await.into()),
+        loaded = dump::load(store.database(), verified, dump::Keep::LockAndLog, &scope.reporter) => loaded?,
     }
-    // What was begun before is as the dump has it.
+    // The result of every earlier attempt is now as the dump has it.
     let mut session = store.database().client().start_session().await?;
     let view = store.view(&mut session).await?;
-    let mut end: Vec<_> = view.attempts.iter().map(|attempt| record.migration_restored(attempt, held.now())).collect();
-    end.push(record.run_ended(0, since.elapsed(), Ended::Done, held.now()));
-    write(held, end).await?;
+    let mut end: Vec<_> = view.attempts.iter().map(|attempt| record.migration_restored(attempt, lock.now())).collect();
+    end.push(record.run_ended(0, since.elapsed(), Ended::Done, lock.now()));
+    write(lock, end).await?;
     Ok(since.elapsed())
 }
 
-async fn write(held: &lock::Held, log: Vec<mongodb::bson::Document>) -> Result<()> {
-    match held.fence().write(&Change { log, ..Change::default() }).await {
+async fn write(lock: &LockGuard, log: Vec<mongodb::bson::Document>) -> Result<()> {
+    match lock.fence().write(&Change { log, ..Change::default() }).await {
         Ok(()) => Ok(()),
-        Err(Refusal::Lost) => Err(held.lost_error().await.into()),
+        Err(Refusal::Lost) => Err(lock.lost_error().await.into()),
         Err(Refusal::Server(error)) => Err(Error::failed("the log could not be written").caused_by(error).into()),
     }
 }

@@ -1,17 +1,32 @@
+//! `rollback`: undoes a migration, and unregisters it.
+
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
-use crate::model::verb::Verb;
-use crate::run;
+use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
+use crate::model::Direction;
 
-/// Runs the `down` of a registered migration, or of one that failed or was interrupted, and unregisters it. Dumps the database
-/// first, where the configuration says so.
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "rollback",
+    help: "Undo a registered migration, and unregister it",
+    first: First::NeedsMigration,
+    options: &[],
+    check: any_values,
+    reach: |_| Reach::Database,
+    asks: Asks::WithPlan(Direction::Down),
+    needs_files: true,
+    flags: &[],
+};
+
+/// Runs the `down` of a registered migration, or of one that failed or was interrupted, and unregisters it. If the configuration
+/// says so, the database is dumped first.
 ///
 /// # Errors
 /// No migration is given, it is not registered, has no `down`, or failed; another run has the lock; or the dump or the server
 /// failed.
 pub async fn rollback<M: MigrationsManager>(manager: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
-    let word = migration.ok_or_else(|| Error::usage("rollback needs a migration: `cargo migrations rollback:0002_x`"))?;
-    let request = super::request(cx, Verb::Rollback, Some(word)).await?;
-    run::run(cx, &request, async || super::dump_first(manager, cx).await).await
+    let word = migration.ok_or_else(|| {
+        Error::usage("rollback needs a migration").with_hint("write it as `cargo migrations rollback:0002_x`")
+    })?;
+    super::carry_out(manager, cx, &DECLARATION, (Direction::Down, true), Some(word)).await
 }

@@ -1,75 +1,77 @@
+//! `show_status`: where each migration stands.
+
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::line::flags::TaskFlag;
 use crate::manager::MigrationsManager;
-use crate::model::state::State;
-use crate::report::{Event, StatusOf, ago};
-use crate::run;
-use crate::run::advice;
-use crate::run::plan;
-use crate::run::standing;
+use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
+use crate::model::State;
+use crate::report::{Remark, Status, ago, migrations};
+use crate::run::{self, advice, plan, standing, status};
+
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "show_status",
+    help: "Show which migrations are registered",
+    first: First::Nothing,
+    options: &[],
+    check: any_values,
+    reach: |_| Reach::Database,
+    asks: Asks::Never,
+    needs_files: true,
+    flags: &[TaskFlag::Check],
+};
 
 /// Shows where each migration stands. Writes nothing to the database.
 ///
 /// # Errors
-/// The server failed, or `--check` found something unregistered, failed or interrupted.
+/// The server failed, or `--check` found a migration that is unregistered, failed or interrupted.
 pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
     let store = cx.store().await?;
-    let view = run::read(cx, &store).await?;
+    let view = run::read(&store).await?;
     let duplicates = plan::duplicate_names(&view.entries);
     if !duplicates.is_empty() {
-        cx.reporter().warning(run::duplicates_warning(&store, &duplicates));
+        cx.reporter().remark(&run::duplicates_remark(&store, &duplicates));
     }
     let known = standing::all(cx.migrations(), &view);
-    let rows = plan::status(&known);
     let cut_off = view.cut_off_restore().map(advice::cut_off);
-    let notes = cut_off.into_iter().chain(known.standings.iter().filter_map(note));
-    let notes: Vec<String> = notes.chain(known.lost.iter().map(|attempt| advice::file_gone(attempt))).collect();
+    let decisions = advice::all_undecided(&known);
+    let is_undecided = cut_off.is_some() || !decisions.is_empty();
+    let rows = status::rows(&known);
+    let open = rows.iter().filter(|row| row.state.is_open()).count();
+    let remarks = cut_off.into_iter().chain(known.files.iter().filter_map(remark)).chain(decisions).collect();
     let at_work = view.lease.as_ref().and_then(|lease| lease.live()).map(|holder| {
-        format!(
-            "{}@{} (pid {}) is at work on it: {}, for {}",
-            holder.user,
-            holder.host,
-            holder.pid,
-            holder.command,
-            ago(holder.held_for)
-        )
+        let since = ago(holder.held_for);
+        format!("{}@{} (pid {}) is at work: {}, for {since}", holder.user, holder.host, holder.pid, holder.command)
     });
-    cx.reporter().event(&Event::Status(&StatusOf {
-        database: store.database().name(),
-        rows: &rows,
-        notes: &notes,
-        at_work,
-    }));
-    let open: Vec<State> = rows.iter().map(|row| row.state).filter(|state| state.is_open()).collect();
-    let is_undecided = !known.lost.is_empty() || known.standings.iter().any(|standing| standing.needs_decision);
-    if cx.args().check && (!open.is_empty() || is_undecided || view.cut_off_restore().is_some()) {
-        let message = if open.is_empty() {
-            "what is told above needs a decision".to_owned()
-        } else if is_undecided {
-            format!("{} not done, interrupted ones among them", crate::report::migrations(open.len()))
-        } else {
-            format!("{} not registered; `cargo migrations execute` runs what is left", crate::report::migrations(open.len()))
-        };
-        return Err(Error::new(ErrorKind::Check, message).into());
+    cx.reporter().report(&Status { database: store.database().name(), rows, remarks, at_work });
+    if cx.args().check && (open > 0 || is_undecided) {
+        return Err(check_failed(open, is_undecided).into());
     }
     Ok(())
 }
 
-/// What is known of a migration beyond its state.
-fn note(standing: &standing::Standing<'_, '_>) -> Option<String> {
+fn check_failed(open: usize, is_undecided: bool) -> Error {
+    let (message, hint) = match (open, is_undecided) {
+        (0, _) => ("a decision is needed".to_owned(), "see the warnings above"),
+        (_, true) => (format!("{} not registered, and a decision is needed", migrations(open)), "see the warnings above"),
+        (_, false) => (format!("{} not registered", migrations(open)), "run `cargo migrations execute`"),
+    };
+    Error::new(ErrorKind::Check, message).with_hint(hint)
+}
+
+/// What is known about a migration in addition to its state, unless it needs a decision.
+fn remark(standing: &standing::Standing<'_, '_>) -> Option<Remark> {
     let attempt = standing.attempt?;
     let name = standing.migration.stem();
+    let what = advice::interrupted(attempt);
     match standing.state {
-        State::Interrupted if standing.needs_decision => advice::decision_needed(standing),
-        State::Interrupted => Some(format!(
-            "{name} was interrupted ({}); it is transactional, so nothing of it took effect",
-            advice::interrupted(attempt)
-        )),
-        State::Failed => Some(format!(
-            "{name} failed ({}): {}",
-            advice::interrupted(attempt),
-            attempt.error.as_deref().unwrap_or("the log does not say why")
-        )),
+        State::Interrupted if !standing.needs_decision => {
+            Some(Remark::new(format!("{name} was interrupted ({what}), and had no effect since it is transactional")))
+        }
+        State::Failed => {
+            let why = attempt.error.as_deref().unwrap_or("the log does not say why");
+            Some(Remark::new(format!("{name} failed ({what}): {why}")))
+        }
         _ => None,
     }
 }

@@ -1,38 +1,53 @@
+//! `unlock`: frees the lock of another run.
+
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
+use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
 use crate::run::lock;
 
-/// Shows who has the lock, asks, and frees it: that run can then register nothing more.
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "unlock",
+    help: "Show who has the lock, and free it",
+    first: First::Nothing,
+    options: &[],
+    check: any_values,
+    reach: |_| Reach::Database,
+    asks: Asks::Always(Answer::Yes),
+    needs_files: false,
+    flags: &[],
+};
+
+/// Shows who has the lock, asks, and frees it. That run can then register nothing more.
 ///
-/// A run that died needs no unlocking: its lock runs out by itself.
+/// The lock of a process that died needs no unlocking: it expires by itself.
 ///
 /// # Errors
-/// The server failed, or whoever was asked said no.
+/// The server failed, or the person who was asked said no.
 pub async fn unlock<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
     let store = cx.store().await?;
     let failed = |error: mongodb::error::Error| Error::failed("the lock could not be read or freed").caused_by(error);
     let database = store.database().name();
     let Some(holder) = store.read_lease().await.map_err(failed)?.and_then(|lease| lease.holder) else {
-        cx.reporter().status("Unlocked", format!("nobody holds the lock on {database}"));
+        cx.reporter().status("Unlocked", format!("the lock on {database} is free"));
         return Ok(());
     };
     let held = lock::describe(&store, &holder).await;
-    let (word, hint) = if holder.is_live {
+    let (word, note) = if holder.is_live {
         (
             "Locked",
-            "if that run is alive, it stops before its next write to the registry, and what it is at is then interrupted",
+            "if that run is alive, it stops before its next write to the registry, and its current migration is then interrupted",
         )
     } else {
-        ("Run out", "the next run takes it over by itself")
+        ("Expired", "the next run takes the lock over by itself")
     };
     cx.reporter().status(word, format!("the lock on {database} is {held}"));
-    cx.reporter().note(hint);
+    cx.reporter().note(note);
     cx.confirm_once(&format!("Free the lock on {database}?")).await?;
     if store.break_lease(&holder.owner).await.map_err(failed)? {
         cx.reporter().status("Unlocked", database);
     } else {
-        cx.reporter().status("Unlocked", format!("{database}: that run has given the lock back by itself"));
+        cx.reporter().status("Unlocked", format!("{database}: that run has given the lock back in the meantime"));
     }
     Ok(())
 }

@@ -1,0 +1,28 @@
+//! One task on one database.
+
+use super::check::Checked;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::manager::declaration::Asks;
+use crate::manager::{Flow, MigrationsManager};
+use crate::process::panics;
+
+/// Runs the hook, asks if a question is needed, and runs the subtask. A panic becomes an error.
+pub(super) async fn run<M: MigrationsManager>(manager: &M, cx: &Context, checked: &Checked<'_, M>) -> Result<Flow> {
+    let option = checked.options.first();
+    let subtask = checked.subtask;
+    let name = subtask.name();
+    let running = async {
+        if manager.task_hook(cx, name, option).await? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        if subtask.asks() == Asks::IfEnvironmentDoes {
+            cx.confirm_subtask(name).await?;
+        }
+        subtask.call(manager, cx, option).await?;
+        Ok(Flow::Continue)
+    };
+    panics::catch_async(running)
+        .await
+        .unwrap_or_else(|panic| Err(Error::failed(format!("the subtask {name} panicked: {panic}")).into()))
+}

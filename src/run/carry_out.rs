@@ -1,0 +1,251 @@
+//! Carrying out one step of a run: the migration's `up` or `down`, and the change that registers its result.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::lock::LockGuard;
+use super::step::Step;
+use super::{advice, error_text};
+use crate::crash;
+use crate::db::Db;
+use crate::db::Transaction;
+use crate::durable::attempt;
+use crate::error::{Error, Result};
+use crate::migration::{InTransaction, Kind, OnDatabase};
+use crate::model::Direction;
+use crate::process::panics;
+use crate::process::stop::Stop;
+use crate::report::Reporter;
+use crate::store::{About, Change, Ended, Record, Refusal, Registration, new_id, registration};
+
+/// Carries out the steps of one run.
+pub(super) struct Steps<'r> {
+    pub(crate) db: &'r Db,
+    pub(crate) lock: &'r LockGuard,
+    pub(crate) stop: &'r Stop,
+    pub(crate) reporter: &'r Reporter,
+    pub(crate) record: Record,
+    /// Whether no attempt is open once all steps are done.
+    pub(crate) settles: bool,
+    /// When the run began.
+    pub(crate) started: Instant,
+    /// Whether the log already has the start of the next step.
+    pub(crate) has_begun_next: bool,
+}
+
+/// Whether the run goes on after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    GoOn,
+    /// The step was done, and the run ends: it was the last one, or the run was asked to stop.
+    End,
+    /// The step was not done, because the run was asked to stop.
+    Stop,
+}
+
+/// Why a migration's code was stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Halt {
+    /// Another run has the lock: nothing more may be written.
+    Lost,
+    /// The run was asked to stop, and the transaction can be aborted.
+    Asked,
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lost => "the lock was lost",
+            Self::Asked => "stopped as asked",
+        })
+    }
+}
+
+impl std::error::Error for Halt {}
+
+impl Steps<'_> {
+    /// Records the start of the run and of its first migration. The start of each further migration is recorded with the end of
+    /// the one before. `dump` was taken before the run.
+    pub(crate) async fn begin(&mut self, steps: &[Step<'_>], dump: Option<&str>) -> Result<(), Error> {
+        let now = self.lock.now();
+        let mut log = vec![self.record.run_started(steps.len(), dump, now)];
+        log.extend(steps.first().map(|step| self.record.migration_started(&about(step), now)));
+        match self.lock.fence().write(&Change { log, ..Change::default() }).await {
+            Ok(()) => crash::point("run begun"),
+            Err(Refusal::Lost) => return Err(self.lock.lost_error().await),
+            Err(Refusal::Server(error)) => {
+                return Err(Error::failed("the log could not be written, so no migration has begun")
+                    .with_hint("even if `cargo migrations` shows the first one as interrupted, it has not begun")
+                    .caused_by(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out one step. `next` follows it unless the run is asked to stop, and `done` steps were done before.
+    pub(crate) async fn step(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, done: usize) -> Result<Next, Error> {
+        if self.stop.is_asked() {
+            self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
+            return Ok(Next::Stop);
+        }
+        match self.lock.is_ours().await {
+            Ok(true) => {}
+            Ok(false) => return Err(self.lock.lost_error().await),
+            Err(error) => {
+                self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
+                let name = step.migration.stem();
+                let message = format!("the lock could not be renewed, so {name} was not begun");
+                return Err(Error::failed(message).with_hint("run the same command again").caused_by(error));
+            }
+        }
+        let since = Instant::now();
+        let ran = match step.action().map(|action| action.kind()) {
+            Some(Kind::Transaction(action)) => self.in_transaction(&**action, step, next, done).await,
+            Some(Kind::Database(action)) => match self.on_database(&**action).await {
+                Ok(()) => return self.register(step, next, since.elapsed(), done).await,
+                Err(error) => Err(error),
+            },
+            None => return self.register(step, next, since.elapsed(), done).await,
+        };
+        let Err(error) = ran else { return Ok(self.next()) };
+        match error.downcast_ref::<Halt>() {
+            Some(Halt::Lost) => Err(self.lock.lost_error().await),
+            Some(Halt::Asked) => {
+                self.note_end(step, since.elapsed(), Ended::Aborted, None, done).await;
+                Ok(Next::Stop)
+            }
+            None => {
+                let text = error_text(&*error);
+                self.note_end(step, since.elapsed(), Ended::Failed, Some(&text), done).await;
+                Err(advice::failed(step, error))
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        if self.has_begun_next { Next::GoOn } else { Next::End }
+    }
+
+    /// Runs an action that takes the database. If the lock is lost, it ends at its next `await`.
+    async fn on_database(&self, action: &dyn OnDatabase) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = self.lock.lost() => Err(Halt::Lost.into()),
+            ran = guarded(action.run(self.db)) => ran,
+        }
+    }
+
+    /// Runs an action that takes a transaction, and commits it together with its registration.
+    async fn in_transaction(
+        &mut self,
+        action: &dyn InTransaction,
+        step: &Step<'_>,
+        next: Option<&Step<'_>>,
+        done: usize,
+    ) -> Result<()> {
+        let (lock, stop) = (self.lock, self.stop);
+        let halted = async || -> Box<dyn std::error::Error + Send + Sync> {
+            tokio::select! {
+                () = lock.lost() => Halt::Lost.into(),
+                () = stop.asked() => Halt::Asked.into(),
+            }
+        };
+        let mut transaction = Transaction::new(self.db.plain(), self.reporter).await?;
+        attempt::run(&mut transaction, halted, async |tx: &mut Transaction| {
+            let since = Instant::now();
+            guarded(action.run(tx)).await?;
+            crash::point("transaction's own part done");
+            let change = self.change(step, next, since.elapsed(), done);
+            match lock.fence().write_within(tx.session(), &change).await {
+                Ok(()) => Ok(()),
+                Err(Refusal::Lost) => Err(Halt::Lost.into()),
+                Err(Refusal::Server(error)) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    /// Registers a step that ran to its end. This write makes it done.
+    async fn register(
+        &mut self,
+        step: &Step<'_>,
+        next: Option<&Step<'_>>,
+        took: Duration,
+        done: usize,
+    ) -> Result<Next, Error> {
+        crash::point("ended, not registered");
+        // If the server does not answer, the fence decides.
+        if !self.lock.is_ours().await.unwrap_or(true) {
+            return Err(self.lock.lost_error().await);
+        }
+        let change = self.change(step, next, took, done);
+        match self.lock.fence().write(&change).await {
+            Ok(()) => {
+                crash::point("registered");
+                Ok(self.next())
+            }
+            Err(Refusal::Lost) => Err(self.lock.lost_error().await),
+            Err(Refusal::Server(error)) => Err(advice::not_registered(step, error)),
+        }
+    }
+
+    /// The change that a step makes once it has run to its end.
+    fn change(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, took: Duration, done: usize) -> Change {
+        let now = self.lock.now();
+        let mut log = vec![self.record.migration_ended(&about(step), took, Ended::Done, None, now)];
+        let next = next.filter(|_| !self.stop.is_asked());
+        self.has_begun_next = next.is_some();
+        log.push(match next {
+            Some(next) => self.record.migration_started(&about(next), now),
+            None if self.stop.is_asked() => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Aborted, now),
+            None if self.settles => self.record.run_settled(done + 1, self.started.elapsed(), now),
+            None => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Done, now),
+        });
+        let register = match step.direction {
+            Direction::Up => Some(Registration::Executed(took)),
+            // It is registered already (its rollback was interrupted), and stays as it is.
+            Direction::Ignore if step.registered.is_empty() => Some(Registration::Ignored),
+            Direction::Ignore | Direction::Down => None,
+        };
+        Change {
+            log,
+            register: register.map(|how| {
+                let id = step.registered.first().and_then(|filter| filter.get("_id")).cloned().unwrap_or_else(new_id);
+                registration(id, step.migration.subject(), how, &self.lock.run().id, now)
+            }),
+            unregister: if step.direction == Direction::Down { step.registered.clone() } else { Vec::new() },
+        }
+    }
+
+    /// Records in the log that a step, and with it the run, ended without being done.
+    async fn note_end(&mut self, step: &Step<'_>, took: Duration, outcome: Ended, error: Option<&str>, done: usize) {
+        let now = self.lock.now();
+        let log = vec![
+            self.record.migration_ended(&about(step), took, outcome, error, now),
+            self.record.run_ended(done, self.started.elapsed(), outcome, now),
+        ];
+        if let Err(Refusal::Server(error)) = self.lock.fence().write(&Change { log, ..Change::default() }).await {
+            self.reporter.warning(format!(
+                "the end of {} could not be written to the log ({}), so it will be shown as interrupted",
+                step.migration.stem(),
+                crate::error::describe::driver(&error)
+            ));
+        }
+        crash::point("end noted");
+    }
+}
+
+fn about<'m>(step: &Step<'m>) -> About<'m> {
+    About {
+        migration: step.migration.subject(),
+        direction: step.direction,
+        is_transactional: step.is_transactional(),
+        was_registered: !step.registered.is_empty(),
+        before: step.before,
+    }
+}
+
+/// A panic becomes an error.
+async fn guarded(action: impl Future<Output = Result<()>>) -> Result<()> {
+    panics::catch_async(action).await.unwrap_or_else(|panic| Err(format!("it panicked: {panic}").into()))
+}
