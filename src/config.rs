@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::Error;
+use crate::model::variables;
 
 /// What a manager works on: a server, a database, and where things are kept.
 ///
@@ -59,7 +60,7 @@ impl Config {
             do_mongo_dump: false,
             mongo_dump_directory: "mongodumps".into(),
             local_server: false,
-            mongo_uri_source: "MONGO_URI".into(),
+            mongo_uri_source: variables::MONGO_URI.into(),
             invalid: Vec::new(),
         }
     }
@@ -177,28 +178,28 @@ impl Config {
                 *field = Some(value);
             }
         };
-        set(&mut self.mongo_uri, "MONGO_URI");
-        set(&mut self.mongo_host, "MONGO_HOST");
-        set(&mut self.mongo_user, "MONGO_USER");
-        set(&mut self.mongo_user_password, "MONGO_USER_PASSWORD");
-        set(&mut self.mongo_database, "MONGO_DATABASE");
-        if let Some(port) = variable("MONGO_PORT") {
+        set(&mut self.mongo_uri, variables::MONGO_URI);
+        set(&mut self.mongo_host, variables::MONGO_HOST);
+        set(&mut self.mongo_user, variables::MONGO_USER);
+        set(&mut self.mongo_user_password, variables::MONGO_USER_PASSWORD);
+        set(&mut self.mongo_database, variables::MONGO_DATABASE);
+        if let Some(port) = variable(variables::MONGO_PORT) {
             match port.parse() {
                 Ok(port) => self.mongo_port = port,
                 Err(_) => self.invalid.push(format!("MONGO_PORT is `{port}`, which is no port number; give 1 to 65535")),
             }
         }
-        if let Some(collection) = variable("MIGRATIONS_COLLECTION") {
+        if let Some(collection) = variable(variables::MIGRATIONS_COLLECTION) {
             self.migrations_collection = collection;
         }
-        if let Some(dump) = variable("DO_MONGO_DUMP") {
+        if let Some(dump) = variable(variables::DO_MONGO_DUMP) {
             match dump.to_ascii_lowercase().as_str() {
                 "1" | "true" | "yes" | "on" => self.do_mongo_dump = true,
                 "0" | "false" | "no" | "off" => self.do_mongo_dump = false,
                 _ => self.invalid.push(format!("DO_MONGO_DUMP is `{dump}`; give true or false")),
             }
         }
-        if let Some(directory) = variable("MONGO_DUMP_DIRECTORY") {
+        if let Some(directory) = variable(variables::MONGO_DUMP_DIRECTORY) {
             self.mongo_dump_directory = directory.into();
         }
         self.invalid.append(&mut invalid.into_inner());

@@ -20,6 +20,7 @@ use crate::dump;
 use crate::error::Error;
 use crate::line::flags::Args;
 use crate::migration::{Embedded, Migration};
+use crate::model::variables;
 use crate::mongod;
 use crate::process::stop::Stop;
 use crate::report::Reporter;
@@ -45,9 +46,6 @@ pub(crate) struct Line {
     /// Where its tasks work.
     pub(crate) sites: RefCell<Vec<Rc<Site>>>,
 }
-
-/// The plugin tells where the workspace is.
-const WORKSPACE_ROOT: &str = "CARGO_MIGRATIONS_WORKSPACE_ROOT";
 
 impl Context {
     pub(crate) fn new(line: Rc<Line>, site: Rc<Site>, options: Options) -> Self {
@@ -113,7 +111,7 @@ impl Context {
     /// Where dumps are. A relative path is one of the workspace, or, without it, of the working folder.
     pub(crate) fn dumps(&self) -> dump::Folder {
         let path = &self.config().mongo_dump_directory;
-        let root = std::env::var_os(WORKSPACE_ROOT).map(PathBuf::from).unwrap_or_default();
+        let root = std::env::var_os(variables::WORKSPACE_ROOT).map(PathBuf::from).unwrap_or_default();
         dump::Folder::new(root.join(path))
     }
 

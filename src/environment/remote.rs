@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::ssh;
 use crate::error::Error;
+use crate::model::variables;
 use crate::process::stop::Stop;
 use crate::terminal;
 use crate::terminal::far_side;
@@ -122,9 +123,9 @@ fn command(host: &Host<'_>, words: &[String], is_asked: bool) -> Result<String, 
     if let Some(directory) = host.working_directory {
         command.push(format!("cd {} &&", quoted([path(directory)?])?));
     }
-    command.push(format!("exec env {}={}", far_side::MARKER, if is_asked { far_side::ASK } else { "1" }));
+    command.push(format!("exec env {}={}", variables::ON_HOST, if is_asked { far_side::ASK } else { "1" }));
     if let Some(columns) = terminal::columns() {
-        command.push(format!("{}={columns}", far_side::COLUMNS));
+        command.push(format!("{}={columns}", variables::COLUMNS));
     }
     match host.manager {
         Some(manager) => command.push(quoted([path(manager)?])?),

@@ -13,6 +13,7 @@ use super::workspace;
 use crate::embed;
 use crate::error::Error;
 use crate::line::flags::{Args, Color};
+use crate::model::variables;
 
 /// A build under way; ended when nobody waits for it.
 pub(super) struct Building {
@@ -47,7 +48,7 @@ impl Building {
             .args(cargo_flags(args))
             .stdout(Stdio::piped());
         if let Some(folder) = anew {
-            command.env(embed::MANAGER_VARIABLE, folder);
+            command.env(variables::MANAGER_DIR, folder);
         }
         let mut cargo = command.spawn().map_err(unstartable)?;
         let stdout = cargo.stdout.take().expect("piped above");

@@ -13,6 +13,7 @@ use super::templates;
 use super::workspace::{DIRECTORY, MANAGER, Workspace, cargo};
 use crate::error::Error;
 use crate::line::flags::Args;
+use crate::model::variables;
 use crate::terminal;
 
 /// The manager's package where the workspace has another `xtask`.
@@ -177,7 +178,7 @@ fn manager_files(root: &Path, name: &str, directory: &str, args: &Args) -> Resul
         None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
         Some(path) => format!("path = {}", Value::from(checkout(path, &root.join(name))?)),
     };
-    let srv = std::env::var("MONGO_URI").is_ok_and(|uri| uri.starts_with("mongodb+srv://"));
+    let srv = std::env::var(variables::MONGO_URI).is_ok_and(|uri| uri.starts_with("mongodb+srv://"));
     Ok(vec![
         (folder.join("Cargo.toml"), templates::manager_manifest(name, &dependency, srv)),
         (folder.join("build.rs"), templates::build_script(&format!("../{directory}"))),

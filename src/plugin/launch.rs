@@ -8,6 +8,7 @@ use super::guess::Guess;
 use super::workspace::{self, Workspace};
 use crate::error::Error;
 use crate::line::flags::Args;
+use crate::model::variables;
 
 /// Builds the manager, and becomes it.
 pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error> {
@@ -44,9 +45,9 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
     let mut command = Command::new(&manager);
     command
         .args(&words[1..])
-        .env("CARGO", workspace::cargo())
-        .env("CARGO_MIGRATIONS_TARGET_DIR", workspace.target_directory())
-        .env("CARGO_MIGRATIONS_WORKSPACE_ROOT", workspace.root());
+        .env(variables::CARGO, workspace::cargo())
+        .env(variables::TARGET_DIR, workspace.target_directory())
+        .env(variables::WORKSPACE_ROOT, workspace.root());
     become_it(command)
         .map_err(|error| Error::failed(format!("the manager {} cannot be started", manager.display())).caused_by(error))
 }

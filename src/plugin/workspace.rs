@@ -8,6 +8,7 @@ use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
 use crate::error::Error;
 use crate::line::flags::Args;
 use crate::line::listed;
+use crate::model::variables;
 
 /// Where migrations live, unless `[workspace.metadata.migrations] directory` says otherwise.
 pub(super) const DIRECTORY: &str = "mongomigrations";
@@ -17,7 +18,7 @@ pub(super) const MANAGER: &str = "xtask";
 
 /// The user's cargo.
 pub(super) fn cargo() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+    std::env::var_os(variables::CARGO).unwrap_or_else(|| "cargo".into())
 }
 
 /// A workspace.
