@@ -23,10 +23,7 @@ pub(super) fn locate(reporter: Option<&Reporter>) -> Result<PathBuf, Error> {
         return if path.is_file() {
             Ok(path)
         } else {
-            Err(Error::usage(format!(
-                "{MONGOD} is {}, where no file is; name a mongod there, or unset it",
-                path.display()
-            )))
+            Err(Error::usage(format!("{MONGOD} is {}, where no file is; name a mongod there, or unset it", path.display())))
         };
     }
     let name = format!("mongod{}", std::env::consts::EXE_SUFFIX);

@@ -212,7 +212,7 @@ fn what_is_not_configured_is_asked_for_by_name() {
     let outcome = run(&[("MONGO_URI", super::support::server_uri()), ("MONGO_DATABASE", "a.b")]).exits(2);
     assert_has(&outcome.stderr, &["error: `a.b` cannot be a database's name"]);
     let outcome = run(&[("MONGO_HOST", "localhost"), ("MONGO_PORT", "many")]).exits(2);
-    assert_has(&outcome.stderr, &["error: MONGO_PORT is `many`, which is no port number"]);
+    assert_has(&outcome.stderr, &["error: MONGO_PORT is `many`, which is not a port number"]);
     let outcome = run(&[("MONGO_URI", "mongodb://deploy:p@ss/w:rd-s3cr3t@db-1/blog")]).exits(2);
     assert_has(&outcome.stderr, &["percent-encode"]);
 }
