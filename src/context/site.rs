@@ -109,9 +109,11 @@ impl Site {
 
     /// The database's name, as far as it is known ahead of the connection.
     pub(crate) fn database(&self) -> &str {
-        self.target
-            .as_ref()
-            .map_or_else(|| self.config.mongo_database.as_deref().unwrap_or_default(), |target| &target.database)
+        let named = match &self.target {
+            Some(target) => &target.database,
+            None => &self.config.mongo_database,
+        };
+        named.as_deref().unwrap_or_default()
     }
 
     /// The connection, made when first asked for.
@@ -133,7 +135,8 @@ impl Site {
                     None
                 };
                 found = self.find_target(local.as_deref()).await?;
-                self.reporter.status("Database", format!("{} on {}", found.database, found.hosts));
+                let database = found.database.as_ref().map(|name| format!("{name} on ")).unwrap_or_default();
+                self.reporter.status("Database", format!("{database}{}", found.hosts));
                 &found
             }
         };

@@ -180,7 +180,7 @@ fn the_manager_alone_needs_neither_cargo_nor_sources() {
     let outcome = manager(&binary, folder.path(), &["new:x"], &database).exits(2);
     assert_has(&outcome.stderr, &["`new` needs the sources"]);
     let outcome = Line::new(&binary, folder.path()).args(["execute"]).run().exits(2);
-    assert_has(&outcome.stderr, &["error: no server is named; set MONGO_URI"]);
+    assert_has(&outcome.stderr, &["error: no MongoDB server is configured\nhint: set MONGO_URI"]);
 }
 
 #[test]
