@@ -250,7 +250,7 @@ fn new_refuses_names_that_the_pattern_would() {
     let workspace = Workspace::new();
     for (word, told) in [
         ("new", "new needs a name"),
-        ("new:a,b", "new takes one name"),
+        ("new:a,b", "new takes exactly one name"),
         ("new:AddUsers", "try `cargo migrations new:add_users`"),
         ("new:0003_x", "try `cargo migrations new:x`"),
         ("new:../x", "cannot be a migration's name"),
