@@ -21,7 +21,9 @@ pub async fn down(db: &Database) -> Result<()> {{
     )
 }
 
-/// Returns the manager's manifest. `dependency` is `version = "…"` or `path = "…"`; `srv` enables mongodb+srv:// connection strings.
+/// Returns the manager's manifest.
+///
+/// `dependency` is `version = "…"` or `path = "…"`, and `srv` says whether mongodb+srv:// connection strings are supported.
 pub(super) fn manager_manifest(name: &str, dependency: &str, srv: bool) -> String {
     let features = if srv { r#""manager", "srv""# } else { r#""manager""# };
     format!(
@@ -31,7 +33,8 @@ version = "0.0.0"
 edition = "2024"
 publish = false
 
-# For the manager itself. Add the feature "srv" for mongodb+srv:// connection strings; it makes the first build slower.
+# For the manager itself. For mongodb+srv:// connection strings, add the feature "srv": it makes the
+# first build slower.
 [dependencies]
 cargo-migrations = {{ {dependency}, default-features = false, features = [{features}] }}
 
@@ -60,8 +63,8 @@ struct Migrations;
 
 impl MigrationsManager for Migrations {{
     fn config(&self) -> Config {{
-        // Environment variables such as MONGO_URI win over these settings. Where no server is configured, a development build
-        // starts a local one.
+        // Environment variables such as MONGO_URI win over these settings. Where no server is
+        // configured, a development build starts a local one.
         Config::new()
             .mongo_database({database:?})
             .from_env()
@@ -83,8 +86,9 @@ pub(super) fn workspace(member: &str) -> String {
 members = ["{member}"]
 resolver = "3"
 
-# Backtraces show line numbers in your own crates. Dependencies and the manager have no debug information, because it makes each
-# build with the driver slower; a panic message names its file and line without it.
+# Backtraces show line numbers in your own crates. Dependencies and the manager have no debug
+# information, because it makes each build with the driver slower; a panic message names its file and
+# line without it.
 [profile.dev]
 debug = "line-tables-only"
 
@@ -94,7 +98,7 @@ debug = false
 [profile.dev.package.{member}]
 debug = false
 
-# A login with a user name and password computes 15,000 hashes, which takes long without optimization.
+# A login with a user name and password computes 15,000 hashes, which is slow without optimization.
 [profile.dev.package.sha2]
 opt-level = 3
 "#
