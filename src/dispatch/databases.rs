@@ -11,7 +11,7 @@ use super::run_task;
 use crate::context;
 use crate::context::Site;
 use crate::context::{Context, Line};
-use crate::environment::{Databases, Environment, whole};
+use crate::environment::{Databases, Environment, full_match};
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
 use crate::line::listed;
 use crate::manager::{Flow, MigrationsManager};
@@ -173,7 +173,7 @@ async fn names(line: &Line, environment: &Environment, site: &Site) -> Result<Ve
         Databases::List(names) => return Ok(names.clone()),
         Databases::Matching(pattern) => pattern,
     };
-    let matches = whole(pattern).map_err(|error| Error::usage("the pattern cannot be used").caused_by(error))?;
+    let matches = full_match(pattern).map_err(|error| Error::usage("the pattern cannot be used").caused_by(error))?;
     let client = site.connection(line).await?.database.client();
     let listed = client.list_database_names().await;
     let mut names = listed.map_err(|error| {
