@@ -29,8 +29,8 @@ pub struct Config {
     pub mongo_host: Option<String>,
     /// The server's port; 27017 unless set.
     pub mongo_port: u16,
-    /// The user to log in as. The server looks this user up in the database itself, as with migopy; for a user in `mongo_uri`,
-    /// the connection string's `authSource` decides.
+    /// The user to log in as. The server looks this user up in the database itself, as with migopy; for a user in
+    /// `mongo_uri`, the connection string's `authSource` decides.
     pub mongo_user: Option<String>,
     /// The user's password.
     pub mongo_user_password: Option<String>,
@@ -148,8 +148,9 @@ impl Config {
 
     /// Allows a local development server where neither a connection string nor a host is set.
     ///
-    /// It is a real `mongod` on a free loopback port, with its data in cargo's target directory. A development build that runs
-    /// through cargo starts it when needed, and it runs until `cargo migrations mongod:stop`. A release build never starts one.
+    /// It is a real `mongod` on a free loopback port, with its data in cargo's target directory. A development build that
+    /// runs through cargo starts it when needed, and it runs until `cargo migrations mongod:stop`. A release build never
+    /// starts one.
     #[must_use]
     pub fn or_local_server(mut self) -> Self {
         self.local_server = true;

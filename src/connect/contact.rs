@@ -1,8 +1,8 @@
 //! The first contact with a server, which has a shorter timeout than the rest of a run.
 //!
-//! The driver looks for a server for 30 seconds. That is right in the middle of a run, when a primary may be stepping down, but
-//! too long at its start. So the events of the driver's own monitors are used, which need no command: they show that a server
-//! has answered, or, when none has in time, why not.
+//! The driver looks for a server for 30 seconds. That is right in the middle of a run, when a primary may be stepping down,
+//! but too long at its start. So the events of the driver's own monitors are used, which need no command: they show that a
+//! server has answered, or, when none has in time, why not.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +54,8 @@ impl Contact {
         }
     }
 
-    /// Returns the error for when no server could be used in time. `replica_set` is the one that the connection string names.
+    /// Returns the error for when no server could be used in time. `replica_set` is the one that the connection string
+    /// names.
     pub(super) fn explain(&self, target: &Target, uses_tls: bool, replica_set: Option<&str>) -> Error {
         let hosts = &target.hosts;
         // The texts name MONGO_URI. What is set elsewhere has to be fixed there.

@@ -157,8 +157,8 @@ fn from_parts(config: &Config, host: &str) -> Result<ClientOptions, Error> {
 
 /// Returns the connection string without its user and password.
 ///
-/// All that stands between `://` and the last `@` is left out, because a password that is not encoded may hold any character,
-/// even a `?` or `/`.
+/// All that stands between `://` and the last `@` is left out, because a password that is not encoded may hold any
+/// character, even a `?` or `/`.
 fn without_user(uri: &str) -> String {
     match (uri.split_once("://"), uri.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),

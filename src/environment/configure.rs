@@ -21,8 +21,8 @@ impl Environment {
             config.mongo_database = Some(database.clone());
         }
         let Some(configure) = &self.configure else { return Ok(config) };
-        // A server that this code sets wins over one that the manager's configuration or MONGO_URI names. So those are taken out
-        // before the code runs, and put back if it sets none. A server from the environment's own variable stays.
+        // A server that this code sets wins over one that the manager's configuration or MONGO_URI names. So those are taken
+        // out before the code runs, and put back if it sets none. A server from the environment's own variable stays.
         let general =
             if self.mongo_uri_var.is_none() { Some((config.mongo_uri.take(), config.mongo_host.take())) } else { None };
         let configured = panics::catch_async(configure.call(config)).await;

@@ -20,8 +20,8 @@ const AT_ONCE: usize = 4;
 
 /// A named place to work on. The line names it in front of the tasks: `cargo migrations staging execute`.
 ///
-/// An environment starts from the manager's own configuration, and changes which server and databases the tasks after it work
-/// on, or the machine that they run on.
+/// An environment starts from the manager's own configuration, and changes which server and databases the tasks after it
+/// work on, or the machine that they run on.
 ///
 /// ```
 /// use cargo_migrations::prelude::*;
@@ -116,9 +116,9 @@ impl Environment {
 
     /// Changes the configuration with the team's own code, which can ask a secret store, for example.
     ///
-    /// It runs only when the line names the environment, before the line's first task. The configuration that it gets has the
-    /// server of [`mongo_uri_var`](Self::mongo_uri_var), or none. A server that it sets wins over every other one, even that of
-    /// `MONGO_URI`.
+    /// It runs only when the line names the environment, before the line's first task. The configuration that it gets has
+    /// the server of [`mongo_uri_var`](Self::mongo_uri_var), or none. A server that it sets wins over every other one, even
+    /// that of `MONGO_URI`.
     #[must_use]
     pub fn configure(mut self, configure: impl AsyncFn(Config) -> Result<Config> + 'static) -> Self {
         self.configure = Some(Box::new(configure));
@@ -127,8 +127,8 @@ impl Environment {
 
     /// Shows what will run, and asks for confirmation on the terminal.
     ///
-    /// Without a terminal the task is refused (exit code 3), unless the line has `--yes`. For `rollback` and `restore` the user
-    /// has to type the environment's name. Subtasks that only show something do not ask.
+    /// Without a terminal the task is refused (exit code 3), unless the line has `--yes`. For `rollback` and `restore` the
+    /// user has to type the environment's name. Subtasks that only show something do not ask.
     #[must_use]
     pub fn confirm(mut self) -> Self {
         self.asks = true;
@@ -138,7 +138,7 @@ impl Environment {
     /// Runs the line on another machine, through the OpenSSH client.
     ///
     /// `host` is what `ssh` takes: `deploy@web-1`, a name in `~/.ssh/config`, or `ssh://deploy@web-1:2222`. On that machine
-    /// `cargo migrations` runs in the [working directory](Self::working_directory), or else the deployed
+    /// `cargo migrations` runs in the [working directory](Self::working_directory), or the deployed
     /// [manager](Self::manager). The configuration is read there, with the environment variables of that machine.
     #[must_use]
     pub fn on_host(mut self, host: impl Into<String>) -> Self {
@@ -162,8 +162,8 @@ impl Environment {
 
     /// Runs on this machine, and reaches the servers through another host.
     ///
-    /// The OpenSSH client opens a SOCKS proxy (`ssh -D`) on a free loopback port while the line's tasks in this environment run.
-    /// Host names are looked up on the other host, so that all members of a replica set can be reached.
+    /// The OpenSSH client opens a SOCKS proxy (`ssh -D`) on a free loopback port while the line's tasks in this environment
+    /// run. Host names are looked up on the other host, so that all members of a replica set can be reached.
     #[must_use]
     pub fn ssh_tunnel(mut self, host: impl Into<String>) -> Self {
         self.tunnel = Some(host.into());
@@ -172,8 +172,8 @@ impl Environment {
 
     /// Works on several databases of the server (tenants), each with its own registry and lock.
     ///
-    /// Several are worked on [at once](Self::at_once), and a summary is shown at the end. If a task fails on one of them, the
-    /// others are still worked on, and the exit code is 1.
+    /// Several are worked on [at once](Self::at_once), and a summary is shown at the end. If a task fails on one of them,
+    /// the others are still worked on, and the exit code is 1.
     #[must_use]
     pub fn databases<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.databases = Databases::List(names.into_iter().map(Into::into).collect());

@@ -4,7 +4,8 @@
 //! other ways:
 //!
 //! - A variable gives the width of the local terminal, so that the remote process can draw for it.
-//! - Answers to questions are sent to the remote stdin. A line with the byte of Ctrl-C, or the end of the input, is a Ctrl-C.
+//! - Answers to questions are sent to the remote stdin. A line with the byte of Ctrl-C, or the end of the input, is a
+//!   Ctrl-C.
 //!
 //! The local stdin is read only after the remote process has asked a question, because ssh may ask for a passphrase itself.
 
@@ -23,7 +24,8 @@ use crate::terminal;
 use crate::terminal::far_side;
 use crate::terminal::stdin;
 
-/// Adds the folder in which rustup installs cargo, which is not on PATH in a shell without a login. The remote shell expands it.
+/// Adds the folder in which rustup installs cargo, which is not on PATH in a shell without a login. The remote shell expands
+/// it.
 const PATH: &str = r#"PATH="$HOME/.cargo/bin:$PATH""#;
 
 /// Another machine, and what to start on it.

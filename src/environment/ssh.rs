@@ -9,7 +9,8 @@ use crate::error::Error;
 /// The client, which is looked up on PATH.
 const PROGRAM: &str = "ssh";
 
-/// Returns why a name cannot be given to ssh as a host, or `None` if it can. ssh would read one that begins with `-` as an option.
+/// Returns why a name cannot be given to ssh as a host, or `None` if it can. ssh would read one that begins with `-` as an
+/// option.
 pub(super) fn bad_host(name: &str) -> Option<&'static str> {
     let host = name.strip_prefix("ssh://").unwrap_or(name);
     let host_alone = host.rsplit_once('@').map_or(host, |(_, host)| host);

@@ -2,7 +2,8 @@
 //!
 //! The plugin and the manager are two processes: some of these variables are how the first talks to the second.
 
-/// The `cargo` to call. Cargo sets it for what it runs, and the plugin for the manager: a manager without it is a deployed one.
+/// The `cargo` to call. Cargo sets it for what it runs, and the plugin for the manager: a manager without it is a deployed
+/// one.
 #[cfg(any(feature = "cli", feature = "manager"))]
 pub(crate) const CARGO: &str = "CARGO";
 
@@ -20,9 +21,9 @@ pub(crate) const WORKSPACE_ROOT: &str = "CARGO_MIGRATIONS_WORKSPACE_ROOT";
 
 /// The folder of the manager that is built.
 ///
-/// Two workspaces that share a target directory, and have a package of the same name in the same place, are one to cargo. When
-/// it has taken the other workspace's build for this one's, the plugin sets this variable for a second build: its change makes
-/// the build script run again.
+/// Two workspaces that share a target directory, and have a package of the same name in the same place, are one to cargo.
+/// When it has taken the other workspace's build for this one's, the plugin sets this variable for a second build: its
+/// change makes the build script run again.
 pub(crate) const MANAGER_DIR: &str = "CARGO_MIGRATIONS_MANAGER_DIR";
 
 /// Set where another machine has sent the line over ssh; see `terminal::far_side` for its values.
@@ -49,7 +50,7 @@ pub(crate) const CRASH_TRACE: &str = "CARGO_MIGRATIONS_CRASH_TRACE";
 #[cfg(all(feature = "manager", feature = "_crash-points"))]
 pub(crate) const LEASE_MS: &str = "CARGO_MIGRATIONS_LEASE_MS";
 
-/// The connection string. It wins over [`MONGO_HOST`] and the other parts.
+/// The connection string. It wins over `MONGO_HOST` and the other parts.
 #[cfg(any(feature = "cli", feature = "manager"))]
 pub(crate) const MONGO_URI: &str = "MONGO_URI";
 

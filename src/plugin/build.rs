@@ -35,12 +35,13 @@ pub(super) enum Built {
 impl Building {
     /// Starts to build the manager.
     ///
-    /// `rebuild_for` is the manager's folder, when cargo must run its build script again although it considers it up to date.
+    /// `rebuild_for` is the manager's folder, when cargo must run its build script again although it considers it up to
+    /// date.
     pub(super) fn start(args: &Args, manifest: &Path, binary: &str, rebuild_for: Option<&Path>) -> Result<Self, Error> {
         let mut command = Command::new(workspace::cargo());
         // If `cargo run` (an alias, say) has started the plugin, it has set variables about the plugin's own package. Build
-        // scripts that depend on them, such as ring's, would run again after each plain `cargo build`, and the driver would be
-        // compiled again.
+        // scripts that depend on them, such as ring's, would run again after each plain `cargo build`, and the driver would
+        // be compiled again.
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_set_per_package(&name.to_string_lossy())) {
             command.env_remove(name);
         }

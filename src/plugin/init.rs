@@ -129,9 +129,8 @@ fn extend(root: &Path, args: &Args) -> Result<Plan, Error> {
         Found::Member | Found::Folder => Vec::new(),
         Found::Nothing => manager_files(root, &manager, &directory, args)?,
         Found::Other => {
-            return Err(Error::usage(format!("{manager} exists, but is not a migrations manager")).with_hint(
-                "name another package, [workspace.metadata.migrations] manager = \"…\", and run `cargo migrations init` again",
-            ));
+            return Err(Error::usage(format!("{manager} exists, but is not a migrations manager"))
+                .with_hint("set `manager` in [workspace.metadata.migrations] to another package name, and run init again"));
         }
     };
     files.extend(directory_file(root, &directory));
@@ -214,7 +213,7 @@ fn refuse_existing(root: &Path, files: &[(PathBuf, String)]) -> Result<(), Error
     match files.iter().find(|(path, _)| root.join(path).exists()) {
         Some((path, _)) => {
             Err(Error::usage(format!("{} already exists, and init does not overwrite files", root.join(path).display()))
-                .with_hint("move it away, and run `cargo migrations init` again"))
+                .with_hint("move it away, and run init again"))
         }
         None => Ok(()),
     }

@@ -36,8 +36,8 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
         Built::Failed(code) => return Ok(code),
         Built::AnotherWorkspaces { folder } => {
             return Err(Error::failed(format!(
-                "cargo takes the manager of another workspace for the one in {}, because they share a target directory and a \
-                 package name",
+                "cargo takes the manager of another workspace for the one in {}, because they share a target directory and \
+                 a package name",
                 folder.display()
             ))
             .with_hint("rename one of the packages, and set its name as `manager` in [workspace.metadata.migrations]"));

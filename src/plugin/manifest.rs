@@ -45,7 +45,8 @@ pub(super) fn add_member(manifest: &mut DocumentMut, member: &str, path: &Path) 
     Ok(())
 }
 
-/// Adds a value in the style of the others: on the same line, or on its own. A comment after the last value stays in its place.
+/// Adds a value in the style of the others: on the same line, or on its own. A comment after the last value stays in its
+/// place.
 fn push_in_same_style(array: &mut Array, text: &str) {
     let mut value = Value::from(text);
     let Some(last) = array.len().checked_sub(1) else { return array.push_formatted(value) };
