@@ -1,4 +1,4 @@
-//! The manager's configuration: migopy's attributes under their own names, and the connection string.
+//! The manager's configuration: migopy's attributes under their own names, and a connection string.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -6,11 +6,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::Error;
+use crate::model::variables;
 
-/// What a manager works on: a server, a database, and where things are kept.
+/// The configuration of a manager: the server, the database, and where the registry and the dumps are kept.
 ///
-/// Each setter has the name of migopy's attribute; `from_env` reads each under that name in upper case (`MONGO_URI`,
-/// `MONGO_HOST`, `DO_MONGO_DUMP`, …), where an empty value counts as none. The later call wins.
+/// Each setter has the name of migopy's attribute. `from_env` reads each setting from the environment variable of the same
+/// name in upper case (`MONGO_URI`, `MONGO_HOST`, `DO_MONGO_DUMP`, …); a variable that is empty counts as not set. Where two
+/// calls set the same thing, the later one wins.
 ///
 /// ```
 /// use cargo_migrations::prelude::*;
@@ -21,32 +23,41 @@ use crate::error::Error;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// A connection string; it wins over `mongo_host` and the other parts.
+    /// The connection string. It wins over `mongo_host` and the other parts.
     pub mongo_uri: Option<String>,
     /// The server's host name, with or without a port.
     pub mongo_host: Option<String>,
     /// The server's port; 27017 unless set.
     pub mongo_port: u16,
-    /// The user to log in as. Such a user is looked up in the database itself, as migopy did; with `mongo_uri`, `authSource` decides.
+    /// The user to log in as. The server looks this user up in the database itself, as with migopy; for a user in
+    /// `mongo_uri`, the connection string's `authSource` decides.
     pub mongo_user: Option<String>,
     /// The user's password.
     pub mongo_user_password: Option<String>,
-    /// The database; else the connection string's path names it.
+    /// The database's name; unless set, the path of the connection string names it.
     pub mongo_database: Option<String>,
-    /// The registry's collection; `migrations` unless set.
+    /// The name of the registry's collection; `migrations` unless set.
     pub migrations_collection: String,
     /// Whether `execute` and `rollback` dump the database first.
     pub do_mongo_dump: bool,
-    /// Where dumps go; `mongodumps` unless set.
+    /// The directory for dumps; `mongodumps` unless set. A relative path starts at the workspace's root, or in the working
+    /// folder where there is no workspace.
     pub mongo_dump_directory: PathBuf,
     pub(crate) local_server: bool,
-    /// Where the connection string is from, for messages.
+    /// Where the connection string comes from: the name of a variable, as a rule. Messages quote it.
     pub(crate) mongo_uri_source: String,
-    invalid: Vec<String>,
+    invalid: Vec<InvalidVariable>,
+}
+
+/// An environment variable with a value that `from_env` cannot use.
+#[derive(Clone)]
+struct InvalidVariable {
+    message: String,
+    hint: String,
 }
 
 impl Config {
-    /// No server and no database; everything else as migopy has it.
+    /// Returns a configuration that names no server and no database, and has migopy's defaults for everything else.
     pub fn new() -> Self {
         Self {
             mongo_uri: None,
@@ -59,116 +70,124 @@ impl Config {
             do_mongo_dump: false,
             mongo_dump_directory: "mongodumps".into(),
             local_server: false,
-            mongo_uri_source: "MONGO_URI".into(),
+            mongo_uri_source: variables::MONGO_URI.into(),
             invalid: Vec::new(),
         }
     }
 
-    /// What the environment sets, and nothing else.
+    /// Returns a configuration with only what the environment sets.
     ///
-    /// On a value, `.from_env()` (of [`FromEnv`](crate::prelude), which the prelude brings) lets the environment win over it.
+    /// To let the environment win over settings in the code, call `.from_env()` on a value. That method belongs to the trait
+    /// [`FromEnv`](crate::FromEnv), which the [prelude](crate::prelude) brings into scope.
     pub fn from_env() -> Self {
         Self::new().with_variables(|name| std::env::var_os(name))
     }
 
-    /// The connection string (`mongodb://…`; with the feature `srv` also `mongodb+srv://…`).
+    /// Sets the connection string (`mongodb://…`, and with the feature `srv` also `mongodb+srv://…`).
     #[must_use]
     pub fn mongo_uri(mut self, uri: impl Into<String>) -> Self {
         self.mongo_uri = Some(uri.into());
         self
     }
 
-    /// The server's host name, with or without a port.
+    /// Sets the server's host name, with or without a port.
     #[must_use]
     pub fn mongo_host(mut self, host: impl Into<String>) -> Self {
         self.mongo_host = Some(host.into());
         self
     }
 
-    /// The server's port.
+    /// Sets the server's port, for a host name without one.
     #[must_use]
     pub fn mongo_port(mut self, port: u16) -> Self {
         self.mongo_port = port;
         self
     }
 
-    /// The user to log in as.
+    /// Sets the user to log in as.
     #[must_use]
     pub fn mongo_user(mut self, user: impl Into<String>) -> Self {
         self.mongo_user = Some(user.into());
         self
     }
 
-    /// The user's password.
+    /// Sets the user's password.
     #[must_use]
     pub fn mongo_user_password(mut self, password: impl Into<String>) -> Self {
         self.mongo_user_password = Some(password.into());
         self
     }
 
-    /// The database.
+    /// Sets the database's name.
     #[must_use]
     pub fn mongo_database(mut self, database: impl Into<String>) -> Self {
         self.mongo_database = Some(database.into());
         self
     }
 
-    /// The registry's collection.
+    /// Sets the name of the registry's collection.
     #[must_use]
     pub fn migrations_collection(mut self, collection: impl Into<String>) -> Self {
         self.migrations_collection = collection.into();
         self
     }
 
-    /// Whether `execute` and `rollback` dump the database first.
+    /// Sets whether `execute` and `rollback` dump the database first.
     #[must_use]
     pub fn do_mongo_dump(mut self, dump: bool) -> Self {
         self.do_mongo_dump = dump;
         self
     }
 
-    /// Where dumps go.
+    /// Sets the directory for dumps.
     #[must_use]
     pub fn mongo_dump_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.mongo_dump_directory = directory.into();
         self
     }
 
-    /// With no connection string and no host, a development build that cargo runs uses a server of its own: a real `mongod`
-    /// on a loopback port, its data under the target directory, until `cargo migrations mongod:stop`. A release build never does.
+    /// Allows a local development server where neither a connection string nor a host is set.
+    ///
+    /// It is a real `mongod` on a free loopback port, with its data in cargo's target directory. A development build that
+    /// runs through cargo starts it when needed, and it runs until `cargo migrations mongod:stop`. A release build never
+    /// starts one.
     #[must_use]
     pub fn or_local_server(mut self) -> Self {
         self.local_server = true;
         self
     }
 
-    /// Whether any server is named.
+    /// Whether a connection string or a host is set.
     pub(crate) fn names_a_server(&self) -> bool {
         self.mongo_uri.is_some() || self.mongo_host.is_some()
     }
 
-    /// What `from_env` could not make sense of.
+    /// Returns an error if a setting cannot be used, or `from_env` found variables that it could not read.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if matches!(self.migrations_collection.as_str(), "migrations_log" | "migrations_lock") {
+        if let name @ ("migrations_log" | "migrations_lock") = self.migrations_collection.as_str() {
+            let kept = name.trim_start_matches("migrations_");
             return Err(Error::usage(format!(
-                "`{}` cannot be the registry's collection: the log and the lock are kept in one of that name; set another \
-                 MIGRATIONS_COLLECTION",
-                self.migrations_collection
-            )));
+                "the collection `{name}` cannot be the registry, because it holds the {kept}"
+            ))
+            .with_hint("set MIGRATIONS_COLLECTION to another name"));
         }
-        match &self.invalid[..] {
-            [] => Ok(()),
-            problems => Err(Error::usage(problems.join("; "))),
+        if self.invalid.is_empty() {
+            return Ok(());
         }
+        let messages: Vec<&str> = self.invalid.iter().map(|variable| variable.message.as_str()).collect();
+        let hints: Vec<&str> = self.invalid.iter().map(|variable| variable.hint.as_str()).collect();
+        // Indented, so that the lines stand below each other behind `error: `.
+        Err(Error::usage(messages.join("\n       ")).with_hint(hints.join("\n")))
     }
 
     fn with_variables(mut self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let invalid = RefCell::new(Vec::new());
+        let note = |message: String, hint: String| invalid.borrow_mut().push(InvalidVariable { message, hint });
         let variable = |name: &str| match variable(name)?.into_string() {
             Ok(value) => Some(value).filter(|value| !value.is_empty()),
             Err(_) => {
-                // Taken for unset, it would lead to another server or database.
-                invalid.borrow_mut().push(format!("{name} is not UTF-8; set it anew"));
+                // Treated as not set, it would lead to another server or database.
+                note(format!("{name} is not valid UTF-8"), format!("set {name} again"));
                 None
             }
         };
@@ -177,28 +196,34 @@ impl Config {
                 *field = Some(value);
             }
         };
-        set(&mut self.mongo_uri, "MONGO_URI");
-        set(&mut self.mongo_host, "MONGO_HOST");
-        set(&mut self.mongo_user, "MONGO_USER");
-        set(&mut self.mongo_user_password, "MONGO_USER_PASSWORD");
-        set(&mut self.mongo_database, "MONGO_DATABASE");
-        if let Some(port) = variable("MONGO_PORT") {
+        set(&mut self.mongo_uri, variables::MONGO_URI);
+        set(&mut self.mongo_host, variables::MONGO_HOST);
+        set(&mut self.mongo_user, variables::MONGO_USER);
+        set(&mut self.mongo_user_password, variables::MONGO_USER_PASSWORD);
+        set(&mut self.mongo_database, variables::MONGO_DATABASE);
+        if let Some(port) = variable(variables::MONGO_PORT) {
             match port.parse() {
                 Ok(port) => self.mongo_port = port,
-                Err(_) => self.invalid.push(format!("MONGO_PORT is `{port}`, which is no port number; give 1 to 65535")),
+                Err(_) => note(
+                    format!("MONGO_PORT is `{port}`, which is not a port number"),
+                    "set MONGO_PORT to a number from 1 to 65535".into(),
+                ),
             }
         }
-        if let Some(collection) = variable("MIGRATIONS_COLLECTION") {
+        if let Some(collection) = variable(variables::MIGRATIONS_COLLECTION) {
             self.migrations_collection = collection;
         }
-        if let Some(dump) = variable("DO_MONGO_DUMP") {
+        if let Some(dump) = variable(variables::DO_MONGO_DUMP) {
             match dump.to_ascii_lowercase().as_str() {
                 "1" | "true" | "yes" | "on" => self.do_mongo_dump = true,
                 "0" | "false" | "no" | "off" => self.do_mongo_dump = false,
-                _ => self.invalid.push(format!("DO_MONGO_DUMP is `{dump}`; give true or false")),
+                _ => note(
+                    format!("DO_MONGO_DUMP is `{dump}`, which is neither true nor false"),
+                    "set DO_MONGO_DUMP to true or false".into(),
+                ),
             }
         }
-        if let Some(directory) = variable("MONGO_DUMP_DIRECTORY") {
+        if let Some(directory) = variable(variables::MONGO_DUMP_DIRECTORY) {
             self.mongo_dump_directory = directory.into();
         }
         self.invalid.append(&mut invalid.into_inner());
@@ -212,10 +237,19 @@ impl Default for Config {
     }
 }
 
-/// `config.from_env()`, beside `Config::from_env()`: a type cannot have a method and a function of one name, so the method is
-/// a trait's.
+/// Provides `config.from_env()` in addition to `Config::from_env()`.
+///
+/// It is a trait because a type cannot have a method and an associated function of the same name. The
+/// [prelude](crate::prelude) brings it into scope.
+///
+/// ```
+/// use cargo_migrations::prelude::*;
+///
+/// // MONGO_DATABASE wins over `blog`, if it is set.
+/// let config = Config::new().mongo_database("blog").from_env();
+/// ```
 pub trait FromEnv: Sized {
-    /// What the environment sets, wins over what was set before.
+    /// Lets what the environment sets win over what was set before.
     #[must_use]
     #[expect(clippy::wrong_self_convention, reason = "it reads as `mongo_database` and the other setters do")]
     fn from_env(self) -> Self;
@@ -227,7 +261,7 @@ impl FromEnv for Config {
     }
 }
 
-/// Without passwords: people print their configuration.
+/// Leaves out all passwords, because people print their configuration.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hidden = |value: &Option<String>| value.as_ref().map(|_| "***");
@@ -281,19 +315,23 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_told_by_name() {
+    fn invalid_variables_are_reported_by_name() {
         let error = with(&[("MONGO_PORT", "x"), ("DO_MONGO_DUMP", "maybe")]).check().unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("MONGO_PORT") && error.to_string().contains("DO_MONGO_DUMP"));
+        assert_eq!(
+            error.to_string(),
+            "MONGO_PORT is `x`, which is not a port number\n       DO_MONGO_DUMP is `maybe`, which is neither true nor false"
+        );
+        assert_eq!(error.hint(), Some("set MONGO_PORT to a number from 1 to 65535\nset DO_MONGO_DUMP to true or false"));
     }
 
     #[test]
     #[cfg(unix)]
-    fn what_is_not_utf_8_is_not_taken_for_unset() {
+    fn a_value_that_is_not_utf_8_does_not_count_as_not_set() {
         use std::os::unix::ffi::OsStringExt as _;
         let config = Config::new()
             .with_variables(|name| (name == "MONGO_URI").then(|| OsString::from_vec(b"mongodb://caf\xe9".to_vec())));
-        assert_eq!(config.check().unwrap_err().to_string(), "MONGO_URI is not UTF-8; set it anew");
+        assert_eq!(config.check().unwrap_err().to_string(), "MONGO_URI is not valid UTF-8");
     }
 
     #[test]

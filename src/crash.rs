@@ -1,6 +1,9 @@
 //! Named points after each write, where a test lets the process die or freeze. Without the feature `_crash-points` they are
 //! nothing.
 
+#[cfg(feature = "_crash-points")]
+use crate::model::variables;
+
 /// Dies (SIGKILL) or freezes (SIGSTOP) here, if the test says so.
 ///
 /// `CARGO_MIGRATIONS_CRASH_AT` is `KILL:n` or `STOP:n`, for the n-th point that the process comes to; with
@@ -12,11 +15,11 @@ pub(crate) fn point(name: &str) {
     use std::sync::atomic::{AtomicU32, Ordering};
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    if let Some(file) = std::env::var_os("CARGO_MIGRATIONS_CRASH_TRACE") {
+    if let Some(file) = std::env::var_os(variables::CRASH_TRACE) {
         let file = std::fs::File::options().append(true).create(true).open(file);
         let _ = file.and_then(|mut file| writeln!(file, "{name}"));
     }
-    let Ok(wanted) = std::env::var("CARGO_MIGRATIONS_CRASH_AT") else { return };
+    let Ok(wanted) = std::env::var(variables::CRASH_AT) else { return };
     let signal = match wanted.split_once(':') {
         Some(("KILL", at)) if at == count.to_string() => libc::SIGKILL,
         Some(("STOP", at)) if at == count.to_string() => libc::SIGSTOP,
@@ -31,7 +34,7 @@ pub(crate) fn point(name: &str) {
 /// How long a lease holds: `CARGO_MIGRATIONS_LEASE_MS`, so that tests need not wait for the real one.
 #[cfg(feature = "_crash-points")]
 pub(crate) fn lease_time() -> std::time::Duration {
-    let ms = std::env::var("CARGO_MIGRATIONS_LEASE_MS").ok().and_then(|ms| ms.parse().ok());
+    let ms = std::env::var(variables::LEASE_MS).ok().and_then(|ms| ms.parse().ok());
     std::time::Duration::from_millis(ms.unwrap_or(10_000))
 }
 

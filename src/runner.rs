@@ -154,7 +154,8 @@ impl fmt::Debug for Runner {
 async fn connect(config: &Config, profile: &str, reporter: &Reporter) -> Result<Store, Error> {
     let local = local::uri_for(config, profile, reporter).await?;
     let target = Target::of(config, local.as_deref()).await?;
-    reporter.status("Database", format!("{} on {}", target.database, target.hosts));
+    let database = target.database.as_deref().unwrap_or_default();
+    reporter.status("Database", format!("{database} on {}", target.hosts));
     let connection = connect::connect(&target, None, None).await?;
     Ok(Store::new(&connection.database, &config.migrations_collection, connection.has_transactions))
 }

@@ -1,8 +1,8 @@
-//! The first contact with a server, watched by itself.
+//! The first contact with a server, which has a shorter timeout than the rest of a run.
 //!
-//! The driver would keep looking for a server for 30 seconds, which is right in the middle of a run (a primary may be stepping
-//! down) and wrong at its start. So the driver's own monitors tell when a server has answered, which costs no command, and
-//! after a while without any answer they tell why not.
+//! The driver looks for a server for 30 seconds. That is right in the middle of a run, when a primary may be stepping down,
+//! but too long at its start. So the events of the driver's own monitors are used, which need no command: they show that a
+//! server has answered, or, when none has in time, why not.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,18 +15,22 @@ use tokio::sync::Notify;
 use super::Target;
 use crate::error::Error;
 use crate::error::describe;
+use crate::model::variables;
 
-/// What the driver's monitors saw so far.
+/// What the driver's monitors have seen so far.
 #[derive(Default)]
 pub(super) struct Contact {
+    /// Notified when a server is found that can be used.
     pub(super) reached: Notify,
+    /// Why each server could not be reached, by address.
     failures: Mutex<BTreeMap<String, String>>,
-    /// The replica set that a server which answered belongs to, if any.
+    /// Set once a server has answered: the name of its replica set, if it belongs to one.
     answered: Mutex<Option<Option<String>>>,
     pub(super) is_standalone: AtomicBool,
 }
 
 impl Contact {
+    /// Notes what an event of the driver's monitors shows.
     pub(super) fn note(&self, event: SdamEvent) {
         match event {
             SdamEvent::ServerHeartbeatSucceeded(event) => {
@@ -50,41 +54,44 @@ impl Contact {
         }
     }
 
-    pub(super) fn explain(&self, target: &Target, tls: bool, asked_for: Option<&str>) -> Error {
+    /// Returns the error for when no server could be used in time. `replica_set` is the one that the connection string
+    /// names.
+    pub(super) fn explain(&self, target: &Target, uses_tls: bool, replica_set: Option<&str>) -> Error {
         let hosts = &target.hosts;
-        let source = target.source.as_str();
-        let named = |text: &str| match source {
-            "MONGO_URI" => text.to_owned(),
-            other => text.replace(" or MONGO_HOST", "").replace("MONGO_URI", other),
+        // The texts name MONGO_URI. What is set elsewhere has to be fixed there.
+        let named = |text: &str| match target.source.as_str() {
+            variables::MONGO_URI => text.to_owned(),
+            source => text.replace(" or MONGO_HOST", "").replace(variables::MONGO_URI, source),
         };
+        let error = |message: String, hint: &str| Error::failed(named(&message)).with_hint(named(hint));
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(set) = answered.as_ref().filter(|set| set.as_deref() != asked_for) {
-            let what = match set {
+        if let Some(set) = answered.as_ref().filter(|set| set.as_deref() != replica_set) {
+            let belongs = match set {
                 Some(set) => format!("belongs to the replica set `{set}`"),
-                None => "belongs to no replica set, or to one that is not initiated".into(),
+                None => "does not belong to an initiated replica set".into(),
             };
-            return Error::failed(format!("{hosts} answers, but {what}; {}", named("check replicaSet in MONGO_URI")));
+            return error(format!("{hosts} answers, but {belongs}"), "check replicaSet in MONGO_URI");
         }
-        let told = failures.iter().map(|(host, why)| format!("{host} ({why})")).collect::<Vec<_>>().join(", ");
-        let told = if told.is_empty() { format!("{hosts} (no answer)") } else { told };
-        let hint = if told.contains("certificate") || told.contains("handshake") {
-            "check tlsCAFile in MONGO_URI, and that the host's name is the one in the certificate"
+        let reasons = failures.iter().map(|(host, why)| format!("{host} ({why})")).collect::<Vec<_>>().join(", ");
+        let reasons = if reasons.is_empty() { format!("{hosts} (no answer)") } else { reasons };
+        let hint = if reasons.contains("certificate") || reasons.contains("handshake") {
+            "check tlsCAFile in MONGO_URI, and that the certificate is for this host name"
         } else if answered.is_some() {
-            "the replica set's own configuration names these hosts: they must be reachable from here under those names, \
+            "make these hosts, which the replica set's own configuration names, reachable from here under those names, \
              or add directConnection=true to MONGO_URI"
-        } else if tls {
-            "check host and port in MONGO_URI, that mongod runs there and speaks TLS, and the firewall between"
-        } else if told.contains("closed the connection") {
-            "check whether the server asks for TLS (then add tls=true to MONGO_URI), and that it is a mongod at all"
+        } else if uses_tls {
+            "check the host and port in MONGO_URI, that mongod runs there with TLS, and the firewall in between"
+        } else if reasons.contains("closed the connection") {
+            "check that a mongod listens there, and whether it requires TLS (then add tls=true to MONGO_URI)"
         } else {
-            "check host and port in MONGO_URI or MONGO_HOST, that mongod runs there, and the firewall between"
+            "check the host and port in MONGO_URI or MONGO_HOST, that mongod runs there, and the firewall in between"
         };
-        Error::failed(format!("no server could be reached: {told}; {}", named(hint)))
+        error(format!("no server could be reached: {reasons}"), hint)
     }
 }
 
-/// Why a monitor failed, in a few words.
+/// Says in a few words why a monitor failed.
 fn reason(error: &mongodb::error::Error) -> String {
     use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, TimedOut, UnexpectedEof};
     match &*error.kind {
@@ -95,7 +102,7 @@ fn reason(error: &mongodb::error::Error) -> String {
             _ => {
                 let text = io.to_string();
                 if text.contains("lookup") || text.contains("resolve") || text.contains("Name or service") {
-                    "the host name is not known".into()
+                    "unknown host name".into()
                 } else {
                     text
                 }

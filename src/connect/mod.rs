@@ -21,35 +21,38 @@ pub(crate) use target::{Target, bad_database_name};
 /// The name under which servers log our connections.
 const APP_NAME: &str = "cargo-migrations";
 
-/// A client that has reached a server, and the database it is for.
+/// A connection that has reached a server, to one of its databases.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) database: Database,
-    /// The server is a replica set or a sharded cluster, no standalone one.
+    /// Whether the server supports transactions: it is a replica set or a sharded cluster, not a standalone server.
     pub(crate) has_transactions: bool,
 }
 
 impl Connection {
-    /// The same server, and another of its databases.
+    /// Returns the connection for another database of the server.
     pub(crate) fn to(&self, database: &str) -> Self {
         Self { database: self.database.client().database(database), has_transactions: self.has_transactions }
     }
 }
 
-/// Hears of a command that was sent: its name, how long it took, and whether the server took it.
+/// Called after each command that was sent to the server, with its name, how long it took, and whether it succeeded.
 pub(crate) type OnCommand = dyn Fn(&str, Duration, bool) + Send + Sync;
 
-/// Connects, through the proxy on that loopback port if one is given.
+/// Connects to the target, through the SOCKS proxy on the loopback port `proxy` if one is given.
+///
+/// # Errors
+/// The options contradict each other, or no server can be used in time.
 pub(crate) async fn connect(
     target: &Target,
     proxy: Option<u16>,
     on_command: Option<Box<OnCommand>>,
 ) -> Result<Connection, Error> {
     let mut options = target.options.clone();
-    options.command_event_handler = on_command.map(|hear| {
+    options.command_event_handler = on_command.map(|observe| {
         EventHandler::callback(move |event| match event {
-            CommandEvent::Succeeded(event) => hear(&event.command_name, event.duration, true),
-            CommandEvent::Failed(event) => hear(&event.command_name, event.duration, false),
+            CommandEvent::Succeeded(event) => observe(&event.command_name, event.duration, true),
+            CommandEvent::Failed(event) => observe(&event.command_name, event.duration, false),
             _ => {}
         })
     });
@@ -60,24 +63,25 @@ pub(crate) async fn connect(
     if let Some(port) = proxy {
         options.socks5_proxy = Some(Socks5Proxy::builder().host("127.0.0.1").port(port).build());
     }
-    let patience = target.patience;
-    let set = options.repl_set_name.clone();
-    let tls = options.tls.is_some();
-    let client = Client::with_options(options).map_err(invalid_options)?;
-    if tokio::time::timeout(patience, contact.reached.notified()).await.is_err() {
-        return Err(contact.explain(target, tls, set.as_deref()));
+    let replica_set = options.repl_set_name.clone();
+    let uses_tls = options.tls.is_some();
+    let client = Client::with_options(options).map_err(|error| invalid_options(&error, &target.source))?;
+    if tokio::time::timeout(target.first_contact, contact.reached.notified()).await.is_err() {
+        return Err(contact.explain(target, uses_tls, replica_set.as_deref()));
     }
     let has_transactions = !contact.is_standalone.load(Ordering::Relaxed);
-    Ok(Connection { database: client.database(&target.database), has_transactions })
+    // Where several databases are worked on, none is named here: `Connection::to` chooses each.
+    let database = client.database(target.database.as_deref().unwrap_or_default());
+    Ok(Connection { database, has_transactions })
 }
 
-fn invalid_options(error: mongodb::error::Error) -> Error {
-    let text = describe::driver(&error).replace("An invalid argument was provided: ", "");
-    let text = match &*error.kind {
-        DriverErrorKind::InvalidTlsConfig { .. } => {
-            format!("the TLS settings cannot be used: {text}; check tlsCAFile and tlsCertificateKeyFile in MONGO_URI")
-        }
-        _ => format!("the connection's settings cannot be used: {text}"),
-    };
-    Error::usage(text)
+/// The error for options that the driver does not accept. They were set in `source`.
+fn invalid_options(error: &mongodb::error::Error, source: &str) -> Error {
+    let reason = describe::driver(error).replace("An invalid argument was provided: ", "");
+    match &*error.kind {
+        DriverErrorKind::InvalidTlsConfig { .. } => Error::usage(format!("the TLS settings cannot be used: {reason}"))
+            .with_hint(format!("check tlsCAFile and tlsCertificateKeyFile in {source}")),
+        _ => Error::usage(format!("the connection's settings cannot be used: {reason}"))
+            .with_hint(format!("check the options in {source}")),
+    }
 }

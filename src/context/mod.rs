@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::dump;
 use crate::error::Error;
 use crate::migration::{Migration, names};
-use crate::model::Direction;
+use crate::model::{Direction, variables};
 use crate::mongod;
 use crate::report::Reporter;
 use crate::run::Scope;
@@ -33,9 +33,6 @@ pub struct Context {
     site: Rc<Site>,
     options: Options,
 }
-
-/// The plugin says where the workspace is.
-const WORKSPACE_ROOT: &str = "CARGO_MIGRATIONS_WORKSPACE_ROOT";
 
 impl Context {
     pub(crate) fn new(line: &Rc<Line>, site: &Rc<Site>, options: &Options) -> Self {
@@ -128,7 +125,7 @@ impl Context {
     /// Where the dumps are. A relative path starts at the workspace or, without one, at the working folder.
     pub(crate) fn dumps(&self) -> dump::Folder {
         let path = &self.config().mongo_dump_directory;
-        let root = std::env::var_os(WORKSPACE_ROOT).map(PathBuf::from).unwrap_or_default();
+        let root = std::env::var_os(variables::WORKSPACE_ROOT).map(PathBuf::from).unwrap_or_default();
         dump::Folder::new(root.join(path))
     }
 

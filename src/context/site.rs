@@ -121,9 +121,11 @@ impl Site {
 
     /// The database's name, as far as it is known before connecting.
     pub(crate) fn database(&self) -> &str {
-        self.target
-            .as_ref()
-            .map_or_else(|| self.config.mongo_database.as_deref().unwrap_or_default(), |target| &target.database)
+        let named = match &self.target {
+            Some(target) => &target.database,
+            None => &self.config.mongo_database,
+        };
+        named.as_deref().unwrap_or_default()
     }
 
     /// The connection. It is made when it is first asked for.
@@ -138,7 +140,8 @@ impl Site {
             None => {
                 let local = mongod::local::uri_for(&self.config, self.of_line.profile, &self.reporter).await?;
                 found = self.find_target(local.as_deref()).await?;
-                self.reporter.status("Database", format!("{} on {}", found.database, found.hosts));
+                let database = found.database.as_ref().map(|name| format!("{name} on ")).unwrap_or_default();
+                self.reporter.status("Database", format!("{database}{}", found.hosts));
                 &found
             }
         };

@@ -73,7 +73,7 @@ fn legs<'s, M: MigrationsManager>(
     let environment = args.env.as_deref().map(|name| subtasks.find_environment(name)).transpose()?;
     let mut legs = vec![Leg { environment, tasks: Vec::new() }];
     for word in &args.tasks {
-        let task: Task = word.parse().map_err(|error| Error::usage(format!("`{word}` is no task: {error}")))?;
+        let task = Task::read(word)?;
         let leg = legs.last_mut().expect("there is always one");
         if let Some(environment) = subtasks.environment_named(&task.name) {
             check_environment(args, &task, leg)?;

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use super::check::Checked;
 use super::task;
 use crate::context::{self, Context, Line, Site};
-use crate::environment::{Databases, Environment, whole};
+use crate::environment::{Databases, Environment, full_match};
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
 use crate::line::words::listed;
 use crate::manager::declaration::{Answer, Asks};
@@ -167,7 +167,7 @@ async fn names(environment: &Environment, site: &Site) -> Result<Vec<String>> {
         Databases::List(names) => return Ok(names.clone()),
         Databases::Matching(pattern) => pattern,
     };
-    let matches = whole(pattern).map_err(|error| Error::usage("the pattern cannot be used").caused_by(error))?;
+    let matches = full_match(pattern).map_err(|error| Error::usage("the pattern cannot be used").caused_by(error))?;
     let client = site.connection().await?.database.client();
     let listed = client.list_database_names().await;
     let mut names = listed.map_err(|error| {

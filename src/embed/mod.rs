@@ -13,15 +13,13 @@ mod source;
 use std::env;
 use std::path::{Path, PathBuf};
 
+use crate::model::variables::MANAGER_DIR;
+
 /// The file in OUT_DIR that is written. Its first line names the manager's folder, as a comment.
 pub(crate) const FILE: &str = "cargo_migrations.rs";
 
 /// The same for a module.
 const ITEMS: &str = "cargo_migrations_items.rs";
-
-/// The plugin sets it to the manager's folder when cargo took another manager's build for this one's (two workspaces that
-/// share a target folder, and have a package of the same name in the same place, are one to it). Then all is done anew.
-pub(crate) const MANAGER_VARIABLE: &str = "CARGO_MIGRATIONS_MANAGER_DIR";
 
 /// The first line of that file.
 pub(crate) fn first_line(manager: &Path) -> String {
@@ -73,7 +71,7 @@ impl Drop for Embed {
         // As it was given: in a copy of the whole workspace it is then the copy's.
         say(&format!("cargo::rerun-if-changed={}", self.directory.display()));
         say("cargo::rerun-if-changed=build.rs");
-        say(&format!("cargo::rerun-if-env-changed={MANAGER_VARIABLE}"));
+        say(&format!("cargo::rerun-if-env-changed={MANAGER_DIR}"));
         write(&out, &code.expression);
         write(&out.with_file_name(ITEMS), &code.items);
     }

@@ -1,4 +1,4 @@
-//! What an environment makes of the manager's configuration.
+//! Applies an environment to the manager's configuration.
 
 use futures_util::future::LocalBoxFuture;
 
@@ -8,7 +8,10 @@ use crate::error::{Error, Result};
 use crate::process::panics;
 
 impl Environment {
-    /// The manager's configuration, changed as this environment says.
+    /// Returns the manager's configuration with this environment's changes.
+    ///
+    /// # Errors
+    /// The environment's variable is not set, or the team's own code fails or panics.
     pub(crate) async fn config(&self, mut config: Config) -> Result<Config> {
         if let Some(variable) = &self.mongo_uri_var {
             config.mongo_uri = Some(self.uri_of(variable)?);
@@ -18,8 +21,9 @@ impl Environment {
             config.mongo_database = Some(database.clone());
         }
         let Some(configure) = &self.configure else { return Ok(config) };
-        // A server that the code sets is meant, whatever another one is named elsewhere; so it sees none but this environment's.
-        let elsewhere =
+        // A server that this code sets wins over one that the manager's configuration or MONGO_URI names. So those are taken
+        // out before the code runs, and put back if it sets none. A server from the environment's own variable stays.
+        let general =
             if self.mongo_uri_var.is_none() { Some((config.mongo_uri.take(), config.mongo_host.take())) } else { None };
         let configured = panics::catch_async(configure.call(config)).await;
         let failed =
@@ -29,7 +33,7 @@ impl Environment {
             Ok(Err(error)) => return Err(failed(error).into()),
             Err(panic) => return Err(failed(format!("it panicked: {panic}").into()).into()),
         };
-        if let Some((uri, host)) = elsewhere {
+        if let Some((uri, host)) = general {
             if config.mongo_uri.is_some() {
                 config.mongo_uri_source = format!("the environment `{}`", self.name);
             } else if config.mongo_host.is_none() {
@@ -39,19 +43,23 @@ impl Environment {
         Ok(config)
     }
 
+    /// Returns the connection string in the environment's variable.
     fn uri_of(&self, variable: &str) -> Result<String, Error> {
         match std::env::var(variable) {
             Ok(uri) if !uri.is_empty() => Ok(uri),
-            Err(std::env::VarError::NotUnicode(_)) => Err(Error::usage(format!("{variable} is not UTF-8; set it anew"))),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                Err(Error::usage(format!("{variable} is not valid UTF-8")).with_hint(format!("set {variable} again")))
+            }
             _ => Err(Error::usage(format!(
-                "the environment `{}` takes its server from {variable}, which is not set; set it (mongodb://host:27017/database)",
+                "the environment `{}` takes its server from {variable}, which is not set",
                 self.name
-            ))),
+            ))
+            .with_hint(format!("set {variable}: mongodb://host:27017/database"))),
         }
     }
 }
 
-/// The team's own code.
+/// The team's own code that [`Environment::configure`] takes.
 pub(super) trait Configure {
     fn call(&self, config: Config) -> LocalBoxFuture<'_, Result<Config>>;
 }

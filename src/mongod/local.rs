@@ -11,10 +11,8 @@ use serde_json::{Value, json};
 use super::{binary, process, replica_set};
 use crate::config::Config;
 use crate::error::Error;
+use crate::model::variables;
 use crate::report::Reporter;
-
-/// The plugin tells where cargo's target directory is.
-const TARGET_DIRECTORY: &str = "CARGO_MIGRATIONS_TARGET_DIR";
 
 /// Notes the server started last: `{"port", "pid"}`.
 const STATE: &str = "server.json";
@@ -37,10 +35,10 @@ pub(crate) fn directory(profile: &str) -> Result<PathBuf, Error> {
     if profile == "release" {
         return refuse("a release build starts no local server");
     }
-    if std::env::var_os("CARGO").is_none() {
+    if std::env::var_os(variables::CARGO).is_none() {
         return refuse("a local server is for runs through cargo only");
     }
-    let target = std::env::var_os(TARGET_DIRECTORY).map(PathBuf::from).or_else(|| {
+    let target = std::env::var_os(variables::TARGET_DIR).map(PathBuf::from).or_else(|| {
         // `cargo run`: the manager is target/debug/NAME.
         Some(std::env::current_exe().ok()?.parent()?.parent()?.to_owned())
     });

@@ -1,4 +1,4 @@
-//! One `cargo build` of a manager, with the user's cargo: what was built is told by its messages.
+//! Builds a manager with the user's cargo, and learns from cargo's JSON messages what was built.
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -13,32 +13,36 @@ use super::workspace;
 use crate::embed;
 use crate::error::Error;
 use crate::line::flags::{Args, Color};
+use crate::model::variables;
 
-/// A build under way; ended when nobody waits for it.
+/// A `cargo build` that is running. It is killed on drop, unless it has finished.
 pub(super) struct Building {
     cargo: Child,
-    /// `None` once they were read.
+    /// `None` once [`Building::finish`] has taken them.
     messages: Option<JoinHandle<Vec<Message>>>,
 }
 
-/// What came of a build.
+/// The result of a build.
 pub(super) enum Built {
+    /// The path of the manager.
     Executable(PathBuf),
-    /// Cargo has said what is wrong; its exit code.
+    /// The build failed with this exit code. Cargo has printed why.
     Failed(ExitCode),
-    /// What cargo took for built is another workspace's; this is the folder of ours.
-    AnotherWorkspaces {
-        folder: PathBuf,
-    },
+    /// Cargo took another workspace's manager for this one, and built nothing. `folder` is that of this workspace's manager.
+    AnotherWorkspaces { folder: PathBuf },
 }
 
 impl Building {
-    /// Begins to build the manager; `anew` is its folder, when cargo must not take what it has.
-    pub(super) fn start(args: &Args, manifest: &Path, binary: &str, anew: Option<&Path>) -> Result<Self, Error> {
+    /// Starts to build the manager.
+    ///
+    /// `rebuild_for` is the manager's folder, when cargo must run its build script again although it considers it up to
+    /// date.
+    pub(super) fn start(args: &Args, manifest: &Path, binary: &str, rebuild_for: Option<&Path>) -> Result<Self, Error> {
         let mut command = Command::new(workspace::cargo());
-        // `cargo run` (an alias, say) tells us about our own package. To build scripts that look at these (ring's does) they
-        // would be a change each time that a plain `cargo build` takes turns with us, and the driver would be compiled anew.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| is_about_a_package(&name.to_string_lossy())) {
+        // If `cargo run` (an alias, say) has started the plugin, it has set variables about the plugin's own package. Build
+        // scripts that depend on them, such as ring's, would run again after each plain `cargo build`, and the driver would
+        // be compiled again.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_set_per_package(&name.to_string_lossy())) {
             command.env_remove(name);
         }
         command
@@ -46,18 +50,18 @@ impl Building {
             .arg(manifest)
             .args(cargo_flags(args))
             .stdout(Stdio::piped());
-        if let Some(folder) = anew {
-            command.env(embed::MANAGER_VARIABLE, folder);
+        if let Some(folder) = rebuild_for {
+            command.env(variables::MANAGER_DIR, folder);
         }
-        let mut cargo = command.spawn().map_err(unstartable)?;
+        let mut cargo = command.spawn().map_err(cannot_run_cargo)?;
         let stdout = cargo.stdout.take().expect("piped above");
-        // Read at once: cargo waits when nobody does.
+        // Read as they come: cargo would block on a full pipe.
         let messages = std::thread::spawn(|| Message::parse_stream(BufReader::new(stdout)).map_while(Result::ok).collect());
         Ok(Self { cargo, messages: Some(messages) })
     }
 
-    /// Whether it fails, and so tells why, where cargo has failed at reading the workspace.
-    pub(super) fn fails_too(&mut self) -> bool {
+    /// Whether the build fails within a second, as it does when cargo cannot read the workspace. Cargo has then printed why.
+    pub(super) fn fails_at_once(&mut self) -> bool {
         let since = Instant::now();
         while since.elapsed() < Duration::from_secs(1) {
             if let Ok(Some(status)) = self.cargo.try_wait() {
@@ -68,10 +72,13 @@ impl Building {
         false
     }
 
-    /// Waits for it.
+    /// Waits for the build to end.
+    ///
+    /// # Errors
+    /// The manager was built with another version of this crate, or cargo names no executable.
     pub(super) fn finish(mut self, package: &Package, binary: &str) -> Result<Built, Error> {
         let messages = self.messages.take().and_then(|messages| messages.join().ok()).unwrap_or_default();
-        let status = self.cargo.wait().map_err(unstartable)?;
+        let status = self.cargo.wait().map_err(cannot_run_cargo)?;
         if !status.success() {
             return Ok(Built::Failed(exit_code(status)));
         }
@@ -98,30 +105,33 @@ impl Building {
         let ours: Version = env!("CARGO_PKG_VERSION").parse().expect("cargo's own");
         if let Some(theirs) = version.filter(|theirs| !compatible(&ours, theirs)) {
             return Err(Error::usage(format!(
-                "the manager `{}` is built with cargo-migrations {theirs}, this is cargo-migrations {ours}; \
-                 either `cargo install cargo-migrations --version {theirs}`, or depend on version {ours} in {}",
-                package.name, package.manifest_path
+                "the manager `{}` is built with cargo-migrations {theirs}, but this is cargo-migrations {ours}",
+                package.name
+            ))
+            .with_hint(format!(
+                "run `cargo install cargo-migrations --version {theirs}`, or depend on version {ours} in {}",
+                package.manifest_path
             )));
         }
         let folder = PathBuf::from(package.manifest_path.parent().unwrap_or(&package.manifest_path));
-        if generated.is_some_and(|file| !is_of(&file, &folder)) {
+        if generated.is_some_and(|file| !was_generated_for(&file, &folder)) {
             return Ok(Built::AnotherWorkspaces { folder });
         }
         executable
             .map(Built::Executable)
-            .ok_or_else(|| Error::failed(format!("cargo built the manager `{}` but named no executable", package.name)))
+            .ok_or_else(|| Error::failed(format!("cargo built the manager `{}`, but reported no executable", package.name)))
     }
 }
 
 impl Drop for Building {
     fn drop(&mut self) {
-        // Neither does anything once it has ended.
+        // Both do nothing if cargo has ended.
         let _ = self.cargo.kill();
         let _ = self.cargo.wait();
     }
 }
 
-fn unstartable(error: std::io::Error) -> Error {
+fn cannot_run_cargo(error: std::io::Error) -> Error {
     Error::failed("cargo cannot be run to build the manager").caused_by(error)
 }
 
@@ -129,14 +139,15 @@ fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101))
 }
 
-/// Whether the build script wrote that file for the manager in that folder. One that does without `embed` wrote none.
-fn is_of(generated: &Path, folder: &Path) -> bool {
+/// Whether a build script wrote this file for the manager in this folder. Also true where there is no such file, because the
+/// build script does not call `embed`.
+fn was_generated_for(generated: &Path, folder: &Path) -> bool {
     let Ok(text) = std::fs::read_to_string(generated) else { return true };
     text.lines().next() == Some(embed::first_line(folder).as_str())
 }
 
-/// Whether cargo sets the variable for the processes of a package that it runs.
-fn is_about_a_package(variable: &str) -> bool {
+/// Whether cargo sets this variable for each package, when it runs a binary or build script.
+fn is_set_per_package(variable: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| variable.starts_with(start))
         || matches!(variable, "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE" | "OUT_DIR")
 }
@@ -149,13 +160,13 @@ fn cargo_flags(args: &Args) -> Vec<String> {
     flags
 }
 
-/// `registry+…#cargo-migrations@0.1.0`, `path+file:///…/cargo-migrations#0.1.0`
+/// Returns the version in a package id: `registry+…#cargo-migrations@0.1.0` or `path+file:///…/cargo-migrations#0.1.0`.
 fn version_of(id: &PackageId) -> Option<Version> {
     let fragment = id.repr.rsplit_once('#')?.1;
     fragment.rsplit_once('@').map_or(fragment, |(_, version)| version).parse().ok()
 }
 
-/// As cargo sees it: the leftmost number that is not zero is the same.
+/// Whether two versions are compatible by cargo's rule: their leftmost number that is not zero is equal.
 fn compatible(a: &Version, b: &Version) -> bool {
     match (a.major, a.minor) {
         (0, 0) => (b.major, b.minor, b.patch) == (0, 0, a.patch),

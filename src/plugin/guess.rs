@@ -1,6 +1,6 @@
-//! Which manager it will be, read off the manifests where they leave no doubt: its build can begin while cargo is still asked.
+//! Guesses the manager from the manifests, so that its build can start while `cargo metadata` still runs.
 //!
-//! Cargo has the last word. What is said here counts only if cargo says the same.
+//! A guess is made only where the manifests are unambiguous, and it is used only if cargo then names the same manager.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::manifest;
 use super::workspace::MANAGER;
 use crate::line::flags::Args;
 
-/// A manager.
+/// The manager that cargo will probably name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Guess {
     pub(super) manifest: PathBuf,
@@ -18,8 +18,8 @@ pub(super) struct Guess {
 }
 
 impl Guess {
-    /// The manager of the workspace around the current folder, where it is in the folder of its name or in `xtask`, and has one
-    /// binary.
+    /// Guesses the manager of the current folder's workspace. It must be in a folder of its own name or in `xtask`, and have
+    /// exactly one binary.
     pub(super) fn here(args: &Args) -> Option<Self> {
         if args.cargo.manifest_path.is_some() {
             return None;
@@ -43,27 +43,27 @@ impl Guess {
         folders.find_map(|folder| Self::of_package(&root.join(folder), name))
     }
 
-    /// The package in that folder, if it has the name, and is a manager with one binary.
+    /// Returns the package in this folder, if it has this name and is a manager with exactly one binary.
     fn of_package(folder: &Path, name: &str) -> Option<Self> {
         let path = folder.join("Cargo.toml");
         let manifest = manifest::read(&path)?;
         let package = manifest.get("package")?;
-        let is_of_that_name = package.get("name").and_then(Item::as_str) == Some(name);
+        let has_the_name = package.get("name").and_then(Item::as_str) == Some(name);
         let has_one_binary = !manifest.contains_key("bin")
             && package.get("autobins").is_none()
             && !folder.join("src/bin").exists()
             && folder.join("src/main.rs").is_file();
-        let is_it = is_of_that_name && manifest::depends_on_us(&manifest) && has_one_binary;
-        is_it.then(|| Self { manifest: path, binary: name.to_owned() })
+        let is_manager = has_the_name && manifest::depends_on_us(&manifest) && has_one_binary;
+        is_manager.then(|| Self { manifest: path, binary: name.to_owned() })
     }
 }
 
-/// The first folder from here upwards whose manifest has a workspace.
+/// Returns the nearest folder, from this one upwards, whose manifest has a workspace.
 fn root(folder: &Path) -> Option<(&Path, DocumentMut)> {
     for folder in folder.ancestors() {
         let path = folder.join("Cargo.toml");
         if path.exists() {
-            // One that cannot be read is for cargo to tell, and not for us to pass by.
+            // A manifest that cannot be read is not skipped: the guess ends here, and cargo reports the error.
             let manifest = manifest::read(&path)?;
             if manifest.contains_key("workspace") {
                 return Some((folder, manifest));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_init_writes_leaves_no_doubt() {
+    fn a_manager_that_init_wrote_is_guessed() {
         assert_eq!(guess(ROOT, MANIFEST, &["src/main.rs"]).as_deref(), Some("xtask"));
     }
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn wherever_cargo_might_see_it_differently_nothing_is_guessed() {
+    fn nothing_is_guessed_where_cargo_might_decide_otherwise() {
         let main = ["src/main.rs"];
         let with = |root: &str| guess(&format!("{ROOT}{root}"), MANIFEST, &main);
         assert_eq!(with("exclude = [\"xtask\"]\n"), None);

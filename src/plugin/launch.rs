@@ -1,4 +1,4 @@
-//! Builds the manager and runs it on the same line. Cargo decides what is stale.
+//! Builds the manager and runs it with the same line. Cargo alone decides whether it is up to date.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -8,15 +8,16 @@ use super::guess::Guess;
 use super::workspace::{self, Workspace};
 use crate::error::Error;
 use crate::line::flags::Args;
+use crate::model::variables;
 
-/// Builds the manager, and becomes it.
+/// Builds the manager, and replaces this process with it. `words` is the line, with the program's name first.
 pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error> {
-    // Asking cargo about the workspace takes a while. Where the manifests leave no doubt, the build goes beside it.
+    // `cargo metadata` takes a while. Where the manager can be guessed, its build runs at the same time.
     let start = |guess: Guess| Ok((Building::start(args, &guess.manifest, &guess.binary, None)?, guess));
     let mut early = Guess::here(args).map(start).transpose()?;
     let workspace = match Workspace::find(args) {
-        Err(_) if early.as_mut().is_some_and(|(building, _)| building.fails_too()) => {
-            return Err(Error::usage("cargo cannot read the workspace; mend what it says above first"));
+        Err(_) if early.as_mut().is_some_and(|(building, _)| building.fails_at_once()) => {
+            return Err(Error::usage("cargo cannot read the workspace").with_hint("fix the error that cargo printed above"));
         }
         found => found?,
     };
@@ -35,31 +36,32 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
         Built::Failed(code) => return Ok(code),
         Built::AnotherWorkspaces { folder } => {
             return Err(Error::failed(format!(
-                "cargo takes the manager of another workspace for the one in {}: they share a target folder and a package name; \
-                 give one of the packages another name, and set it as [workspace.metadata.migrations] manager",
+                "cargo takes the manager of another workspace for the one in {}, because they share a target directory and \
+                 a package name",
                 folder.display()
-            )));
+            ))
+            .with_hint("rename one of the packages, and set its name as `manager` in [workspace.metadata.migrations]"));
         }
     };
     let mut command = Command::new(&manager);
     command
         .args(&words[1..])
-        .env("CARGO", workspace::cargo())
-        .env("CARGO_MIGRATIONS_TARGET_DIR", workspace.target_directory())
-        .env("CARGO_MIGRATIONS_WORKSPACE_ROOT", workspace.root());
-    become_it(command)
+        .env(variables::CARGO, workspace::cargo())
+        .env(variables::TARGET_DIR, workspace.target_directory())
+        .env(variables::WORKSPACE_ROOT, workspace.root());
+    replace_process(command)
         .map_err(|error| Error::failed(format!("the manager {} cannot be started", manager.display())).caused_by(error))
 }
 
-/// On Unix the manager takes this process's place, so that signals and exit codes are its own.
+/// Runs the command in place of this process. On Unix it is the same process, so that it gets all signals itself.
 #[cfg(unix)]
-fn become_it(mut command: Command) -> std::io::Result<ExitCode> {
+fn replace_process(mut command: Command) -> std::io::Result<ExitCode> {
     use std::os::unix::process::CommandExt as _;
     Err(command.exec())
 }
 
 #[cfg(not(unix))]
-fn become_it(mut command: Command) -> std::io::Result<ExitCode> {
+fn replace_process(mut command: Command) -> std::io::Result<ExitCode> {
     let status = command.status()?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }

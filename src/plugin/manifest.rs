@@ -1,4 +1,4 @@
-//! Adding to a root manifest that people wrote: its comments, order and layout stay.
+//! Reads manifests, and adds to a root manifest without changing its comments, order or layout.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use crate::error::Error;
 
-/// A setting of `[workspace.metadata.migrations]`.
+/// Returns a setting of `[workspace.metadata.migrations]`.
 pub(super) fn setting<'a>(manifest: &'a DocumentMut, key: &str) -> Option<&'a str> {
     manifest.get("workspace")?.get("metadata")?.get("migrations")?.get(key)?.as_str()
 }
 
-/// A manifest, if it is there and can be read.
+/// Returns the manifest, or `None` if it does not exist or cannot be read.
 pub(super) fn read(path: &Path) -> Option<DocumentMut> {
     std::fs::read_to_string(path).ok()?.parse().ok()
 }
 
-/// Whether a package's manifest has us among its dependencies, under whatever name.
+/// Whether the package of this manifest depends on this crate, also under another name.
 pub(super) fn depends_on_us(manifest: &DocumentMut) -> bool {
     manifest.get("dependencies").and_then(Item::as_table_like).is_some_and(|dependencies| {
         let is_us = |item: &Item| item.get("package").and_then(Item::as_str) == Some("cargo-migrations");
@@ -24,26 +24,30 @@ pub(super) fn depends_on_us(manifest: &DocumentMut) -> bool {
     })
 }
 
-/// Adds a workspace member, unless a pattern covers it already.
+/// Adds a workspace member, unless a pattern already covers it.
 pub(super) fn add_member(manifest: &mut DocumentMut, member: &str, path: &Path) -> Result<(), Error> {
-    let strange = || Error::usage(format!("`workspace.members` in {} is no list of paths; mend it first", path.display()));
+    let invalid = || {
+        Error::usage(format!("`workspace.members` in {} is not a list of paths", path.display()))
+            .with_hint("fix the manifest first")
+    };
     let workspace = manifest.entry("workspace").or_insert_with(|| Item::Table(Table::new()));
     let members = workspace
         .as_table_like_mut()
-        .ok_or_else(strange)?
+        .ok_or_else(invalid)?
         .entry("members")
         .or_insert_with(|| Item::Value(Array::new().into()))
         .as_array_mut()
-        .ok_or_else(strange)?;
+        .ok_or_else(invalid)?;
     if has_member(members, member) {
         return Ok(());
     }
-    push_like_its_neighbours(members, member);
+    push_in_same_style(members, member);
     Ok(())
 }
 
-/// Adds a value as the others are written: on a line of its own, or not. A comment behind the last one stays there.
-fn push_like_its_neighbours(array: &mut Array, text: &str) {
+/// Adds a value in the style of the others: on the same line, or on its own. A comment after the last value stays in its
+/// place.
+fn push_in_same_style(array: &mut Array, text: &str) {
     let mut value = Value::from(text);
     let Some(last) = array.len().checked_sub(1) else { return array.push_formatted(value) };
     let text_of =
@@ -54,44 +58,47 @@ fn push_like_its_neighbours(array: &mut Array, text: &str) {
         value.decor_mut().set_prefix(" ");
         return array.push_formatted(value);
     };
-    // What follows the last value stands ahead of the bracket, or ahead of a comma that is missing.
-    let behind = if array.trailing_comma() {
+    // Without a trailing comma, the text after the last value belongs to that value, not to the array.
+    let after_last = if array.trailing_comma() {
         text_of(Some(array.trailing()))
     } else {
         let last = array.get_mut(array.len() - 1).expect("as above").decor_mut();
-        let behind = text_of(last.suffix());
+        let suffix = text_of(last.suffix());
         last.set_suffix("");
-        behind
+        suffix
     };
-    let comment = behind.rsplit_once('\n').map_or("", |(comment, _)| comment);
+    let comment = after_last.rsplit_once('\n').map_or("", |(comment, _)| comment);
     value.decor_mut().set_prefix(format!("{comment}\n{indent}"));
     array.push_formatted(value);
     array.set_trailing_comma(true);
     array.set_trailing("\n");
 }
 
-/// Names the manager's package in `[workspace.metadata.migrations]`.
+/// Sets the name of the manager's package in `[workspace.metadata.migrations]`.
 pub(super) fn name_manager(manifest: &mut DocumentMut, manager: &str, path: &Path) -> Result<(), Error> {
-    let strange = || Error::usage(format!("`workspace.metadata` in {} is no table; mend it first", path.display()));
+    let invalid = || {
+        Error::usage(format!("`workspace.metadata` in {} is not a table", path.display()))
+            .with_hint("fix the manifest first")
+    };
     let implicit = || {
         let mut table = Table::new();
         table.set_implicit(true);
         Item::Table(table)
     };
-    let metadata = manifest["workspace"].as_table_like_mut().ok_or_else(strange)?.entry("metadata").or_insert_with(implicit);
+    let metadata = manifest["workspace"].as_table_like_mut().ok_or_else(invalid)?.entry("metadata").or_insert_with(implicit);
     let is_inline = metadata.is_inline_table();
     let empty = || if is_inline { Item::Value(InlineTable::new().into()) } else { Item::Table(Table::new()) };
-    let settings = metadata.as_table_like_mut().ok_or_else(strange)?.entry("migrations").or_insert_with(empty);
-    settings.as_table_like_mut().ok_or_else(strange)?.insert("manager", manager.into());
+    let settings = metadata.as_table_like_mut().ok_or_else(invalid)?.entry("migrations").or_insert_with(empty);
+    settings.as_table_like_mut().ok_or_else(invalid)?.insert("manager", manager.into());
     Ok(())
 }
 
-/// Whether a list of members names that folder, by a pattern or itself.
+/// Whether a list of members contains this folder, or a pattern that covers it.
 pub(super) fn has_member(members: &Array, member: &str) -> bool {
     members.iter().filter_map(Value::as_str).any(|pattern| matches(pattern, member))
 }
 
-/// Whether a member's pattern (`crates/*`, `./xtask`) covers the path.
+/// Whether a pattern of the members, such as `crates/*` or `./xtask`, covers this path.
 fn matches(pattern: &str, path: &str) -> bool {
     let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
     let regex = regex::escape(pattern).replace(r"\*", "[^/]*").replace(r"\?", "[^/]");
@@ -143,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn another_manager_is_named_in_the_metadata() {
+    fn a_manager_of_another_name_is_set_in_the_metadata() {
         let mut manifest = "[workspace]\nmembers = [\"a\"]\n".parse().unwrap();
         name_manager(&mut manifest, "m", Path::new("Cargo.toml")).unwrap();
         assert_eq!(

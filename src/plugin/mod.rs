@@ -1,5 +1,7 @@
-//! The plugin: finds the workspace, builds its manager with the user's cargo, and runs it on the same line. It links no
-//! database driver. `init` and `new` are its own, since they must work where no manager compiles.
+//! The plugin: finds the workspace, builds its manager with the user's cargo, and runs the manager with the same line.
+//!
+//! It links no database driver. It carries out `init` and `new` itself, because they must work where the manager does not
+//! compile.
 
 mod build;
 mod guess;
@@ -17,17 +19,19 @@ use crate::line::flags::Args;
 use crate::line::{Task, TaskOption};
 use crate::terminal;
 
-/// The plugin's `main`.
+/// Runs the plugin on this process's arguments, and returns its exit code.
+///
+/// Cargo runs the binary `cargo-migrations` for `cargo migrations …`, and this is all that its `main` does.
 pub fn main() -> ExitCode {
     let mut words: Vec<_> = std::env::args_os().collect();
-    // Cargo passes a plugin its own name first.
+    // Cargo passes a plugin's own name as the first argument.
     if words.get(1).is_some_and(|word| word == "migrations") {
         words.remove(1);
     }
     let args = match Args::read(words.clone()) {
         Ok(args) => args,
         Err(error) => {
-            // Clap's own: the usage on stderr, or help and version on stdout.
+            // Clap prints the usage to stderr, or help and version to stdout.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -45,38 +49,42 @@ pub fn main() -> ExitCode {
 fn run(args: &Args, words: &[std::ffi::OsString]) -> Result<ExitCode, Error> {
     let mut tasks = Vec::new();
     for word in &args.tasks {
-        let task: Task = word.parse().map_err(|error| Error::usage(format!("`{word}` is no task: {error}")))?;
-        tasks.push(task);
+        tasks.push(Task::read(word)?);
     }
-    let own = tasks.iter().find(|task| matches!(task.name.as_str(), "init" | "new"));
-    if let Some(task) = own {
+    let plugin_task = tasks.iter().find(|task| matches!(task.name.as_str(), "init" | "new"));
+    if let Some(task) = plugin_task {
         if tasks.len() > 1 {
-            return Err(Error::usage(format!("`{}` stands alone on the line: run it by itself, then the rest", task.name)));
+            return Err(Error::usage(format!("`{}` cannot be combined with other tasks", task.name))
+                .with_hint(format!("run `cargo migrations {}` by itself, then the other tasks", task.name)));
         }
         if task.name == "new" {
-            no_path(args)?;
+            refuse_path(args)?;
             return new::new(args, &new_name(task)?).map(|()| ExitCode::SUCCESS);
         }
         if !task.options.is_empty() {
-            return Err(Error::usage("init takes no option; it takes: init [--path DIR]"));
+            return Err(Error::usage("init takes no options").with_hint("write `cargo migrations init [--path DIR]`"));
         }
         return init::init(args).map(|()| ExitCode::SUCCESS);
     }
-    no_path(args)?;
+    refuse_path(args)?;
     launch::launch(args, words)
 }
 
-fn no_path(args: &Args) -> Result<(), Error> {
+/// Returns an error if the line has `--path`, which only `init` takes.
+fn refuse_path(args: &Args) -> Result<(), Error> {
     match args.path {
-        Some(_) => Err(Error::usage("`--path` goes with init: `cargo migrations init --path DIR`")),
+        Some(_) => Err(Error::usage("`--path` is only valid with init")
+            .with_hint("run `cargo migrations init --path DIR`, or drop `--path`")),
         None => Ok(()),
     }
 }
 
+/// Returns the name in `new:NAME`.
 fn new_name(task: &Task) -> Result<String, Error> {
+    let error = |message: &str| Error::usage(message).with_hint("write `cargo migrations new:add_users`");
     match &task.options[..] {
         [TaskOption::Plain(name)] => Ok(name.clone()),
-        [] => Err(Error::usage("new needs a name: `cargo migrations new:add_users`")),
-        _ => Err(Error::usage("new takes one name and nothing else: `cargo migrations new:add_users`")),
+        [] => Err(error("new needs a name")),
+        _ => Err(error("new takes exactly one name")),
     }
 }

@@ -1,4 +1,4 @@
-//! `new:NAME` writes the next migration file.
+//! `new:NAME` writes a migration file with the next number.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,17 +11,16 @@ use crate::line::flags::Args;
 use crate::model::file_name;
 use crate::terminal;
 
+/// Writes a migration file of this name into the workspace's migrations directory.
 pub(super) fn new(args: &Args, name: &str) -> Result<(), Error> {
-    check(name)?;
+    check_name(name)?;
     let directory = Workspace::find(args)?.directory()?;
     let names = match fs::read_dir(&directory) {
         Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect::<Vec<_>>(),
         Err(_) => {
-            return Err(Error::usage(format!(
-                "there is no migrations directory {}; `cargo migrations init` makes it, or name yours: \
-                 [workspace.metadata.migrations] directory = \"…\"",
-                directory.display()
-            )));
+            return Err(Error::usage(format!("there is no migrations directory {}", directory.display())).with_hint(
+                "run `cargo migrations init` to make it, or name yours: [workspace.metadata.migrations] directory = \"…\"",
+            ));
         }
     };
     let path = directory.join(format!("{}_{name}.rs", next_number(&names)));
@@ -30,7 +29,8 @@ pub(super) fn new(args: &Args, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn check(name: &str) -> Result<(), Error> {
+/// Returns an error, with a valid name in its hint, if a migration cannot have this name.
+fn check_name(name: &str) -> Result<(), Error> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let unnumbered = name.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('_');
     let bare = name.strip_suffix(".rs").unwrap_or(name);
@@ -38,13 +38,17 @@ fn check(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let suggestion = snake_case(bare.trim_start_matches(|c: char| c.is_ascii_digit()));
-    let hint = if suggestion.is_empty() { "add_users".into() } else { suggestion };
-    Err(Error::usage(format!(
-        "`{name}` cannot be a migration's name: lower-case letters, digits and `_`, and no number ahead (it is given one); \
-         try `cargo migrations new:{hint}`"
-    )))
+    let suggestion = if suggestion.is_empty() { "add_users".into() } else { suggestion };
+    let reason = if name.chars().all(allowed) {
+        "it must start with a letter, because `new` adds the number"
+    } else {
+        "it may only contain lower-case letters, digits and `_`"
+    };
+    Err(Error::usage(format!("`{name}` is not a valid migration name: {reason}"))
+        .with_hint(format!("try `cargo migrations new:{suggestion}`")))
 }
 
+/// Converts any text to snake case: `AddUsers` and `add-users` become `add_users`.
 fn snake_case(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
@@ -60,7 +64,7 @@ fn snake_case(name: &str) -> String {
     out.trim_matches('_').to_owned()
 }
 
-/// `add_users` as `Add users.`
+/// Makes a sentence from a name: `add_users` becomes `Add users.`
 fn sentence(name: &str) -> String {
     let words = name.replace('_', " ");
     let words = words.trim();
@@ -70,7 +74,7 @@ fn sentence(name: &str) -> String {
         .map_or_else(|| "What this does.".into(), |first| format!("{}{}.", first.to_ascii_uppercase(), chars.as_str()))
 }
 
-/// One more than the highest, as wide as that one.
+/// Returns the highest number in the file names plus one, padded with zeros to the same width.
 fn next_number(names: &[String]) -> String {
     let numbers = names
         .iter()
@@ -80,7 +84,7 @@ fn next_number(names: &[String]) -> String {
     highest.map_or_else(|| "0001".into(), increment)
 }
 
-/// Digits plus one, however many.
+/// Adds one to a decimal number of any length, and keeps its leading zeros.
 fn increment(number: &str) -> String {
     let mut digits: Vec<u8> = number.bytes().collect();
     for digit in digits.iter_mut().rev() {
@@ -93,7 +97,7 @@ fn increment(number: &str) -> String {
     format!("1{}", "0".repeat(number.len()))
 }
 
-/// Writes a file that must not be there yet.
+/// Writes a new file. It is an error if the file exists.
 pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Error> {
     let written = fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| Error::usage(format!("{} cannot be written", path.display())).caused_by(error))
@@ -117,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_come_back_as_good_ones() {
-        assert!(check("add_users").is_ok() && check("utf8_names").is_ok());
-        for (name, good) in [
+    fn an_invalid_name_is_refused_with_a_valid_one() {
+        assert!(check_name("add_users").is_ok() && check_name("utf8_names").is_ok());
+        for (name, valid) in [
             ("AddUsers", "add_users"),
             ("add-users", "add_users"),
             ("0003_x", "x"),
@@ -127,8 +131,8 @@ mod tests {
             ("é", "add_users"),
             ("../up", "up"),
         ] {
-            let error = check(name).unwrap_err().to_string();
-            assert!(error.ends_with(&format!("new:{good}`")), "{name}: {error}");
+            let error = check_name(name).unwrap_err();
+            assert_eq!(error.hint(), Some(format!("try `cargo migrations new:{valid}`").as_str()), "{name}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The files that `init` and `new` write.
 
-/// A migration file.
-pub(super) fn migration(words: &str) -> String {
+/// Returns a migration file with this description.
+pub(super) fn migration(description: &str) -> String {
     format!(
-        r#"//! {words}
+        r#"//! {description}
 use cargo_migrations::prelude::*;
 
 pub async fn up(db: &Database) -> Result<()> {{
@@ -12,7 +12,7 @@ pub async fn up(db: &Database) -> Result<()> {{
     Ok(())
 }}
 
-// Undoes `up`. Without it the migration cannot be rolled back.
+// Undoes `up`. A migration without `down` cannot be rolled back.
 pub async fn down(db: &Database) -> Result<()> {{
     let _ = db;
     Ok(())
@@ -21,7 +21,9 @@ pub async fn down(db: &Database) -> Result<()> {{
     )
 }
 
-/// The manager's manifest; `dependency` is `version = "…"` or `path = "…"`, `srv` whether mongodb+srv:// addresses are known.
+/// Returns the manager's manifest.
+///
+/// `dependency` is `version = "…"` or `path = "…"`, and `srv` says whether mongodb+srv:// connection strings are supported.
 pub(super) fn manager_manifest(name: &str, dependency: &str, srv: bool) -> String {
     let features = if srv { r#""manager", "srv""# } else { r#""manager""# };
     format!(
@@ -31,36 +33,38 @@ version = "0.0.0"
 edition = "2024"
 publish = false
 
-# The manager itself. mongodb+srv:// addresses need the feature "srv" beside "manager", which makes the first build longer.
+# For the manager itself. For mongodb+srv:// connection strings, add the feature "srv": it makes the
+# first build slower.
 [dependencies]
 cargo-migrations = {{ {dependency}, default-features = false, features = [{features}] }}
 
-# What build.rs needs to compile the migration files in.
+# For build.rs, which compiles the migration files into the manager.
 [build-dependencies]
 cargo-migrations = {{ {dependency}, default-features = false }}
 "#
     )
 }
 
-/// The manager's build script.
+/// Returns the manager's build script.
 pub(super) fn build_script(directory: &str) -> String {
     format!("fn main() {{\n    cargo_migrations::build::embed({directory:?});\n}}\n")
 }
 
-/// The manager.
+/// Returns the manager's `main.rs`.
 pub(super) fn manager(database: &str) -> String {
     format!(
-        r#"//! The migrations manager: `cargo migrations` builds and runs it.
+        r#"//! The migrations manager, which `cargo migrations` builds and runs.
 use cargo_migrations::prelude::*;
 
-// The migration files, compiled in by build.rs.
+// The migration files, which build.rs compiles into this program.
 cargo_migrations::embedded!(mod migrations);
 
 struct Migrations;
 
 impl MigrationsManager for Migrations {{
     fn config(&self) -> Config {{
-        // MONGO_URI and its like win over what stands here; with no server named, development builds start a local one.
+        // Environment variables such as MONGO_URI win over these settings. Where no server is
+        // configured, a development build starts a local one.
         Config::new()
             .mongo_database({database:?})
             .from_env()
@@ -75,15 +79,16 @@ fn main() -> ExitCode {{
     )
 }
 
-/// A new workspace's manifest.
+/// Returns the manifest of a new workspace.
 pub(super) fn workspace(member: &str) -> String {
     format!(
         r#"[workspace]
 members = ["{member}"]
 resolver = "3"
 
-# Line numbers in backtraces of your own crates. Debug information of all the rest, and of what is generated for the migrations,
-# makes each build with the driver slower; a panic tells its place without.
+# Backtraces show line numbers in your own crates. Dependencies and the manager have no debug
+# information, because it makes each build with the driver slower; a panic message names its file and
+# line without it.
 [profile.dev]
 debug = "line-tables-only"
 
@@ -93,7 +98,7 @@ debug = false
 [profile.dev.package.{member}]
 debug = false
 
-# A login by name and password hashes 15,000 times.
+# A login with a user name and password computes 15,000 hashes, which is slow without optimization.
 [profile.dev.package.sha2]
 opt-level = 3
 "#

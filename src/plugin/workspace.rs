@@ -1,4 +1,4 @@
-//! The user's workspace, and the manager in it, from one call of `cargo metadata`.
+//! The user's workspace and the manager in it, as `cargo metadata` describes them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,40 +8,43 @@ use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
 use crate::error::Error;
 use crate::line::flags::Args;
 use crate::line::words::listed;
+use crate::model::variables;
 
-/// Where migrations live, unless `[workspace.metadata.migrations] directory` says otherwise.
+/// The directory of the migrations, unless `[workspace.metadata.migrations] directory` names another.
 pub(super) const DIRECTORY: &str = "mongomigrations";
 
-/// The manager's package, unless `[workspace.metadata.migrations] manager` says otherwise.
+/// The manager's package, unless `[workspace.metadata.migrations] manager` names another.
 pub(super) const MANAGER: &str = "xtask";
 
-/// The user's cargo.
+/// Returns the cargo to call: the one that runs the plugin, or else the one on PATH.
 pub(super) fn cargo() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+    std::env::var_os(variables::CARGO).unwrap_or_else(|| "cargo".into())
 }
 
-/// A workspace.
+/// A workspace, as cargo describes it.
 pub(super) struct Workspace {
     metadata: Metadata,
 }
 
 impl Workspace {
-    /// The workspace that the current folder, or `--manifest-path`, belongs to.
+    /// Finds the workspace of the current folder, or that of `--manifest-path`.
     pub(super) fn find(args: &Args) -> Result<Self, Error> {
         let mut command = MetadataCommand::new();
-        // Without dependencies nothing is resolved, and it takes milliseconds.
+        // Without dependencies cargo resolves nothing, and takes only milliseconds.
         command.cargo_path(cargo()).no_deps();
         if let Some(path) = &args.cargo.manifest_path {
             command.manifest_path(path);
         }
         command.other_options(args.cargo.for_metadata());
         let metadata = command.exec().map_err(|error| match error {
-            cargo_metadata::Error::CargoMetadata { stderr } if stderr.contains("could not find `Cargo.toml`") => Error::usage(
-                "there is no Cargo.toml in this folder or above; go to your workspace, or set one up here with `cargo migrations init`",
-            ),
+            cargo_metadata::Error::CargoMetadata { stderr } if stderr.contains("could not find `Cargo.toml`") => {
+                Error::usage("there is no Cargo.toml in this folder or above it")
+                    .with_hint("go to your workspace, or set one up here with `cargo migrations init`")
+            }
             cargo_metadata::Error::CargoMetadata { stderr } => {
                 let text = stderr.trim();
-                Error::usage("cargo cannot read the workspace; mend its manifest first")
+                Error::usage("cargo cannot read the workspace")
+                    .with_hint("fix the manifest first")
                     .caused_by(text.strip_prefix("error: ").unwrap_or(text).to_owned())
             }
             error => Error::usage("cargo cannot be run").caused_by(error),
@@ -49,52 +52,56 @@ impl Workspace {
         Ok(Self { metadata })
     }
 
+    /// Returns the workspace's root folder.
     pub(super) fn root(&self) -> PathBuf {
         self.metadata.workspace_root.clone().into()
     }
 
+    /// Returns the directory in which cargo builds the workspace.
     pub(super) fn target_directory(&self) -> PathBuf {
         self.metadata.target_directory.clone().into()
     }
 
-    /// The migrations' directory.
+    /// Returns the directory of the migrations.
     pub(super) fn directory(&self) -> Result<PathBuf, Error> {
         Ok(self.root().join(self.setting("directory")?.unwrap_or(DIRECTORY)))
     }
 
+    /// Returns a setting of `[workspace.metadata.migrations]`.
     fn setting(&self, key: &str) -> Result<Option<&str>, Error> {
         match self.metadata.workspace_metadata.get("migrations").and_then(|settings| settings.get(key)) {
             None => Ok(None),
             Some(value) => value.as_str().map(Some).ok_or_else(|| {
-                Error::usage(format!(
-                    "`{key}` of [workspace.metadata.migrations] in Cargo.toml is no string; write `{key} = \"…\"`"
-                ))
+                Error::usage(format!("`{key}` of [workspace.metadata.migrations] in Cargo.toml is not a string"))
+                    .with_hint(format!("write `{key} = \"…\"`"))
             }),
         }
     }
 
-    /// Whether a package of that name is a migrations manager; `None` where there is no such package.
+    /// Whether the package of this name is a migrations manager, or `None` where there is no such package.
     pub(super) fn is_manager(&self, name: &str) -> Option<bool> {
         let packages = self.metadata.workspace_packages();
         packages.iter().find(|package| package.name.as_str() == name).map(|package| depends_on_us(package))
     }
 
-    /// The manager's package and binary.
+    /// Returns the manager's package and the name of its binary.
     pub(super) fn manager(&self) -> Result<(&Package, &str), Error> {
+        const HINT: &str =
+            "run `cargo migrations init` to make one, or name yours: [workspace.metadata.migrations] manager = \"…\"";
         let name = self.setting("manager")?.unwrap_or(MANAGER);
         let packages = self.metadata.workspace_packages();
         let package = packages.iter().find(|package| package.name.as_str() == name).copied().ok_or_else(|| {
             Error::usage(format!(
-                "the workspace {} has no package `{name}` for its migrations manager; `cargo migrations init` makes one, \
-                 or name yours: [workspace.metadata.migrations] manager = \"…\"",
+                "the workspace {} has no package `{name}`, which would be its migrations manager",
                 self.metadata.workspace_root
             ))
+            .with_hint(HINT)
         })?;
         if !depends_on_us(package) {
             return Err(Error::usage(format!(
-                "the package `{name}` is no migrations manager: it does not depend on cargo-migrations; \
-                 `cargo migrations init` makes one, or name yours: [workspace.metadata.migrations] manager = \"…\""
-            )));
+                "the package `{name}` is not a migrations manager, because it does not depend on cargo-migrations"
+            ))
+            .with_hint(HINT));
         }
         let binaries: Vec<&str> = package
             .targets
@@ -106,15 +113,19 @@ impl Workspace {
         match (&binaries[..], default) {
             ([binary], _) => Ok((package, binary)),
             (_, Some(binary)) => Ok((package, binary)),
-            ([], None) => Err(Error::usage(format!("the manager's package `{name}` has no binary; write its src/main.rs"))),
+            ([], None) => {
+                Err(Error::usage(format!("the manager's package `{name}` has no binary")).with_hint("write its src/main.rs"))
+            }
             (_, None) => Err(Error::usage(format!(
-                "the manager's package `{name}` has several binaries ({}); set `default-run` in its Cargo.toml",
+                "the manager's package `{name}` has several binaries: {}",
                 listed(binaries.iter().copied())
-            ))),
+            ))
+            .with_hint("set `default-run` in its Cargo.toml")),
         }
     }
 }
 
+/// Whether the package depends on this crate.
 fn depends_on_us(package: &Package) -> bool {
     package.dependencies.iter().any(|dependency| dependency.name == "cargo-migrations")
 }

@@ -4,11 +4,13 @@ use std::sync::LazyLock;
 
 use mongodb::bson::{Document, doc};
 
+use crate::model::variables;
+
 /// This crate's version.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 static ORIGIN: LazyLock<(String, String)> = LazyLock::new(|| {
-    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let user = variables::USER_NAMES.into_iter().find_map(|name| std::env::var(name).ok());
     (user.or_else(user_id).unwrap_or_else(|| "unknown".into()), host().unwrap_or_else(|| "unknown".into()))
 });
 
@@ -38,6 +40,7 @@ fn user_id() -> Option<String> {
 
 fn host() -> Option<String> {
     let from_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let host = from_kernel.or_else(|| std::env::var("HOSTNAME").ok()).or_else(|| std::env::var("COMPUTERNAME").ok())?;
+    let from_environment = || variables::HOST_NAMES.into_iter().find_map(|name| std::env::var(name).ok());
+    let host = from_kernel.or_else(from_environment)?;
     Some(host.trim().to_owned()).filter(|host| !host.is_empty())
 }

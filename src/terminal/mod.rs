@@ -17,6 +17,7 @@ use regex::Regex;
 
 use crate::error::hint_of;
 use crate::line::flags::Color;
+use crate::model::variables::CARGO_TERM_COLOR;
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
@@ -30,7 +31,7 @@ pub(crate) fn choose_color(flag: Option<Color>) {
         Some(Color::Always) => ColorChoice::Always,
         Some(Color::Never) => ColorChoice::Never,
         Some(Color::Auto) => ColorChoice::Auto,
-        None => match std::env::var("CARGO_TERM_COLOR").as_deref() {
+        None => match std::env::var(CARGO_TERM_COLOR).as_deref() {
             Ok("always") => ColorChoice::Always,
             Ok("never") => ColorChoice::Never,
             _ => ColorChoice::Auto,

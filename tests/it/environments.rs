@@ -76,7 +76,7 @@ fn the_whole_line_is_checked_environments_too_before_anything_runs() {
     let bad = line("staging").env("STAGING_MONGO_URI", "mongodb://u:hu@sh@h/x").run().exits(2);
     assert_has(&bad.stderr, &["STAGING_MONGO_URI has a user name or password that cannot be read"]);
     let nobody = line("staging").env("STAGING_MONGO_URI", "mongodb://127.0.0.1:9/x").run().exits(1);
-    assert_has(&nobody.stderr, &["check host and port in STAGING_MONGO_URI,"]);
+    assert_has(&nobody.stderr, &["hint: check the host and port in STAGING_MONGO_URI,"]);
     // Help needs no server.
     line("staging help").run().exits(0);
 }

@@ -51,9 +51,9 @@ fn options_that_a_task_does_not_take_are_refused_with_what_it_takes() {
 fn words_that_are_no_tasks_are_refused() {
     let database = TestDatabase::new();
     for (word, told) in [
-        ("execute:", "`execute:` is no task: an option is empty"),
-        (":x", "`:x` is no task: a task starts with its name"),
-        ("mytask:=v", "`mytask:=v` is no task: an option starts with `=`"),
+        ("execute:", "error: `execute:` has an empty option\nhint: drop the `:` or put a value after it\n"),
+        (":x", "error: `:x` does not start with the name of a task\nhint: write the name first"),
+        ("mytask:=v", "error: `mytask:=v` has an option that starts with `=`\nhint: write `key=value`"),
         ("excute", "no subtask or environment is named `excute`; did you mean `execute`?"),
         ("qqq", "no subtask or environment is named `qqq` (`cargo migrations help` lists them)"),
         ("help:rolback", "no subtask or environment is named `rolback`; did you mean `rollback`?"),
@@ -124,6 +124,6 @@ fn flags_stand_anywhere_and_unknown_ones_are_refused() {
     let outcome = simple().run("execute --check", &database).exits(2);
     assert!(outcome.stderr.contains("`--check` goes with show_status"), "{}", outcome.stderr);
     let outcome = simple().run("execute --path .", &database).exits(2);
-    assert!(outcome.stderr.contains("`--path` goes with init"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("`--path` is only valid with init"), "{}", outcome.stderr);
     assert!(database.collections().is_empty(), "nothing has run");
 }

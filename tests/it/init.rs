@@ -100,7 +100,7 @@ fn init_into_an_empty_folder_makes_a_project_that_works() {
 
     // Twice: nothing changes.
     let outcome = plugin_in(&folder, &["init", "--path", CRATE]).exits(0);
-    assert_has(&outcome.stderr, &["is set up already; nothing was changed"]);
+    assert_has(&outcome.stderr, &["is already set up, so nothing was changed"]);
     assert_eq!(files(&folder), before);
 
     lock(&folder);
@@ -180,7 +180,7 @@ fn init_leaves_a_teams_own_xtask_alone() {
     lock(folder);
     plugin_in(folder, &["help"]).exits(0);
     let outcome = plugin_in(folder, &["init", "--path", CRATE]).exits(0);
-    assert_has(&outcome.stderr, &["is set up already"]);
+    assert_has(&outcome.stderr, &["is already set up"]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn init_finds_a_manager_wherever_it_lies() {
     workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace("[\"xtask\"]", "[\"tools/*\"]"));
     let before = workspace.read("Cargo.toml");
     let outcome = workspace.line(["init", "--path", CRATE]).run().exits(0);
-    assert_has(&outcome.stderr, &["is set up already; nothing was changed"]);
+    assert_has(&outcome.stderr, &["is already set up, so nothing was changed"]);
     assert_eq!(workspace.read("Cargo.toml"), before);
     assert!(!workspace.path("xtask").exists());
 }
@@ -201,7 +201,7 @@ fn init_overwrites_nothing_and_writes_nothing_when_it_cannot() {
     let temporary = Place::new();
     let folder = temporary.path();
     let outcome = plugin_in(folder, &["init", "--path", "/nowhere"]).exits(2);
-    assert_has(&outcome.stderr, &["error: /nowhere is no checkout of cargo-migrations"]);
+    assert_has(&outcome.stderr, &["error: /nowhere is not a checkout of cargo-migrations"]);
     plugin_in(folder, &["init:x"]).exits(2);
     plugin_in(folder, &["init", "execute"]).exits(2);
     assert!(files(folder).is_empty());
@@ -250,10 +250,10 @@ fn new_refuses_names_that_the_pattern_would() {
     let workspace = Workspace::new();
     for (word, told) in [
         ("new", "new needs a name"),
-        ("new:a,b", "new takes one name"),
-        ("new:AddUsers", "try `cargo migrations new:add_users`"),
-        ("new:0003_x", "try `cargo migrations new:x`"),
-        ("new:../x", "cannot be a migration's name"),
+        ("new:a,b", "new takes exactly one name"),
+        ("new:AddUsers", "hint: try `cargo migrations new:add_users`"),
+        ("new:0003_x", "hint: try `cargo migrations new:x`"),
+        ("new:../x", "`../x` is not a valid migration name"),
     ] {
         let outcome = workspace.line([word]).run().exits(2);
         assert!(outcome.stderr.contains(told), "{word}: {}", outcome.stderr);

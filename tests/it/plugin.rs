@@ -48,7 +48,10 @@ fn cargo_finds_it_on_path_and_as_an_alias() {
 fn outside_a_workspace() {
     let folder = tempfile::tempdir().unwrap();
     let outcome = Line::new(plugin(), folder.path()).args(["execute"]).run().exits(2);
-    assert_has(&outcome.stderr, &["error: there is no Cargo.toml in this folder or above", "`cargo migrations init`"]);
+    assert_has(
+        &outcome.stderr,
+        &["error: there is no Cargo.toml in this folder or above it\nhint: ", "`cargo migrations init`"],
+    );
     let outcome = Line::new(plugin(), folder.path()).args(["--manifest-path", "nowhere/Cargo.toml"]).run().exits(2);
     assert_has(&outcome.stderr, &["error: cargo cannot read the workspace", "Caused by:", "nowhere/Cargo.toml"]);
 }
@@ -61,16 +64,16 @@ fn without_a_manager() {
     let outcome = workspace.line(["execute"]).run().exits(2);
     assert_has(
         &outcome.stderr,
-        &["has no package `nobody` for its migrations manager", "`cargo migrations init` makes one"],
+        &["has no package `nobody`, which would be its migrations manager", "hint: run `cargo migrations init`"],
     );
 
     workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace("\"nobody\"", "7"));
     let outcome = workspace.line(["execute"]).run().exits(2);
-    assert_has(&outcome.stderr, &["`manager` of [workspace.metadata.migrations] in Cargo.toml is no string"]);
+    assert_has(&outcome.stderr, &["`manager` of [workspace.metadata.migrations] in Cargo.toml is not a string"]);
 
     workspace.write("Cargo.toml", "[workspace]\nmembers = [\"xtask\"\n");
     let outcome = workspace.line(["execute"]).run().exits(2);
-    assert_has(&outcome.stderr, &["error: cargo cannot read the workspace; mend its manifest first", "Caused by:"]);
+    assert_has(&outcome.stderr, &["error: cargo cannot read the workspace\n", "Caused by:", "hint: fix the manifest first"]);
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn what_cargo_cannot_read_is_told_once() {
     workspace.write("app/Cargo.toml", "[package]\nname = 7\n");
     // The manager's build has begun by then, and says so as well.
     let outcome = workspace.line(["execute"]).run().exits(2);
-    assert_has(&outcome.stderr, &["error: cargo cannot read the workspace; mend", "app/Cargo.toml"]);
+    assert_has(&outcome.stderr, &["error: cargo cannot read the workspace\n", "hint: fix", "app/Cargo.toml"]);
     assert_eq!(outcome.stderr.matches("invalid type").count(), 1, "{}", outcome.stderr);
 }
 
@@ -107,7 +110,7 @@ fn an_xtask_that_is_no_manager() {
     let name = workspace.manager_name();
     workspace.write("xtask/Cargo.toml", &format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n"));
     let outcome = workspace.line(["execute"]).run().exits(2);
-    assert_has(&outcome.stderr, &["is no migrations manager: it does not depend on cargo-migrations"]);
+    assert_has(&outcome.stderr, &["is not a migrations manager, because it does not depend on cargo-migrations"]);
 }
 
 #[test]
@@ -141,8 +144,8 @@ fn a_manager_of_another_version_is_told() {
         &outcome.stderr,
         &[
             "is built with cargo-migrations 9.9.9",
-            &format!("this is cargo-migrations {ours}"),
-            "`cargo install cargo-migrations --version 9.9.9`",
+            &format!("but this is cargo-migrations {ours}\n"),
+            "hint: run `cargo install cargo-migrations --version 9.9.9`",
         ],
     );
 }
@@ -180,7 +183,7 @@ fn the_manager_alone_needs_neither_cargo_nor_sources() {
     let outcome = manager(&binary, folder.path(), &["new:x"], &database).exits(2);
     assert_has(&outcome.stderr, &["`new` needs the sources"]);
     let outcome = Line::new(&binary, folder.path()).args(["execute"]).run().exits(2);
-    assert_has(&outcome.stderr, &["error: no server is named; set MONGO_URI"]);
+    assert_has(&outcome.stderr, &["error: no MongoDB server is configured\nhint: set MONGO_URI"]);
 }
 
 #[test]

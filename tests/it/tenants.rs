@@ -98,8 +98,8 @@ fn a_list_need_not_be_there_yet_and_may_stop_at_the_first_failure() {
 fn wrong_names_are_told_before_anything_runs() {
     let wrong = [
         ("listed execute", "LISTED", "a,a", "names the database `a` twice"),
-        ("listed execute", "LISTED", "a.b", "names the database `a.b`, which cannot be one"),
-        ("tenants execute", "TENANTS", "tenant_(", "has the pattern `tenant_(`, which is no regular expression"),
+        ("listed execute", "LISTED", "a.b", "has the invalid database name `a.b`"),
+        ("tenants execute", "TENANTS", "tenant_(", "has the pattern `tenant_(`, which is not a valid regular expression"),
         ("tenants execute", "TENANTS", "none-such", "no database of the server matches `none-such`"),
     ];
     for (args, name, value, message) in wrong {

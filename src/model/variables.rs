@@ -1,0 +1,95 @@
+//! The environment variables that this crate reads or sets, each by name in this one file.
+//!
+//! The plugin and the manager are two processes: some of these variables are how the first talks to the second.
+
+/// The `cargo` to call. Cargo sets it for what it runs, and the plugin for the manager: a manager without it is a deployed
+/// one.
+#[cfg(any(feature = "cli", feature = "manager"))]
+pub(crate) const CARGO: &str = "CARGO";
+
+/// Cargo's own setting for colors, used where `--color` is not given.
+#[cfg(any(feature = "cli", feature = "manager"))]
+pub(crate) const CARGO_TERM_COLOR: &str = "CARGO_TERM_COLOR";
+
+/// Cargo's target directory. The plugin sets it for the manager, which keeps the local server's data there.
+#[cfg(any(feature = "cli", feature = "manager"))]
+pub(crate) const TARGET_DIR: &str = "CARGO_MIGRATIONS_TARGET_DIR";
+
+/// The workspace's root. The plugin sets it for the manager, which resolves a relative dump directory against it.
+#[cfg(any(feature = "cli", feature = "manager"))]
+pub(crate) const WORKSPACE_ROOT: &str = "CARGO_MIGRATIONS_WORKSPACE_ROOT";
+
+/// The folder of the manager that is built.
+///
+/// Two workspaces that share a target directory, and have a package of the same name in the same place, are one to cargo.
+/// When it has taken the other workspace's build for this one's, the plugin sets this variable for a second build: its
+/// change makes the build script run again.
+pub(crate) const MANAGER_DIR: &str = "CARGO_MIGRATIONS_MANAGER_DIR";
+
+/// Set where another machine has sent the line over ssh; see `terminal::far_side` for its values.
+#[cfg(feature = "manager")]
+pub(crate) const ON_HOST: &str = "CARGO_MIGRATIONS_ON_HOST";
+
+/// The width of the terminal on the machine that has sent the line over ssh, if its stderr is a terminal.
+#[cfg(feature = "manager")]
+pub(crate) const COLUMNS: &str = "CARGO_MIGRATIONS_COLUMNS";
+
+/// The `mongod` binary for local servers. It is preferred to the one on PATH.
+#[cfg(feature = "manager")]
+pub(crate) const MONGOD: &str = "CARGO_MIGRATIONS_MONGOD";
+
+/// For tests: the crash point at which the process kills or stops itself, as `KILL:n` or `STOP:n`.
+#[cfg(all(feature = "manager", feature = "_crash-points"))]
+pub(crate) const CRASH_AT: &str = "CARGO_MIGRATIONS_CRASH_AT";
+
+/// For tests: the file to which the name of each crash point is appended when it is reached.
+#[cfg(all(feature = "manager", feature = "_crash-points"))]
+pub(crate) const CRASH_TRACE: &str = "CARGO_MIGRATIONS_CRASH_TRACE";
+
+/// For tests: how long a lease lasts, in milliseconds.
+#[cfg(all(feature = "manager", feature = "_crash-points"))]
+pub(crate) const LEASE_MS: &str = "CARGO_MIGRATIONS_LEASE_MS";
+
+/// The connection string. It wins over `MONGO_HOST` and the other parts.
+#[cfg(any(feature = "cli", feature = "manager"))]
+pub(crate) const MONGO_URI: &str = "MONGO_URI";
+
+/// The server's host name, with or without a port.
+#[cfg(feature = "manager")]
+pub(crate) const MONGO_HOST: &str = "MONGO_HOST";
+
+/// The server's port.
+#[cfg(feature = "manager")]
+pub(crate) const MONGO_PORT: &str = "MONGO_PORT";
+
+/// The user to log in as.
+#[cfg(feature = "manager")]
+pub(crate) const MONGO_USER: &str = "MONGO_USER";
+
+/// The user's password.
+#[cfg(feature = "manager")]
+pub(crate) const MONGO_USER_PASSWORD: &str = "MONGO_USER_PASSWORD";
+
+/// The database's name.
+#[cfg(feature = "manager")]
+pub(crate) const MONGO_DATABASE: &str = "MONGO_DATABASE";
+
+/// The name of the registry's collection.
+#[cfg(feature = "manager")]
+pub(crate) const MIGRATIONS_COLLECTION: &str = "MIGRATIONS_COLLECTION";
+
+/// Whether `execute` and `rollback` dump the database first: `true` or `false`.
+#[cfg(feature = "manager")]
+pub(crate) const DO_MONGO_DUMP: &str = "DO_MONGO_DUMP";
+
+/// The directory for dumps.
+#[cfg(feature = "manager")]
+pub(crate) const MONGO_DUMP_DIRECTORY: &str = "MONGO_DUMP_DIRECTORY";
+
+/// Where the user's login name is looked up, in this order.
+#[cfg(feature = "manager")]
+pub(crate) const USER_NAMES: [&str; 3] = ["USER", "LOGNAME", "USERNAME"];
+
+/// Where this machine's name is looked up, in this order, if the kernel does not give it.
+#[cfg(feature = "manager")]
+pub(crate) const HOST_NAMES: [&str; 2] = ["HOSTNAME", "COMPUTERNAME"];
