@@ -81,6 +81,11 @@ impl Context {
         &self.line.args
     }
 
+    /// What is wrong with the migration files, one message each.
+    pub(crate) fn problems(&self) -> &'static [&'static str] {
+        self.line.embedded.problems
+    }
+
     pub(crate) fn site(&self) -> &Site {
         &self.site
     }

@@ -105,6 +105,14 @@ pub trait MigrationsManager: Sized {
         builtin::rollback(self, cx, migration).await
     }
 
+    /// Checks the migration files and the manager, without a server.
+    ///
+    /// # Errors
+    /// One error names everything that is wrong.
+    async fn check(&self, cx: &Context, option: Option<&str>) -> Result<()> {
+        builtin::check(self, cx, option).await
+    }
+
     /// Shows the log, newest last, of one migration or all.
     ///
     /// # Errors

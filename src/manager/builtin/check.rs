@@ -1,0 +1,42 @@
+//! `check`: the files, their numbers and the manager, without a server.
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::manager::MigrationsManager;
+use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
+use crate::report::{Remark, migrations};
+use crate::run::plan;
+
+pub(super) const DECLARATION: Declaration = Declaration {
+    name: "check",
+    help: "Check the migration files and the manager, without a server",
+    first: First::Nothing,
+    options: &[],
+    check: any_values,
+    reach: |_| Reach::Nothing,
+    asks: Asks::Never,
+    // It reports what is wrong with them, together with everything else.
+    needs_files: false,
+    flags: &[],
+};
+
+/// Checks the migration files, their numbers, and the manager's configuration. It needs no server.
+///
+/// # Errors
+/// One error names everything that is wrong. Exit code 2.
+pub async fn check<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
+    let mut problems: Vec<Remark> = cx.problems().iter().map(|problem| Remark::new(problem.to_string())).collect();
+    problems.extend(plan::shared_numbers(cx.migrations()));
+    if let Err(error) = cx.config().check() {
+        problems.push(Remark { message: error.to_string(), hint: error.hint().map(str::to_owned) });
+    }
+    if problems.is_empty() {
+        cx.reporter().status("Checked", format!("{} and the manager", migrations(cx.migrations().len())));
+        return Ok(());
+    }
+    let (messages, hints): (Vec<String>, Vec<Option<String>>) =
+        problems.into_iter().map(|problem| (problem.message, problem.hint)).unzip();
+    let error = Error::usage(messages.join("\n       "));
+    let hints: Vec<String> = hints.into_iter().flatten().collect();
+    Err(if hints.is_empty() { error } else { error.with_hint(hints.join("\n")) }.into())
+}
