@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Remark};
 use crate::model::variables;
 
 /// The configuration of a manager: the server, the database, and where the registry and the dumps are kept.
@@ -46,14 +46,8 @@ pub struct Config {
     pub(crate) local_server: bool,
     /// Where the connection string comes from: the name of a variable, as a rule. Messages quote it.
     pub(crate) mongo_uri_source: String,
-    invalid: Vec<InvalidVariable>,
-}
-
-/// An environment variable with a value that `from_env` cannot use.
-#[derive(Clone)]
-struct InvalidVariable {
-    message: String,
-    hint: String,
+    /// The environment variables with a value that `from_env` cannot use.
+    invalid: Vec<Remark>,
 }
 
 impl Config {
@@ -174,15 +168,12 @@ impl Config {
         if self.invalid.is_empty() {
             return Ok(());
         }
-        let messages: Vec<&str> = self.invalid.iter().map(|variable| variable.message.as_str()).collect();
-        let hints: Vec<&str> = self.invalid.iter().map(|variable| variable.hint.as_str()).collect();
-        // Indented, so that the lines stand below each other behind `error: `.
-        Err(Error::usage(messages.join("\n       ")).with_hint(hints.join("\n")))
+        Err(Error::of_remarks(ErrorKind::Usage, self.invalid.iter().cloned()))
     }
 
     fn with_variables(mut self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let invalid = RefCell::new(Vec::new());
-        let note = |message: String, hint: String| invalid.borrow_mut().push(InvalidVariable { message, hint });
+        let note = |message: String, hint: String| invalid.borrow_mut().push(Remark::new(message).with_hint(hint));
         let variable = |name: &str| match variable(name)?.into_string() {
             Ok(value) => Some(value).filter(|value| !value.is_empty()),
             Err(_) => {

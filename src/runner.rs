@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::config::Config;
 use crate::connect::{self, Target};
 use crate::dump;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::line::words::listed;
 use crate::migration::Embedded;
 use crate::model::Direction;
@@ -177,18 +177,14 @@ async fn execute(scope: &Scope<'_>, dump_folder: Option<dump::Folder>) -> Result
 async fn check(scope: &Scope<'_>) -> Result<(), Failed> {
     let view = run::read(&scope.store).await?;
     let known = standing::all(scope.migrations, &view);
-    let remarks = view.cut_off_restore().map(advice::cut_off).into_iter().chain(advice::all_undecided(&known));
-    let (mut problems, mut hints): (Vec<String>, Vec<String>) =
-        remarks.map(|remark| (remark.message, remark.hint.unwrap_or_default())).unzip();
+    let cut_off = view.cut_off_restore().map(advice::cut_off);
     let open = status::open(&known);
-    if !open.is_empty() {
-        problems.push(format!("not registered: {}", listed(open.iter().map(String::as_str))));
-        hints.push("run `cargo migrations execute` on this database first".into());
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Check, problems.join("\n")).with_hint(hints.join("\n")).into())
+    let unregistered = (!open.is_empty()).then(|| {
+        Remark::new(format!("not registered: {}", listed(open.iter().map(String::as_str))))
+            .with_hint("run `cargo migrations execute` on this database first")
+    });
+    let remarks: Vec<Remark> = cut_off.into_iter().chain(advice::all_undecided(&known)).chain(unregistered).collect();
+    if remarks.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Check, remarks).into()) }
 }
 
 /// One error whose message says everything, without passwords: a service usually logs the message, and not the causes.

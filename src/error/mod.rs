@@ -2,9 +2,14 @@
 
 #[cfg(feature = "manager")]
 pub(crate) mod describe;
+#[cfg(feature = "manager")]
+mod remark;
 
 use std::error::Error as StdError;
 use std::fmt;
+
+#[cfg(feature = "manager")]
+pub(crate) use remark::Remark;
 
 /// What migrations and subtasks return, so that `?` takes any error.
 ///

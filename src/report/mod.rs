@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::error::Remark;
 use crate::line::flags::{Args, Format};
 use crate::model::{Direction, Subject};
 
@@ -31,7 +32,7 @@ pub(crate) use listener::Listen;
 pub use listener::Message;
 pub use progress::Progress;
 pub(crate) use progress::Task;
-pub(crate) use said::{Remark, Said};
+pub(crate) use said::Said;
 pub(crate) use status::{Row, Status};
 pub(crate) use table::columns;
 pub(crate) use text::{Tally, ago, human_bytes, human_duration, migrations};
@@ -205,7 +206,7 @@ impl Reporter {
 
     /// Writes a warning with its hint.
     pub(crate) fn remark(&self, remark: &Remark) {
-        remark.warn(&mut |said| self.say(said));
+        said::warn(remark, &mut |said| self.say(said));
     }
 
     /// Writes an error that does not end the line.

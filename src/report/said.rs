@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 
 use indicatif::MultiProgress;
 
+use crate::error::Remark;
 use crate::error::describe::describe;
 use crate::terminal;
 
@@ -28,29 +29,11 @@ pub(crate) enum Said<'a> {
     Failure(&'a (dyn StdError + 'static)),
 }
 
-/// Something that a person should know, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Remark {
-    pub(crate) message: String,
-    pub(crate) hint: Option<String>,
-}
-
-impl Remark {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
-    }
-
-    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// Says it as a warning, with its hint.
-    pub(crate) fn warn(&self, say: &mut dyn FnMut(Said<'_>)) {
-        say(Said::Warning(&self.message));
-        if let Some(hint) = &self.hint {
-            say(Said::Hint(hint));
-        }
+/// Says a remark as a warning, with its hint.
+pub(super) fn warn(remark: &Remark, say: &mut dyn FnMut(Said<'_>)) {
+    say(Said::Warning(&remark.message));
+    if let Some(hint) = &remark.hint {
+        say(Said::Hint(hint));
     }
 }
 

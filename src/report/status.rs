@@ -6,8 +6,10 @@ use anstyle::AnsiColor;
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
+use super::said::warn;
 use super::text::short_time;
-use super::{Remark, Report, Said, human_duration, migrations, table};
+use super::{Report, Said, human_duration, migrations, table};
+use crate::error::Remark;
 use crate::model::State;
 use crate::model::file_name::stem;
 
@@ -53,7 +55,7 @@ impl Report for Status<'_> {
 
     fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
         for remark in &self.remarks {
-            remark.warn(say);
+            warn(remark, say);
         }
         if let Some(at_work) = &self.at_work {
             say(Said::Status { verb: "Running", message: at_work });

@@ -5,23 +5,14 @@ use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 use super::standing::{Known, Standing};
 use super::step::Step;
 use crate::durable::attempt;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, Remark};
 use crate::model::{Direction, State, file_name};
-use crate::report::Remark;
 use crate::store::{Attempt, Restore};
 
 /// What to say about each migration that needs a decision.
 pub(crate) fn all_undecided(known: &Known<'_, '_>) -> Vec<Remark> {
     let with_file = known.undecided().filter_map(decision_needed);
     with_file.chain(known.interrupted_without_file.iter().map(|attempt| file_gone(attempt))).collect()
-}
-
-/// The error that refuses to run before a person has decided.
-pub(crate) fn undecided(remarks: impl IntoIterator<Item = Remark>) -> Error {
-    let (messages, hints): (Vec<String>, Vec<Option<String>>) =
-        remarks.into_iter().map(|remark| (remark.message, remark.hint)).unzip();
-    let hints: Vec<String> = hints.into_iter().flatten().collect();
-    Error::new(ErrorKind::Undecided, messages.join("\n       ")).with_hint(hints.join("\n"))
 }
 
 /// What to say about an interrupted migration.

@@ -8,11 +8,10 @@ use super::advice;
 use super::standing::{self, Known, Standing};
 use super::status::{highest_registered, is_below};
 use super::step::Step;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Remark};
 use crate::line::words::listed;
 use crate::migration::Migration;
 use crate::model::{Direction, State, file_name};
-use crate::report::Remark;
 use crate::store::{Entry, View};
 
 /// What a subtask asks for.
@@ -64,7 +63,7 @@ pub(crate) fn make<'m>(
     has_transactions: bool,
 ) -> Result<Plan<'m>, Error> {
     if let Some(restore) = view.cut_off_restore() {
-        return Err(advice::undecided([advice::cut_off(restore)]));
+        return Err(Error::of_remarks(ErrorKind::Undecided, [advice::cut_off(restore)]));
     }
     let known = standing::all(migrations, view);
     let Known { files, missing, .. } = &known;
@@ -137,15 +136,14 @@ fn allowed(direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Erro
 /// As long as a migration is interrupted, nothing runs until a person has decided how to go on.
 fn refuse_undecided(known: &Known<'_, '_>) -> Result<(), Error> {
     let remarks = advice::all_undecided(known);
-    if remarks.is_empty() { Ok(()) } else { Err(advice::undecided(remarks)) }
+    if remarks.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Undecided, remarks)) }
 }
 
 fn refuse(warnings: Vec<Remark>) -> Result<Vec<Remark>, Error> {
     if warnings.is_empty() {
         return Ok(warnings);
     }
-    let reasons: Vec<String> = warnings.into_iter().map(|warning| warning.message).collect();
-    Err(Error::new(ErrorKind::Refused, format!("{} (refused because of --strict)", reasons.join("\n       "))))
+    Err(Error::of_remarks(ErrorKind::Refused, warnings.into_iter().chain([Remark::new("refused because of `--strict`")])))
 }
 
 /// A warning if any migration would run after one with a higher number was registered.

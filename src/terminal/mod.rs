@@ -121,7 +121,7 @@ pub(crate) fn error_of(
     describe: impl Fn(&(dyn StdError + 'static)) -> String,
 ) {
     let mut text = label.map(|label| format!("{label}: ")).unwrap_or_default();
-    text.push_str(&describe(error));
+    text.push_str(&describe(error).replace('\n', "\n       "));
     let mut causes = String::new();
     for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
         let cause = describe(cause);

@@ -1,10 +1,10 @@
 //! `check`: the files, their numbers and the manager, without a server.
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
-use crate::report::{Remark, migrations};
+use crate::report::migrations;
 use crate::run::plan;
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -25,18 +25,12 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// # Errors
 /// One error names everything that is wrong. Exit code 2.
 pub async fn check<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
-    let mut problems: Vec<Remark> = cx.problems().iter().map(|problem| Remark::new(problem.to_string())).collect();
+    let mut problems: Vec<Remark> = cx.problems().iter().map(|problem| Remark::new(*problem)).collect();
     problems.extend(plan::shared_numbers(cx.migrations()));
-    if let Err(error) = cx.config().check() {
-        problems.push(Remark { message: error.to_string(), hint: error.hint().map(str::to_owned) });
-    }
+    problems.extend(cx.config().check().err().map(Remark::from));
     if problems.is_empty() {
         cx.reporter().status("Checked", format!("{} and the manager", migrations(cx.migrations().len())));
         return Ok(());
     }
-    let (messages, hints): (Vec<String>, Vec<Option<String>>) =
-        problems.into_iter().map(|problem| (problem.message, problem.hint)).unzip();
-    let error = Error::usage(messages.join("\n       "));
-    let hints: Vec<String> = hints.into_iter().flatten().collect();
-    Err(if hints.is_empty() { error } else { error.with_hint(hints.join("\n")) }.into())
+    Err(Error::of_remarks(ErrorKind::Usage, problems).into())
 }

@@ -1,12 +1,12 @@
 //! `show_status`: where each migration stands.
 
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::line::flags::TaskFlag;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::State;
-use crate::report::{Remark, Status, ago, migrations};
+use crate::report::{Status, ago, migrations};
 use crate::run::{self, advice, plan, standing, status};
 
 pub(super) const DECLARATION: Declaration = Declaration {
