@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::line::Task;
 use crate::line::flags::{Args, TaskFlag};
 use crate::manager::declaration::{First, Reach};
-use crate::manager::subtasks::Subtask;
+use crate::manager::subtask::Subtask;
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::migration::{Embedded, names};
 

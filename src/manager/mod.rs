@@ -3,7 +3,8 @@
 pub(crate) mod builtin;
 pub(crate) mod declaration;
 mod environments;
-pub(crate) mod subtasks;
+pub(crate) mod subtask;
+mod subtasks;
 
 pub use subtasks::Subtasks;
 

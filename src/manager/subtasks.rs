@@ -2,14 +2,11 @@
 
 use std::fmt;
 
-use futures_util::future::LocalBoxFuture;
-
-use super::declaration::{Asks, Declaration, First, Reach};
+use super::subtask::Subtask;
 use super::{MigrationsManager, builtin};
-use crate::context::{Context, Options};
+use crate::context::Context;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::line::flags::TaskFlag;
 use crate::line::words::{listed, nearest};
 
 /// Names that the line uses otherwise, and those of built-in subtasks to come.
@@ -37,30 +34,6 @@ pub struct Subtasks<M> {
     default: String,
     /// Calls in the wrong order, reported when the subtasks are checked.
     problems: Vec<String>,
-}
-
-/// One subtask: what is known about it, and what it does.
-pub(crate) struct Subtask<M> {
-    kind: Kind,
-    action: Box<dyn Call<M>>,
-}
-
-enum Kind {
-    BuiltIn(&'static Declaration),
-    Own { name: String, help: String, options: Vec<String> },
-}
-
-trait Call<M> {
-    fn call<'a>(&'a self, manager: &'a M, cx: &'a Context, option: Option<&'a str>) -> LocalBoxFuture<'a, Result<()>>;
-}
-
-impl<M, F> Call<M> for F
-where
-    F: AsyncFn(&M, &Context, Option<&str>) -> Result<()>,
-{
-    fn call<'a>(&'a self, manager: &'a M, cx: &'a Context, option: Option<&'a str>) -> LocalBoxFuture<'a, Result<()>> {
-        Box::pin(async move { self(manager, cx, option).await })
-    }
 }
 
 impl<M: MigrationsManager> Subtasks<M> {
@@ -108,8 +81,7 @@ impl<M: MigrationsManager> Subtasks<M> {
         help: impl Into<String>,
         action: impl AsyncFn(&M, &Context, Option<&str>) -> Result<()> + 'static,
     ) -> Self {
-        let kind = Kind::Own { name: name.into(), help: help.into(), options: Vec::new() };
-        self.list.push(Subtask { kind, action: Box::new(action) });
+        self.list.push(Subtask::own(name.into(), help.into(), action));
         self
     }
 
@@ -117,9 +89,9 @@ impl<M: MigrationsManager> Subtasks<M> {
     /// Plain values after the first fill them in order. [`Context::options`] has them.
     #[must_use]
     pub fn takes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        match self.list.last_mut().map(|subtask| &mut subtask.kind) {
-            Some(Kind::Own { options, .. }) => options.extend(names.into_iter().map(Into::into)),
-            _ => self.problems.push("the manager calls `takes` before it has added a subtask".into()),
+        match self.list.last_mut().and_then(Subtask::own_options) {
+            Some(options) => options.extend(names.into_iter().map(Into::into)),
+            None => self.problems.push("the manager calls `takes` before it has added a subtask".into()),
         }
         self
     }
@@ -204,116 +176,6 @@ impl<M> Subtasks<M> {
 
     pub(crate) fn default_name(&self) -> &str {
         &self.default
-    }
-}
-
-impl<M> Subtask<M> {
-    /// A built-in subtask, and the manager's method that does it.
-    pub(super) fn built_in(
-        declaration: &'static Declaration,
-        method: impl AsyncFn(&M, &Context, Option<&str>) -> Result<()> + 'static,
-    ) -> Self {
-        Self { kind: Kind::BuiltIn(declaration), action: Box::new(method) }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        match &self.kind {
-            Kind::BuiltIn(declaration) => declaration.name,
-            Kind::Own { name, .. } => name,
-        }
-    }
-
-    pub(crate) fn help(&self) -> &str {
-        match &self.kind {
-            Kind::BuiltIn(declaration) => declaration.help,
-            Kind::Own { help, .. } => help,
-        }
-    }
-
-    pub(crate) fn first(&self) -> First {
-        match &self.kind {
-            Kind::BuiltIn(declaration) => declaration.first,
-            Kind::Own { .. } => First::Anything,
-        }
-    }
-
-    /// The names of the further values that it takes.
-    pub(crate) fn options(&self) -> Vec<&str> {
-        match &self.kind {
-            Kind::BuiltIn(declaration) => declaration.options.to_vec(),
-            Kind::Own { options, .. } => options.iter().map(String::as_str).collect(),
-        }
-    }
-
-    /// Checks the values of a task.
-    pub(crate) fn check(&self, options: &Options) -> Result<(), Error> {
-        match &self.kind {
-            Kind::BuiltIn(declaration) => (declaration.check)(options),
-            Kind::Own { .. } => Ok(()),
-        }
-    }
-
-    pub(crate) fn reach(&self, options: &Options) -> Reach {
-        match &self.kind {
-            Kind::BuiltIn(declaration) => (declaration.reach)(options),
-            Kind::Own { .. } => Reach::Database,
-        }
-    }
-
-    pub(crate) fn asks(&self) -> Asks {
-        match &self.kind {
-            Kind::BuiltIn(declaration) => declaration.asks,
-            Kind::Own { .. } => Asks::IfEnvironmentDoes,
-        }
-    }
-
-    /// Whether it needs every migration file to be valid. Nothing is known about a team's own subtask, so it does.
-    pub(crate) fn needs_files(&self) -> bool {
-        match &self.kind {
-            Kind::BuiltIn(declaration) => declaration.needs_files,
-            Kind::Own { .. } => true,
-        }
-    }
-
-    pub(crate) fn is_built_in(&self) -> bool {
-        matches!(self.kind, Kind::BuiltIn(_))
-    }
-
-    pub(crate) fn takes_flag(&self, flag: TaskFlag) -> bool {
-        match &self.kind {
-            Kind::BuiltIn(declaration) => declaration.flags.contains(&flag),
-            Kind::Own { .. } => false,
-        }
-    }
-
-    pub(crate) async fn call(&self, manager: &M, cx: &Context, option: Option<&str>) -> Result<()> {
-        self.action.call(manager, cx, option).await
-    }
-
-    /// The usage, shortened to fit into a column.
-    pub(crate) fn short_usage(&self) -> String {
-        let usage = self.usage();
-        if usage.chars().count() <= 30 { usage } else { format!("{}[:…]", self.name()) }
-    }
-
-    /// `execute[:MIGRATION]`, `copy[:VALUE][,to=…]`
-    pub(crate) fn usage(&self) -> String {
-        let first = match self.first() {
-            First::Anything => Some("[:VALUE]".to_owned()),
-            First::Nothing => None,
-            First::Migration | First::MigrationWithoutFile => Some("[:MIGRATION]".to_owned()),
-            First::NeedsMigration => Some(":MIGRATION".to_owned()),
-            First::NeedsDump => Some(":DUMP".to_owned()),
-            First::Subtask => Some("[:SUBTASK]".to_owned()),
-            First::OneOf(words) => Some(format!("[:{}]", words.join("|"))),
-        };
-        let mut separator = if first.is_some() { ',' } else { ':' };
-        let mut usage = self.name().to_owned() + &first.unwrap_or_default();
-        for name in self.options() {
-            usage.push_str(&format!("[{separator}{name}=…]"));
-            separator = ',';
-        }
-        usage
     }
 }
 

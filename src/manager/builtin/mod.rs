@@ -4,7 +4,7 @@
 
 use super::MigrationsManager;
 use super::declaration::Declaration;
-use super::subtasks::Subtask;
+use super::subtask::Subtask;
 use crate::context::Context;
 use crate::error::Result;
 use crate::model::Direction;
