@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::builtin;
 use crate::config::Config;
 use crate::context::{Context, Line, Options, Site};
+use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::line::flags::Args;
 use crate::manager::MigrationsManager;
@@ -182,7 +183,7 @@ async fn problem(cx: &Context) -> Result<Option<String>> {
 /// One error whose message tells all, without passwords: a service logs that, as a rule, and no causes.
 fn opaque(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     let kind = error.downcast_ref::<Error>().map_or(ErrorKind::Failed, Error::kind);
-    Error::new(kind, terminal::scrub(&run::error_text(&*error)))
+    Error::new(kind, terminal::scrub(&error_text(&*error)))
 }
 
 struct AskOnDrop(Stop);

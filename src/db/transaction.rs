@@ -86,7 +86,7 @@ impl Transaction {
     }
 }
 
-impl attempt::Holds for Transaction {
+impl attempt::HasSession for Transaction {
     fn session(&mut self) -> &mut ClientSession {
         &mut self.session
     }

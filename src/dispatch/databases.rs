@@ -12,6 +12,7 @@ use crate::context;
 use crate::context::Site;
 use crate::context::{Context, Line};
 use crate::environment::{Databases, Environment, whole};
+use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
 use crate::line::listed;
 use crate::manager::{Flow, MigrationsManager};
@@ -20,7 +21,7 @@ use crate::model::verb::Verb;
 use crate::process::stop;
 use crate::report::{DatabaseEnd, End, Event};
 use crate::run::plan::Request;
-use crate::run::{error_text, preview};
+use crate::run::preview;
 
 /// So many names are told.
 const SHOWN: usize = 12;

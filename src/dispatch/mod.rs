@@ -74,7 +74,8 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
     Runtime::new()?.run(async {
         line.stop.watch(reporter.clone());
         if far_side::is_here() {
-            stdin::watch_for_ctrl_c(&line.stop);
+            let stop = line.stop.clone();
+            stdin::watch_for_ctrl_c(move || stop.signal());
         }
         let result = tokio::select! {
             biased;

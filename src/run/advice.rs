@@ -2,8 +2,8 @@
 
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 
-use crate::durable::attempt;
 use crate::error::Error;
+use crate::error::chain::has_label;
 use crate::model::file_name;
 use crate::model::state::State;
 use crate::run::plan::Step;
@@ -62,7 +62,7 @@ pub(crate) fn interrupted(attempt: &Attempt) -> String {
 /// Why a step failed, and what to do next.
 pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     let name = step.migration.stem();
-    let message = if attempt::has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+    let message = if has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
         format!(
             "the server did not tell whether the transaction of {name} was committed; `cargo migrations` shows whether it is \
              registered, and what it did is there if it is"

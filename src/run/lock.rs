@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::crash;
-use crate::durable::again;
+use crate::durable::retry;
 use crate::error::{Error, ErrorKind};
 use crate::process::stop::{self, Stop};
 use crate::report::{Reporter, ago};
@@ -152,7 +152,7 @@ impl Held {
     /// the server does not answer.
     pub(crate) async fn is_ours(&self) -> mongodb::error::Result<bool> {
         if self.renewal.is_stale() {
-            again(async || self.renewal.renew(&self.store, &self.run).await).await?;
+            retry(async || self.renewal.renew(&self.store, &self.run).await).await?;
         }
         Ok(!*self.renewal.is_lost.borrow())
     }

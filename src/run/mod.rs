@@ -14,6 +14,7 @@ use mongodb::ClientSession;
 use crate::context::{Context, more_than_confirmed};
 use crate::crash;
 use crate::db::Db;
+use crate::error::chain::error_text;
 use crate::error::describe::describe;
 use crate::error::{Error, Result};
 use crate::model::file_name::stem;
@@ -211,9 +212,4 @@ pub(crate) fn duplicates_warning(store: &Store, names: &[&str]) -> String {
         "{which} stand in `{}` more than once, so the server cannot keep them unique; delete all documents but one of each",
         store.registry_name()
     )
-}
-
-/// An error and its causes in one text.
-pub(crate) fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |&error| error.source()).map(describe).collect::<Vec<_>>().join(": ")
 }

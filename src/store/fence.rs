@@ -14,7 +14,7 @@ use mongodb::error::Error;
 use super::{LOG, Store};
 use crate::crash;
 use crate::durable::attempt;
-use crate::durable::{again, is_duplicate};
+use crate::durable::{is_duplicate, retry};
 
 /// The document's `_id`.
 pub(super) const ID: &str = "fence";
@@ -142,7 +142,7 @@ impl Fence {
                 return Err(Refusal::Lost);
             }
             let entries = doc! { "$or": &change.unregister };
-            again(async || self.store.registry().delete_many(entries.clone()).await).await?;
+            retry(async || self.store.registry().delete_many(entries.clone()).await).await?;
             crash::point("registry deleted");
         }
         if !change.log.is_empty() {
@@ -164,7 +164,7 @@ impl Fence {
             // The `_id`s are ours alone, or those of what is replaced: doing it twice changes nothing.
             doc! { "$merge": { "into": collection, "on": "_id", "whenMatched": "replace", "whenNotMatched": "insert" } },
         ];
-        again(async || self.store.lock().aggregate(pipeline.clone()).await.map(|_| ())).await?;
+        retry(async || self.store.lock().aggregate(pipeline.clone()).await.map(|_| ())).await?;
         crash::point("merge sent");
         // The command does not tell whether it wrote.
         let last = documents.last().and_then(|document| document.get("run")).cloned();
@@ -192,7 +192,7 @@ impl Store {
             let lower = doc! { "_id": ID, "number": { "$lt": term } };
             let raise = doc! { "$set": { "number": term } };
             let raised =
-                again(async || self.lock().update_one(lower.clone(), raise.clone()).session(&mut *session).await).await?;
+                retry(async || self.lock().update_one(lower.clone(), raise.clone()).session(&mut *session).await).await?;
             if raised.matched_count == 1 {
                 return Ok(true);
             }
