@@ -35,7 +35,7 @@ use check::{Checked, Leg};
 /// }
 /// ```
 pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
-    panics::tell_all();
+    panics::report_all();
     let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(error) => {

@@ -11,6 +11,7 @@ pub(crate) trait Task: Send + Sync {
 /// Progress over a known number of steps, shown below the run's own; it ends when dropped.
 ///
 /// On a terminal it is a bar. Elsewhere a line says now and then how far it is, and so does a JSON event.
+#[must_use = "the bar disappears when this is dropped"]
 pub struct Progress {
     task: Box<dyn Task>,
     position: std::sync::atomic::AtomicU64,
@@ -23,7 +24,6 @@ impl Progress {
     }
 
     /// The same with a message beside it.
-    #[must_use]
     pub fn with_message(self, message: impl AsRef<str>) -> Self {
         self.set_message(message);
         self
