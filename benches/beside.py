@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Times other MongoDB migration tools beside ours: on one server, in turn, as whole processes.
+"""Compares this tool with other MongoDB migration tools: times complete processes, in turn, on one server.
 
-Each tool gets the same migrations, which do nothing, and a fresh database in every round. What is printed
-is a Markdown table of medians. It needs Rust, Node.js 20 and Python 3.11 or newer, and the npm and PyPI
-registries; everything it installs and builds is in one folder. The server is the one that MONGO_URI names
-(a replica set), else the local one of this repository, which is stopped again unless it was running.
+Each tool gets the same migrations, which do nothing, and a new database in every round. The output is a
+Markdown table of medians. The script needs Rust, Node.js 20, Python 3.11 or newer, and access to the npm and
+PyPI registries. Everything that it installs and builds is in one folder. It uses the server in MONGO_URI (a
+replica set), or else the local server of this repository, which it stops at the end unless it was running
+before.
 """
 
 import argparse
@@ -27,7 +28,8 @@ NPM = ["migrate-mongo", "mongo-migrate-kit", "mongodb"]
 PYPI = ["pymongo-migrate", "mongomig"]
 REFERENCE = "ours, deployed"
 
-# Variables that the tools read. What the shell of whoever starts this has must not change what is timed.
+# Prefixes of variables that the tools read.
+# They are removed, so that the user's shell does not change the result.
 OF_DATABASES = ("MONGO", "MIGRATIONS_", "DO_MONGO_DUMP", "MMK_", "PYMONGO_MIGRATE_")
 OF_BUILDS = ("CARGO_TARGET_", "CARGO_BUILD_")
 
@@ -179,50 +181,54 @@ def downgrade(ctx):
 
 
 class Failed(Exception):
-    """What went wrong and what to do about it, in one line."""
+    """An error that is printed without a traceback: what went wrong, and what to do next."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A tool, and how it is told to do what is timed."""
+    """A tool, with the command lines that are timed."""
 
     name: str
-    # The folder of its migrations; tools with the same one share it.
+    # The folder of its migrations. Tools with the same project share it.
     project: str
     write: Callable[[Path, int], None]
-    # Relative paths are seen from the project.
+    # Relative paths start at the project's folder.
     execute: list[str]
     status: list[str]
-    # Where it records what ran, and how a migration that did looks there.
+    # The collection in which it records what ran, and the filter for a migration that did.
     registry: str
     registered: dict
 
 
 @dataclasses.dataclass(frozen=True)
 class Ran:
-    """What one process and its children took, in seconds."""
+    """The time of one process and its children, in seconds."""
 
     wall: float
     cpu: float
 
 
-# By task and by tool, one of each round.
-Taken = dict[str, dict[str, list[Ran]]]
+# By task and by tool, with one entry for each round.
+Results = dict[str, dict[str, list[Ran]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """The folder that everything is in, and the server."""
+    """The folder with everything in it, and the server."""
 
     folder: Path
     uri: str
 
     def project(self, tool: Tool, count: int) -> Path:
-        """The folder of the tool's project with that many migrations."""
+        """Returns the folder of the tool's project with that many migrations."""
         return self.folder / "projects" / f"{tool.project}-{count}"
 
     def environment(self, project: Path, database: str) -> dict[str, str]:
-        """One environment that names server and database to every tool."""
+        """Returns an environment with the server and the database for every tool."""
         return {
             **clean_environment(),
             "PATH": path_with_plugin(self.folder / "plugin" / "release"),
@@ -234,29 +240,32 @@ class Bench:
         }
 
     def ask(self, expression: str) -> str:
-        """What the Python expression says of `client`, the driver's for our server."""
+        """Evaluates a Python expression with `client`, a pymongo client, and returns the result as text."""
         client = "import os, pymongo; client = pymongo.MongoClient(os.environ['MONGO_URI'])"
         command = [str(self.folder / "venv" / "bin" / "python"), "-c", f"{client}; print({expression})"]
         done = subprocess.run(command, env=self.environment(self.folder, ""), capture_output=True, text=True)
         if done.returncode != 0:
-            raise Failed(f"the server does not answer: {last_line(done.stderr)}; check MONGO_URI")
+            raise Failed(f"the server does not answer: {last_line(done.stderr)}", "check MONGO_URI")
         return done.stdout.strip()
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what any of the tools would read."""
+    """Returns the environment without the variables that the tools read."""
     foreign = OF_DATABASES + OF_BUILDS
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
 def path_with_plugin(plugin: Path) -> str:
-    """PATH with our plugin first. Cargo puts its own bin folder ahead of everything where PATH lacks it."""
+    """Returns PATH with our plugin first.
+
+    It includes cargo's bin folder, which cargo would otherwise put before everything else.
+    """
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     return os.pathsep.join([str(plugin), os.environ.get("PATH", os.defpath), str(home / "bin")])
 
 
 def tools(folder: Path) -> list[Tool]:
-    """All tools, ours first."""
+    """Returns all tools, ours first."""
     node, python = folder / "node_modules" / ".bin", folder / "venv" / "bin"
     ours = {
         "project": "ours",
@@ -317,21 +326,21 @@ def tools(folder: Path) -> list[Tool]:
 
 
 def names(count: int) -> list[str]:
-    """The migrations' names, in order."""
+    """Returns the migrations' names, in order."""
     return [f"{number:04}_x" for number in range(1, count + 1)]
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a file that is not so already; cargo would build a folder that was kept anew otherwise."""
+    """Writes a file unless it has that text: a new modification time would make cargo build it again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
 
 
 def write_ours(project: Path, count: int) -> None:
-    """A workspace of ours, with the dependencies that this repository locks."""
+    """Writes a workspace for this tool, with the dependencies in this repository's lock file."""
     write(project / "Cargo.toml", OUR_WORKSPACE)
-    # JSON's strings are TOML's as well.
+    # A JSON string is also a TOML string.
     write(project / "xtask" / "Cargo.toml", OUR_PACKAGE.format(path=json.dumps(str(REPOSITORY))))
     write(project / "xtask" / "build.rs", OUR_BUILD_SCRIPT)
     write(project / "xtask" / "src" / "main.rs", OUR_MANAGER)
@@ -341,24 +350,24 @@ def write_ours(project: Path, count: int) -> None:
 
 
 def write_migrate_mongo(project: Path, count: int) -> None:
-    """A project of migrate-mongo."""
+    """Writes a project for migrate-mongo."""
     write(project / "migrate-mongo-config.js", MIGRATE_MONGO_CONFIG)
     for name in names(count):
         write(project / "migrations" / f"{name}.js", MIGRATE_MONGO_MIGRATION)
 
 
 def write_mmk(project: Path, count: int) -> None:
-    """A project of mongo-migrate-kit."""
+    """Writes a project for mongo-migrate-kit."""
     write(project / "mmk.config.js", MMK_CONFIG)
     for name in names(count):
         write(project / "migrations" / f"{name}.js", MMK_MIGRATION)
 
 
 def write_pymongo_migrate(project: Path, count: int) -> None:
-    """A project of pymongo-migrate, in which every migration depends on the first one.
+    """Writes a project for pymongo-migrate, in which every migration depends on the first one.
 
-    Its own `generate` makes a chain. It walks that with one generator inside the other, so that a chain of
-    1000 ends in a RecursionError.
+    Its own `generate` makes a chain, which it walks with nested generators: a chain of 1000 fails with a
+    RecursionError.
     """
     first, *others = names(count)
     for name in [first, *others]:
@@ -368,7 +377,7 @@ def write_pymongo_migrate(project: Path, count: int) -> None:
 
 
 def write_mongomig(project: Path, count: int) -> None:
-    """A project of mongomig, a chain of revisions."""
+    """Writes a project for mongomig, with a chain of revisions."""
     write(project / "mongomig.yaml", MONGOMIG_CONFIG)
     write(project / "migrations" / "env.py", MONGOMIG_ENVIRONMENT)
     before = None
@@ -378,35 +387,35 @@ def write_mongomig(project: Path, count: int) -> None:
         before = name
 
 
-def say(text: str) -> None:
-    """Tells a person how far it is; the table alone goes to stdout."""
+def log(text: str) -> None:
+    """Prints progress or an error to stderr. Only the table goes to stdout."""
     print(text, file=sys.stderr, flush=True)
 
 
 def last_line(text: str) -> str:
-    """The last line that says something."""
+    """Returns the last line that is not empty."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 def must_exist(program: str) -> None:
-    """Says which program is missing, before a traceback does."""
+    """Fails if a program is not on PATH."""
     if shutil.which(program) is None:
-        raise Failed(f"there is no {program}; install it, and see that it is on PATH")
+        raise Failed(f"{program} was not found", "install it, and add it to PATH")
 
 
 def set_up(command: list[str], **options) -> None:
-    """Runs a step that is not timed; what it prints is for the person who waits."""
-    say(f"$ {' '.join(command)}")
+    """Runs a step that is not timed. Its output goes to stderr."""
+    log(f"$ {' '.join(command)}")
     must_exist(command[0])
     if subprocess.run(command, stdout=sys.stderr, **options).returncode != 0:
-        raise Failed(f"`{' '.join(command)}` failed; what it says is above")
+        raise Failed(f"`{' '.join(command)}` failed", "see its output above")
 
 
 def install(folder: Path) -> None:
-    """Installs the other tools, unless the folder has them."""
+    """Installs the other tools, unless they are in the folder already."""
     if not all((folder / "node_modules" / package).is_dir() for package in NPM):
-        # npm would install into a package above the folder if the folder were none.
+        # Without a package.json, npm would install into a package in a parent folder.
         write(folder / "package.json", '{ "private": true }\n')
         set_up(["npm", "install", "--no-fund", "--no-audit", *NPM], cwd=folder)
     if not all((folder / "venv" / "bin" / command).exists() for command in PYPI):
@@ -422,68 +431,74 @@ def build_plugin(folder: Path) -> None:
 
 
 def build_ours(bench: Bench, project: Path) -> None:
-    """Builds our manager for deployment, and as `cargo migrations` does, which then finds it built."""
+    """Builds our manager for deployment and for `cargo migrations`, so that no build is timed."""
     environment = bench.environment(project, "")
     set_up(["cargo", "build", "--release", "--package", "xtask"], cwd=project, env=environment)
     shutil.copy(project / "target" / "release" / "xtask", project / "manager")
     set_up(["cargo", "build", "--package", "xtask"], cwd=project, env=environment)
 
 
-def prepare(bench: Bench, some: list[Tool], counts: list[int]) -> None:
+def prepare(bench: Bench, selected: list[Tool], counts: list[int]) -> None:
     """Writes and builds the projects."""
-    if any(tool.project == "ours" for tool in some):
+    if any(tool.project == "ours" for tool in selected):
         build_plugin(bench.folder)
     for count in counts:
-        for project, tool in {bench.project(tool, count): tool for tool in some}.items():
+        for project, tool in {bench.project(tool, count): tool for tool in selected}.items():
             tool.write(project, count)
             if tool.project == "ours":
                 build_ours(bench, project)
 
 
 def timed(command: list[str], project: Path, environment: dict[str, str], output: Path) -> tuple[int, Ran]:
-    """Runs a process to its end; its exit code, and what it took."""
+    """Runs a process to its end. Returns its exit code and its times."""
     with output.open("wb") as file:
         started = time.perf_counter()
         streams = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(command, cwd=project, env=environment, **streams)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
-    # We waited in its stead, which it cannot know.
+    # `Popen` does not know that `wait4` has waited for the process.
     process.returncode = os.waitstatus_to_exitcode(status)
     return process.returncode, Ran(wall, usage.ru_utime + usage.ru_stime)
 
 
 def run(bench: Bench, tool: Tool, count: int, command: list[str], database: str) -> tuple[Ran, str]:
-    """Runs the tool, which must succeed; what it took, and what it printed."""
+    """Runs the tool, which must succeed. Returns its times and its output."""
     project = bench.project(tool, count)
     output = bench.folder / "output.txt"
     code, ran = timed(command, project, bench.environment(project, database), output)
     text = output.read_text(errors="replace")
     if code != 0:
         raise Failed(
-            f"{tool.name}: `{' '.join(command)}` ended with {code} and `{last_line(text)}`; "
-            "with --keep FOLDER all it printed is in FOLDER/output.txt"
+            f"{tool.name}: `{' '.join(command)}` exited with code {code}: {last_line(text)}",
+            "run again with `--keep FOLDER` and see FOLDER/output.txt",
         )
     return ran, text
 
 
 def check_executed(bench: Bench, tool: Tool, count: int, database: str) -> None:
-    """A tool that did not record every migration was not timed at the same work."""
+    """Fails if a tool did not record every migration: it did not do the work of the others."""
     found = bench.ask(f"client[{database!r}][{tool.registry!r}].count_documents({tool.registered!r})")
     if found != str(count):
-        raise Failed(f"{tool.name} recorded {found} of {count} in {tool.registry}; see what changed in it")
+        raise Failed(
+            f"{tool.name} recorded {found} of {count} migrations in {tool.registry}",
+            "check whether a new version of it works differently",
+        )
 
 
 def check_status(tool: Tool, count: int, text: str) -> None:
-    """A status that does not name the last migration was not read from this database."""
+    """Fails if a status does not contain the last migration: then it was not read from this database."""
     last = names(count)[-1]
     if last not in text:
-        raise Failed(f"{tool.name}: its status does not name {last}; see what changed in it")
+        raise Failed(
+            f"the status of {tool.name} does not contain {last}",
+            "check whether a new version of it works differently",
+        )
 
 
 @contextlib.contextmanager
 def fresh_database(bench: Bench, name: str):
-    """The name of a database of this process alone, which is dropped afterwards."""
+    """Yields the name of a database that only this process uses, and drops it afterwards."""
     name = f"beside_{os.getpid()}_{name}"
     try:
         yield name
@@ -492,13 +507,13 @@ def fresh_database(bench: Bench, name: str):
 
 
 def warm_up(bench: Bench, tool: Tool, count: int) -> None:
-    """Lets a tool read all its files once: Python compiles them then, and the disk is out of the figures."""
+    """Runs a tool once, so that its files are in the disk cache and Python has compiled them."""
     with fresh_database(bench, f"warm_{tool.project}_{count}") as database:
         run(bench, tool, count, tool.status, database)
 
 
 def time_once(bench: Bench, tool: Tool, count: int, label: str) -> tuple[Ran, Ran]:
-    """One execution and one status on a database of their own."""
+    """Times one execution and one status on a new database."""
     with fresh_database(bench, label) as database:
         execute, _ = run(bench, tool, count, tool.execute, database)
         check_executed(bench, tool, count, database)
@@ -507,35 +522,35 @@ def time_once(bench: Bench, tool: Tool, count: int, label: str) -> tuple[Ran, Ra
     return execute, status
 
 
-def measure(bench: Bench, some: list[Tool], counts: list[int], rounds: int) -> Taken:
-    """What each tool took for each task, in every round."""
-    taken: Taken = {}
+def measure(bench: Bench, selected: list[Tool], counts: list[int], rounds: int) -> Results:
+    """Returns the times of each tool for each task, in every round."""
+    results: Results = {}
     for count in counts:
-        for tool in some:
+        for tool in selected:
             warm_up(bench, tool, count)
         for turn in range(rounds):
-            say(f"{count} migrations, round {turn + 1} of {rounds}")
-            # Each round begins with another tool, so that none always has the one before it at its heels.
-            for place in range(len(some)):
-                tool = some[(turn + place) % len(some)]
+            log(f"{count} migrations, round {turn + 1} of {rounds}")
+            # Each round begins with another tool, so that no tool always runs first.
+            for place in range(len(selected)):
+                tool = selected[(turn + place) % len(selected)]
                 execute, status = time_once(bench, tool, count, f"{tool.project}_{count}_{turn}_{place}")
                 tasks = [f"execute {count} trivial migrations", f"status with {count} registered"]
                 for task, ran in zip(tasks, [execute, status], strict=True):
-                    taken.setdefault(task, {}).setdefault(tool.name, []).append(ran)
-    return taken
+                    results.setdefault(task, {}).setdefault(tool.name, []).append(ran)
+    return results
 
 
 def median(runs: list[Ran]) -> Ran:
-    """The medians of both, each by itself."""
+    """Returns the median of each time by itself."""
     return Ran(statistics.median(ran.wall for ran in runs), statistics.median(ran.cpu for ran in runs))
 
 
-def table(some: list[Tool], taken: Taken) -> str:
-    """The figures as a Markdown table."""
+def table(selected: list[Tool], results: Results) -> str:
+    """Returns the figures as a Markdown table."""
     lines = ["| task | tool | wall | CPU | wall / ours |", "| --- | --- | ---: | ---: | ---: |"]
-    for task, of_tools in taken.items():
+    for task, of_tools in results.items():
         reference = of_tools.get(REFERENCE)
-        for tool in some:
+        for tool in selected:
             ran = median(of_tools[tool.name])
             ratio = f"{ran.wall / median(reference).wall:.2f}" if reference else "–"
             lines.append(f"| {task} | {tool.name} | {ran.wall:.3f} s | {ran.cpu:.3f} s | {ratio} |")
@@ -543,18 +558,18 @@ def table(some: list[Tool], taken: Taken) -> str:
 
 
 def our_version() -> str:
-    """The version in this repository's manifest."""
+    """Returns the version in this repository's manifest."""
     found = re.search(r'^version = "(.+)"$', (REPOSITORY / "Cargo.toml").read_text(), re.MULTILINE)
     return found[1] if found else "of unknown version"
 
 
 def printed(command: list[str]) -> str:
-    """What a command that tells a version prints."""
+    """Returns the output of a command that prints a version."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def versions(folder: Path) -> str:
-    """Everything whose version has a part in the figures."""
+    """Returns the versions of everything that influences the figures."""
     python = str(folder / "venv" / "bin" / "python")
     found = [("cargo-migrations", our_version())]
     for package in NPM:
@@ -569,30 +584,30 @@ def versions(folder: Path) -> str:
 
 
 def caption(bench: Bench, rounds: int) -> str:
-    """What the figures are of."""
+    """Returns the text below the table: how the figures were measured."""
     server = bench.ask("client.server_info()['version']")
     return (
-        f"Medians of {rounds} rounds of whole processes; {os.cpu_count()} cores, MongoDB {server}. "
+        f"Medians of {rounds} rounds of complete processes, on {os.cpu_count()} cores, MongoDB {server}. "
         f"CPU is user and system time of the process and its children. {versions(bench.folder)}. "
         "mongomig's status (`current`) reads all records and prints the newest. "
-        "pymongo-migrate's migrations all depend on the first: a chain of 1000 ends in a RecursionError."
+        "pymongo-migrate's migrations all depend on the first: a chain of 1000 fails with a RecursionError."
     )
 
 
 def local_server(task: str) -> str:
-    """Runs a task of `cargo migrations` in this repository; what it prints on stdout."""
+    """Runs a task of `cargo migrations` in this repository, and returns its stdout."""
     command = ["cargo", "migrations", task]
     must_exist(command[0])
-    # In the environment as it is: the server is the one that a person in this shell would start and stop.
+    # The environment is not cleaned: this is the server that the user would start and stop in this shell.
     done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        raise Failed(f"`{' '.join(command)}` failed; mend what it says above, or set MONGO_URI")
+        raise Failed(f"`{' '.join(command)}` failed", "see its output above, or set MONGO_URI")
     return done.stdout.strip()
 
 
 @contextlib.contextmanager
 def server():
-    """The connection string of a server that is there for the time being."""
+    """Yields the connection string of a server that runs for as long as it is needed."""
     if uri := os.environ.get("MONGO_URI"):
         yield uri
         return
@@ -607,21 +622,24 @@ def server():
 
 @contextlib.contextmanager
 def working_folder(keep: Path | None):
-    """The folder for everything; a temporary one unless it is to be kept."""
+    """Yields the working folder, which is a temporary one unless it is to be kept."""
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="beside-") as folder:
             yield Path(folder).resolve()
         return
     folder = keep.resolve()
-    # There `cargo migrations` is this repository's alias, which asks cargo about the plugin each time.
+    # In this repository `cargo migrations` is an alias that runs the plugin through cargo: it takes longer.
     if folder.is_relative_to(REPOSITORY):
-        raise Failed(f"--keep {keep} is in this repository, whose cargo alias would be timed; name another")
+        raise Failed(
+            f"--keep {keep} is in this repository, whose cargo alias would be timed",
+            "choose another folder",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
 
 
 def at_least_one(text: str) -> int:
-    """A number of rounds or migrations."""
+    """Parses a number of rounds or migrations."""
     number = int(text)
     if number < 1:
         raise ValueError(text)
@@ -629,48 +647,56 @@ def at_least_one(text: str) -> int:
 
 
 def numbers(text: str) -> list[int]:
-    """Numbers with commas between."""
+    """Parses numbers separated by commas."""
     return [at_least_one(part) for part in text.split(",")]
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parses the command line."""
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
-    parser.add_argument("--rounds", type=at_least_one, default=5, help="how often each tool is timed (5)")
     parser.add_argument(
-        "--counts", type=numbers, default=[100, 1000], metavar="N,N", help="numbers of migrations (100,1000)"
+        "--rounds", type=at_least_one, default=5, help="how often to time each tool (default: 5)"
     )
     parser.add_argument(
-        "--keep", type=Path, metavar="FOLDER", help="work there, reuse what is there, and leave it there"
+        "--counts",
+        type=numbers,
+        default=[100, 1000],
+        metavar="N,N",
+        help="numbers of migrations (default: 100,1000)",
     )
     parser.add_argument(
-        "--without-ours", action="store_true", help="time the other tools only; compiles none of ours"
+        "--keep", type=Path, metavar="FOLDER", help="work in this folder, reuse its content, and keep it"
+    )
+    parser.add_argument(
+        "--without-ours", action="store_true", help="time only the other tools, and do not build this one"
     )
     return parser.parse_args()
 
 
 def bench(line: argparse.Namespace) -> None:
-    """Does it all."""
+    """Runs the benchmark and prints the table."""
     with working_folder(line.keep) as folder:
         install(folder)
         with server() as uri:
             here = Bench(folder, uri)
-            some = [tool for tool in tools(folder) if not (line.without_ours and tool.project == "ours")]
-            prepare(here, some, line.counts)
-            taken = measure(here, some, line.counts, line.rounds)
-            print(f"{table(some, taken)}\n\n{caption(here, line.rounds)}")
+            selected = [tool for tool in tools(folder) if not (line.without_ours and tool.project == "ours")]
+            prepare(here, selected, line.counts)
+            results = measure(here, selected, line.counts, line.rounds)
+            print(f"{table(selected, results)}\n\n{caption(here, line.rounds)}")
 
 
 def main() -> int:
-    """Tells errors in one line."""
+    """Runs the benchmark, and prints errors without a traceback."""
     try:
         bench(arguments())
     except Failed as failed:
-        say(f"error: {failed}")
+        log(f"error: {failed}")
+        if failed.hint:
+            log(f"hint: {failed.hint}")
         return 1
     except KeyboardInterrupt:
-        say("stopped")
+        log("stopped")
         return 130
     return 0
 

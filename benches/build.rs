@@ -1,10 +1,13 @@
-//! The loop that developers live in: a run with everything built; a run after one migration was edited, beside a crate that lays
-//! out the same files naively (a module each, and a list of boxed functions); and the first build of a new project, beside the
-//! driver alone.
+//! Measures what a developer waits for:
+//!
+//! - a run when everything is built already,
+//! - a build after one migration was edited, compared with a crate that has the same files in a naive layout (a module for each, and
+//!   a list of boxed functions),
+//! - the first build of a new project, compared with the driver alone.
 //!
 //! `cargo bench --bench build`; BENCH_ROUNDS=3 for fewer rounds.
 
-#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod common;
 
@@ -20,7 +23,7 @@ use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::{Document, doc};
 use common::{Process, median, milliseconds, number, ratio};
 
-/// Set in the process that is the bare query: this very binary.
+/// The variable that makes this binary the bare query.
 const QUERY: &str = "CARGO_MIGRATIONS_BENCH_QUERY";
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
@@ -29,14 +32,14 @@ fn main() -> ExitCode {
     if std::env::var_os(QUERY).is_some() {
         return query();
     }
-    // `cargo test --benches` only asks whether it starts.
+    // `cargo test --benches` only checks that it starts.
     if std::env::args().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }
     common::main(bench())
 }
 
-/// Connects, and reads the registry once.
+/// Connects to the server and reads the registry once.
 fn query() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let read = runtime.block_on(async {
@@ -53,7 +56,7 @@ async fn bench() -> Result<()> {
     let rounds = usize::try_from(number("BENCH_ROUNDS", 5))?;
     let folder = std::env::temp_dir().join(format!("cargo-migrations-bench-{}", std::process::id()));
     let server = Throwaway::replica_set().await?;
-    // `cargo bench --bench build -- first` does that part alone.
+    // `cargo bench --bench build -- first` runs only that part.
     let part = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let is_asked_for = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let measured = (|| {
@@ -61,7 +64,7 @@ async fn bench() -> Result<()> {
             unchanged(&folder, &server.uri(), rounds)?;
         }
         if is_asked_for("edited") {
-            println!("{:<52} {:>10} {:>7}", "one migration edited, and built again", "median", "ratio");
+            println!("{:<52} {:>10} {:>7}", "build after one migration was edited", "median", "ratio");
             [200, 1_000].into_iter().try_for_each(|count| edited(&folder, count, rounds))?;
         }
         if is_asked_for("first") { first(&folder, rounds.min(2)) } else { Ok(()) }
@@ -70,7 +73,7 @@ async fn bench() -> Result<()> {
     measured
 }
 
-/// Everything is built: what the plugin adds.
+/// Measures what the plugin adds when everything is built.
 fn unchanged(folder: &Path, uri: &str, rounds: usize) -> Result<()> {
     let root = folder.join("few");
     workspace(&root, 3)?;
@@ -87,17 +90,17 @@ fn unchanged(folder: &Path, uri: &str, rounds: usize) -> Result<()> {
         ours.push(on_server(plugin()).arguments(&["show_status", "--quiet"]).run()?.wall);
     }
     let line = |name: &str, times: &[Duration]| println!("{name:<52} {:>10}", milliseconds(median(times)));
-    println!("{:<52} {:>10}", "everything is built", "median");
-    line("the plugin's own start (--version)", &starts);
+    println!("{:<52} {:>10}", "run with everything built", "median");
+    line("start of the plugin (--version)", &starts);
     line("cargo build of the unchanged manager (reference)", &builds);
     line("connect and read the registry (reference)", &queries);
     line("cargo migrations", &ours);
     let more = median(&ours).saturating_sub(median(&builds) + median(&queries));
-    println!("{:<52} {:>10}\n", "more than both references", milliseconds(more));
+    println!("{:<52} {:>10}\n", "overhead over the sum of both references", milliseconds(more));
     Ok(())
 }
 
-/// One file of many is edited.
+/// Measures a build after one of `count` files was edited.
 fn edited(folder: &Path, count: usize, rounds: usize) -> Result<()> {
     let (ours, bare) = (folder.join(format!("ours-{count}")), folder.join(format!("naive-{count}")));
     workspace(&ours, count)?;
@@ -109,7 +112,7 @@ fn edited(folder: &Path, count: usize, rounds: usize) -> Result<()> {
         for (root, package, times, fresh) in
             [(&bare, "naive", &mut bare_times, &mut bare_fresh), (&ours, "xtask", &mut our_times, &mut our_fresh)]
         {
-            // The dependencies stay; the first time builds them.
+            // The first round builds the dependencies, which `clean` keeps.
             if round < 2 {
                 build(root, &target, &["clean", "--quiet", "--package", package])?;
                 let took = build(root, &target, &["build", "--quiet"])?;
@@ -130,21 +133,21 @@ fn edited(folder: &Path, count: usize, rounds: usize) -> Result<()> {
     line(&format!("{count} files, naive (reference)"), reference, reference);
     line(&format!("{count} files, as `init` lays them out"), median(&our_times), reference);
     let reference = median(&bare_fresh);
-    line(&format!("{count} files afresh, naive (reference)"), reference, reference);
-    line(&format!("{count} files afresh, as `init` lays them out"), median(&our_fresh), reference);
+    line(&format!("{count} files from scratch, naive (reference)"), reference, reference);
+    line(&format!("{count} files from scratch, as `init` lays them out"), median(&our_fresh), reference);
     Ok(())
 }
 
-/// A new project, of which nothing is built.
+/// Measures the first build of a new project.
 fn first(folder: &Path, rounds: usize) -> Result<()> {
-    println!("\n{:<52} {:>10} {:>7}", "the first build, dependencies and all", "median", "ratio");
+    println!("\n{:<52} {:>10} {:>7}", "first build, with all dependencies", "median", "ratio");
     let ours = folder.join("first");
     workspace(&ours, 1)?;
     let few = "default-features = false, features = [\"bson-2\", \"compat-3-3-0\", \"rustls-tls\"]";
     let projects = [
         ("the driver, default features (reference)", driver(folder, "all", "default-features = true")?),
         ("the driver without mongodb+srv", driver(folder, "direct", few)?),
-        ("a new project of `init`'s", ours),
+        ("a new project from `init`", ours),
     ];
     let mut times = vec![Vec::new(); projects.len()];
     for _ in 0..rounds {
@@ -160,7 +163,7 @@ fn first(folder: &Path, rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// A program that links the driver and does nothing with it, in the versions that this repository locks.
+/// Writes a program that links the driver and does nothing with it, with the versions in this repository's lock file.
 fn driver(folder: &Path, name: &str, features: &str) -> Result<PathBuf> {
     let root = folder.join(format!("driver-{name}"));
     let manifest = format!(
@@ -176,7 +179,7 @@ fn driver(folder: &Path, name: &str, features: &str) -> Result<PathBuf> {
     Ok(root)
 }
 
-/// Runs cargo, and times it.
+/// Runs cargo, and returns how long it took.
 fn build(root: &Path, target: &Path, arguments: &[&str]) -> Result<Duration> {
     let since = Instant::now();
     let output = Command::new("cargo").args(arguments).current_dir(root).env("CARGO_TARGET_DIR", target).output()?;
@@ -192,7 +195,7 @@ fn write(path: PathBuf, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A migration of two or three calls, of one of three kinds.
+/// Returns the source of a migration with two or three calls, of one of three kinds.
 fn migration(number: usize) -> String {
     let body = match number % 3 {
         0 => {
@@ -239,7 +242,7 @@ fn migrations(root: &Path, count: usize) -> Result<()> {
     (1..=count).try_for_each(|n| write(root.join(format!("mongomigrations/{n:04}_step.rs")), &migration(n)))
 }
 
-/// What `init` writes in an empty folder, with that many migrations.
+/// Writes the workspace that `init` creates in an empty folder, with that many migrations.
 fn workspace(root: &Path, count: usize) -> Result<()> {
     fs::create_dir_all(root)?;
     let init =
@@ -251,7 +254,7 @@ fn workspace(root: &Path, count: usize) -> Result<()> {
     migrations(root, count)
 }
 
-/// The same files as modules of one crate, in a list of boxed functions.
+/// Writes a crate in which the same files are modules, with a list of boxed functions.
 fn naive(root: &Path, count: usize) -> Result<()> {
     migrations(root, count)?;
     let manifest = format!(

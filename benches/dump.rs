@@ -1,8 +1,8 @@
-//! Dump and restore in MB/s, beside a bare cursor that reads the same collections and writes nothing.
+//! Measures dump and restore in MB/s, and compares them with a bare cursor that reads the same collections and writes nothing.
 //!
-//! `cargo bench --bench dump`; BENCH_DOCUMENTS=100000 for a smaller one, BENCH_ROUNDS=3 for fewer rounds.
+//! `cargo bench --bench dump`; BENCH_DOCUMENTS=100000 for a smaller database, BENCH_ROUNDS=3 for fewer rounds.
 
-#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod common;
 
@@ -18,7 +18,7 @@ use cargo_migrations::{Embedded, Result};
 use common::{median, number};
 use futures_util::StreamExt as _;
 
-/// Set in the processes that are the manager under test: this very binary.
+/// The variable with the role of this binary in the processes under test.
 const MANAGER: &str = "CARGO_MIGRATIONS_BENCH_MANAGER";
 
 struct Migrations;
@@ -32,18 +32,22 @@ fn main() -> ExitCode {
     if std::env::var_os(MANAGER).is_some() {
         return cargo_migrations::run(Migrations, Embedded::new("bench", Vec::new(), &[]));
     }
-    // `cargo test --benches` only asks whether it starts.
+    // `cargo test --benches` only checks that it starts.
     if std::env::args().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }
     common::main(bench())
 }
 
-/// Reads both collections at a time, and keeps nothing: the memory that the driver needs by itself.
+/// Reads both collections at the same time and keeps nothing, to measure the memory that the driver itself needs.
 fn bare_cursor() -> ExitCode {
     let read = async {
         let database = Client::with_uri_str(std::env::var("MONGO_URI")?).await?.database("bench");
-        futures_util::future::try_join(one_by_batch(&database, "small"), one_by_batch(&database, "large")).await?;
+        futures_util::future::try_join(
+            read_collection_by_batch(&database, "small"),
+            read_collection_by_batch(&database, "large"),
+        )
+        .await?;
         Result::<()>::Ok(())
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
@@ -93,9 +97,9 @@ async fn bench() -> Result<()> {
     };
     line("bare cursor, document by document", reference, None);
     line("bare cursor, batch by batch", median(&batches), None);
-    line("dbdump, the whole process", median(&dumps), Some(dump_memory));
-    line("restore, the whole process", median(&restores), Some(restore_memory));
-    println!("a process that reads both collections at a time and keeps nothing takes {} MiB", bare_memory / 1024);
+    line("dbdump, complete process", median(&dumps), Some(dump_memory));
+    line("restore, complete process", median(&restores), Some(restore_memory));
+    println!("a process that reads both collections at the same time and keeps nothing takes {} MiB", bare_memory / 1024);
     Ok(())
 }
 
@@ -104,7 +108,7 @@ fn mega(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// `documents` of about 200 bytes, and one of 64 KiB for each hundred of them; their size in all.
+/// Inserts `documents` documents of about 200 bytes, and one of 64 KiB for each hundred of them. Returns their total size.
 async fn fill(database: &Database, documents: u64) -> Result<u64> {
     let mut bytes = 0;
     for (name, count, text) in [("small", documents, 150), ("large", documents / 100, 64 << 10)] {
@@ -147,12 +151,12 @@ async fn read_by_document(database: &Database) -> Result<()> {
 
 async fn read_by_batch(database: &Database) -> Result<()> {
     for name in ["small", "large"] {
-        one_by_batch(database, name).await?;
+        read_collection_by_batch(database, name).await?;
     }
     Ok(())
 }
 
-async fn one_by_batch(database: &Database, name: &str) -> Result<()> {
+async fn read_collection_by_batch(database: &Database, name: &str) -> Result<()> {
     let collection = database.collection::<Document>(name);
     let mut batches = collection.find(doc! {}).batch().await?;
     while let Some(batch) = batches.next().await {
@@ -161,7 +165,7 @@ async fn one_by_batch(database: &Database, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs the manager; how long it took, and the most memory that it had, in KiB.
+/// Runs the manager. Returns how long it took, and its peak memory in KiB.
 fn manager(server: &Throwaway, folder: &Path, role: &str, args: &[&str]) -> Result<(Duration, u64)> {
     let since = Instant::now();
     let mut child = Command::new(std::env::current_exe()?)

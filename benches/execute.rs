@@ -1,8 +1,9 @@
-//! Status and execution with many migrations, as whole processes, beside bare programs that do the same through the driver.
+//! Measures status and execution with many migrations, as complete processes, and compares them with bare programs that do the
+//! same through the driver.
 //!
 //! `cargo bench --bench execute`; BENCH_ROUNDS=3 for fewer rounds.
 
-#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod common;
 
@@ -17,10 +18,10 @@ use cargo_migrations::prelude::*;
 use cargo_migrations::{Embedded, Migration, Result};
 use common::{Process, median, milliseconds, number, ratio};
 
-/// What this very binary is in the processes under test.
+/// The variable with the role of this binary in the processes under test.
 const ROLE: &str = "CARGO_MIGRATIONS_BENCH_ROLE";
 
-/// How many migrations there are.
+/// The variable with the number of migrations.
 const COUNT: &str = "CARGO_MIGRATIONS_BENCH_COUNT";
 
 struct Migrations;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         Ok("undurable") => return bare(async |database| undurable_loop(&database, count).await),
         _ => {}
     }
-    // `cargo test --benches` only asks whether it starts.
+    // `cargo test --benches` only checks that it starts.
     if std::env::args().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }
@@ -44,14 +45,14 @@ fn main() -> ExitCode {
 }
 
 fn migrations(count: u64) -> Vec<Migration> {
-    let one = |number: u64| {
+    let migration = |number: u64| {
         let digits = format!("{number:05}");
         Migration::new(&format!("{digits}_nothing.rs"), &digits, Some("Nothing."), "0", async |_: &Db| Result::<()>::Ok(()))
     };
-    (1..=count).map(one).collect()
+    (1..=count).map(migration).collect()
 }
 
-/// A process that connects and does one thing.
+/// The body of a process that connects, does `work` and exits.
 fn bare(work: impl AsyncFnOnce(Database) -> Result<()>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let done = runtime.block_on(async {
@@ -77,8 +78,8 @@ fn durable() -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
 }
 
-/// The durable writes of a run, and nothing else: for each migration one transaction with two events of the log, the fence and
-/// the registry's document.
+/// Does the durable writes of a run and nothing else: for each migration a transaction with two log events, the fence and the
+/// registry's document.
 async fn bare_loop(database: &Database, count: u64) -> Result<()> {
     let (log, fence, registry) = collections(database);
     fence.insert_one(doc! { "_id": "fence", "number": 1_i64 }).await?;
@@ -95,7 +96,7 @@ async fn bare_loop(database: &Database, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// What tools without a log and a lock do: one document each, as the connection string has it.
+/// Writes what tools without a log and a lock write: a document for each migration, with the connection string's write concern.
 async fn undurable_loop(database: &Database, count: u64) -> Result<()> {
     let registry = database.collection::<Document>("migrations");
     for number in 1..=count {
@@ -140,7 +141,7 @@ async fn bench() -> Result<()> {
     };
     println!("{:<52} {:>9} {:>7} {:>9} {:>9}", "", "median", "ratio", "cpu", "memory");
     let line = |name: &str, runs: &[common::Ran], reference: Duration| {
-        let ran = common::middle(runs);
+        let ran = common::summary(runs);
         println!(
             "{name:<52} {:>9} {:>7} {:>9} {:>5} MiB",
             milliseconds(ran.wall),
@@ -151,7 +152,7 @@ async fn bench() -> Result<()> {
     };
     for count in [1_u64, 1_000, 10_000] {
         let name = format!("status_{count}");
-        // As a run leaves it, log and all.
+        // The database is as a run leaves it, with the log.
         process("manager", &name, count, &["execute", "--quiet"])?;
         let (mut bare, mut ours) = (Vec::new(), Vec::new());
         for _ in 0..rounds * 2 {
@@ -159,7 +160,7 @@ async fn bench() -> Result<()> {
             ours.push(process("manager", &name, count, &["show_status", "--quiet"])?);
         }
         let reference = median(&bare.iter().map(|ran| ran.wall).collect::<Vec<_>>());
-        line(&format!("read the registry of {count} once (reference)"), &bare, reference);
+        line(&format!("one read of a registry of {count} (reference)"), &bare, reference);
         line(&format!("show_status, {count} files, {count} registered"), &ours, reference);
     }
     for count in [1_u64, 100, 1_000, 5_000] {
@@ -174,7 +175,7 @@ async fn bench() -> Result<()> {
         }
         let reference = median(&bare.iter().map(|ran| ran.wall).collect::<Vec<_>>());
         line(&format!("the same durable writes, {count} times (reference)"), &bare, reference);
-        line(&format!("one document each, as the server likes, {count}"), &undurable, reference);
+        line(&format!("one document each, default write concern, {count}"), &undurable, reference);
         line(&format!("execute, {count} trivial migrations"), &ours, reference);
     }
     Ok(())

@@ -1,13 +1,13 @@
-//! Named points after each write, where a test lets the process die or freeze. Without the feature `_crash-points` they are
+//! Named points after each write, at which a test can kill or freeze the process. Without the feature `_crash-points` they do
 //! nothing.
 
 #[cfg(feature = "_crash-points")]
 use crate::model::variables;
 
-/// Dies (SIGKILL) or freezes (SIGSTOP) here, if the test says so.
+/// Kills (SIGKILL) or freezes (SIGSTOP) the process here, if the test asks for it.
 ///
-/// `CARGO_MIGRATIONS_CRASH_AT` is `KILL:n` or `STOP:n`, for the n-th point that the process comes to; with
-/// `CARGO_MIGRATIONS_CRASH_TRACE` each is appended to that file by name.
+/// `CARGO_MIGRATIONS_CRASH_AT` is `KILL:n` or `STOP:n`, where n counts the points that the process reaches, from 0. With
+/// `CARGO_MIGRATIONS_CRASH_TRACE` the name of each point is appended to that file.
 #[cfg(feature = "_crash-points")]
 #[expect(unsafe_code, reason = "a process kills itself through libc")]
 pub(crate) fn point(name: &str) {
@@ -31,7 +31,7 @@ pub(crate) fn point(name: &str) {
     }
 }
 
-/// How long a lease holds: `CARGO_MIGRATIONS_LEASE_MS`, so that tests need not wait for the real one.
+/// How long a lease is valid: `CARGO_MIGRATIONS_LEASE_MS`, so that tests need not wait for the real time.
 #[cfg(feature = "_crash-points")]
 pub(crate) fn lease_time() -> std::time::Duration {
     let ms = std::env::var(variables::LEASE_MS).ok().and_then(|ms| ms.parse().ok());

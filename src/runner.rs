@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::config::Config;
 use crate::connect::{self, Target};
 use crate::dump;
+use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::line::words::listed;
 use crate::migration::Embedded;
@@ -193,7 +194,7 @@ fn opaque(failed: Failed) -> Error {
     let ours = error.downcast_ref::<Error>();
     let kind = ours.map_or(ErrorKind::Failed, Error::kind);
     let hint = ours.and_then(Error::hint).map(terminal::scrub);
-    let opaque = Error::new(kind, terminal::scrub(&run::error_text(&*error))).after_executing(done.executed());
+    let opaque = Error::new(kind, terminal::scrub(&error_text(&*error))).after_executing(done.executed());
     match hint {
         Some(hint) => opaque.with_hint(hint),
         None => opaque,

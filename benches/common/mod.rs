@@ -1,6 +1,6 @@
-//! What the benchmarks share: processes that are measured, and figures that are told.
+//! What the benchmarks share: measured processes, and the formatting of figures.
 
-#![allow(dead_code, reason = "not every benchmark uses all")]
+#![allow(dead_code, reason = "no benchmark uses everything")]
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use cargo_migrations::Result;
 
-/// How a process ran.
+/// What a process used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ran {
     pub(crate) wall: Duration,
-    /// Of it and all that it started and waited for.
+    /// User and system time of the process and of the child processes that it waited for.
     pub(crate) cpu: Duration,
-    /// The most it had, in KiB.
+    /// Peak resident memory, in KiB.
     pub(crate) memory: u64,
 }
 
@@ -32,7 +32,7 @@ impl Process {
         Self { command, line: program.as_ref().to_owned() }
     }
 
-    /// This very binary.
+    /// The benchmark's own binary.
     pub(crate) fn me() -> Self {
         Self::new(std::env::current_exe().expect("a path"))
     }
@@ -56,23 +56,23 @@ impl Process {
         self
     }
 
-    /// Runs it to its end, which must be a good one.
-    #[expect(unsafe_code, reason = "the standard library does not tell what a process used")]
+    /// Runs the process to its end. An exit code other than 0 is an error.
+    #[expect(unsafe_code, reason = "the standard library has no function for what a process used")]
     pub(crate) fn run(mut self) -> Result<Ran> {
         let since = Instant::now();
         let mut child = self.command.spawn()?;
         let mut stderr = child.stderr.take().expect("piped above");
-        let mut said = Vec::new();
-        std::io::Read::read_to_end(&mut stderr, &mut said)?;
+        let mut printed = Vec::new();
+        std::io::Read::read_to_end(&mut stderr, &mut printed)?;
         let mut status = 0;
-        // SAFETY: both point to values of ours, which the call fills; all zeroes is a good `rusage`.
+        // SAFETY: both pointers are to local variables that the call fills, and an all-zero `rusage` is valid.
         let (waited, usage) = unsafe {
             let mut usage: libc::rusage = std::mem::zeroed();
             (libc::wait4(i32::try_from(child.id())?, &mut status, 0, &mut usage), usage)
         };
         let wall = since.elapsed();
         if waited < 0 || !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) != 0 {
-            return Err(format!("{} failed: {}", self.line.display(), String::from_utf8_lossy(&said)).into());
+            return Err(format!("{} failed: {}", self.line.display(), String::from_utf8_lossy(&printed)).into());
         }
         let time = |time: libc::timeval| {
             Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs())
@@ -82,7 +82,7 @@ impl Process {
     }
 }
 
-/// A whole benchmark, and how it ended.
+/// Runs a benchmark, and prints its error if it fails.
 pub(crate) fn main(bench: impl Future<Output = Result<()>>) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     match runtime.block_on(bench) {
@@ -94,13 +94,13 @@ pub(crate) fn main(bench: impl Future<Output = Result<()>>) -> ExitCode {
     }
 }
 
-/// A number that a variable tells.
+/// Returns the number in an environment variable, or the default.
 pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// The medians of what was measured.
-pub(crate) fn middle(runs: &[Ran]) -> Ran {
+/// Returns the median times, and the highest memory.
+pub(crate) fn summary(runs: &[Ran]) -> Ran {
     Ran {
         wall: median(&runs.iter().map(|ran| ran.wall).collect::<Vec<_>>()),
         cpu: median(&runs.iter().map(|ran| ran.cpu).collect::<Vec<_>>()),

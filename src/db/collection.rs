@@ -1,4 +1,4 @@
-//! A collection within a transaction: the driver's own actions, each bound to the session.
+//! A collection in a transaction: the driver's own actions, each bound to the session.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -13,16 +13,18 @@ use mongodb::{ClientSession, Collection, IndexModel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A collection whose operations belong to a transaction; from [`Transaction::collection`](crate::Transaction::collection).
+/// A collection whose operations belong to a transaction, as [`Transaction::collection`](crate::Transaction::collection) returns
+/// it.
 ///
-/// Each method is the driver's of the same name, and returns the driver's own action, with all its options.
+/// Each method does what the method of that name does on the driver's [`Collection`], and returns the driver's own action, with
+/// all its options.
 pub struct TxCollection<'t, T: Send + Sync> {
     pub(super) collection: Collection<T>,
     pub(super) session: &'t mut ClientSession,
 }
 
 impl<T: Send + Sync> TxCollection<'_, T> {
-    /// Runs an aggregation pipeline. The cursor is read with [`Transaction::session`](crate::Transaction::session).
+    /// Runs an aggregation pipeline. Read the cursor with [`Transaction::session`](crate::Transaction::session).
     pub fn aggregate(&mut self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_, ExplicitSession<'_>> {
         self.collection.aggregate(pipeline).session(&mut *self.session)
     }
@@ -32,7 +34,7 @@ impl<T: Send + Sync> TxCollection<'_, T> {
         self.collection.count_documents(filter).session(&mut *self.session)
     }
 
-    /// Creates an index. The server takes that for collections which are new or empty only.
+    /// Creates an index. In a transaction the server allows it only on new or empty collections.
     pub fn create_index(&mut self, index: IndexModel) -> CreateIndex<'_, Single> {
         self.collection.create_index(index).session(&mut *self.session)
     }
@@ -47,22 +49,22 @@ impl<T: Send + Sync> TxCollection<'_, T> {
         self.collection.delete_one(filter).session(&mut *self.session)
     }
 
-    /// The values that a field has among the documents that match.
+    /// Returns the distinct values of a field in the documents that match.
     pub fn distinct(&mut self, field: impl AsRef<str>, filter: Document) -> Distinct<'_> {
         self.collection.distinct(field, filter).session(&mut *self.session)
     }
 
-    /// Finds the documents that match. The cursor is read with [`Transaction::session`](crate::Transaction::session).
+    /// Finds the documents that match. Read the cursor with [`Transaction::session`](crate::Transaction::session).
     pub fn find(&mut self, filter: Document) -> Find<'_, T, ExplicitSession<'_>> {
         self.collection.find(filter).session(&mut *self.session)
     }
 
-    /// Replaces the documents of `T` by an update, in place or by a pipeline, on all that match.
+    /// Updates all documents that match, with update operators or a pipeline.
     pub fn update_many(&mut self, query: Document, update: impl Into<UpdateModifications>) -> Update<'_> {
         self.collection.update_many(query, update).session(&mut *self.session)
     }
 
-    /// Updates one document that matches.
+    /// Updates one document that matches, with update operators or a pipeline.
     pub fn update_one(&mut self, query: Document, update: impl Into<UpdateModifications>) -> Update<'_> {
         self.collection.update_one(query, update).session(&mut *self.session)
     }

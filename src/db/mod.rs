@@ -1,4 +1,4 @@
-//! The database as migrations get it: the driver's, and what this library adds.
+//! The database as migrations get it: the driver's, with additions.
 
 mod collection;
 mod transaction;
@@ -16,11 +16,11 @@ pub use transaction::Transaction;
 use crate::error::{Error, Result};
 use crate::report::{Progress, Reporter};
 
-/// The driver's [`Database`], to which it dereferences, with what this library adds.
+/// The driver's [`Database`], to which it dereferences, with transactions and progress.
 ///
-/// What a migration writes through it, or through a plain `&Database`, is written with majority and journal, whatever the
-/// connection string says: a migration that is registered has taken effect for good. A collection made with options of its own
-/// (`collection_with_options`) wins.
+/// A migration's writes through it, or through a plain `&Database`, use the write concern `majority` with journaling, whatever the
+/// connection string says: what a registered migration has written cannot be rolled back. The options of a collection
+/// (`collection_with_options`) take precedence.
 ///
 /// ```
 /// use cargo_migrations::prelude::*;
@@ -38,9 +38,9 @@ use crate::report::{Progress, Reporter};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Db {
-    /// Majority and journaled, unless a collection's own options say otherwise: what is registered has taken effect for good.
+    /// Writes with majority and journaling, unless a collection's own options say otherwise.
     database: Database,
-    /// As the connection string has it; a transaction has concerns of its own.
+    /// With the write concern of the connection string. Transactions set their own.
     plain: Database,
     reporter: Reporter,
     has_transactions: bool,
@@ -53,10 +53,10 @@ impl Db {
         Self { database: durable, plain: database, reporter, has_transactions }
     }
 
-    /// Runs part of a migration in a transaction: what it does takes effect together when it returns `Ok`, or not at all.
+    /// Runs part of a migration in a transaction: all its writes take effect when the closure returns `Ok`, or none of them does.
     ///
-    /// As in the driver's own API it runs again when the server asks for that, for up to two minutes, so it must do nothing
-    /// outside of the database.
+    /// As in the driver's own API, the closure is called again when the server asks for that, for up to two minutes. It must
+    /// therefore have no effects outside of the database.
     ///
     /// ```
     /// use cargo_migrations::prelude::*;
@@ -74,24 +74,26 @@ impl Db {
     /// ```
     ///
     /// # Errors
-    /// What the closure returns, or the server's; nothing took effect then. Where the server's answer to the commit did not
-    /// come in two minutes, it is not known whether it did.
+    /// The closure's error or the server's, and then nothing took effect. The exception is a commit that the server does not
+    /// answer within two minutes: it is not known whether it took effect. On a standalone server, which has no transactions, it
+    /// always fails.
     pub async fn transaction<T>(&self, run: impl AsyncFnMut(&mut Transaction) -> Result<T>) -> Result<T> {
         if !self.has_transactions {
-            let message = "the server is standalone, which has no transactions; make it a replica set of one \
-                           (`mongod --replSet …`, then `rs.initiate()`)";
+            // The advice is part of the message: a migration's error is printed as a cause, which has no hint of its own.
+            let message = "the server is standalone, which has no transactions (make it a replica set of one member: \
+                           `mongod --replSet …`, then `rs.initiate()`)";
             return Err(Error::usage(message).into());
         }
         let mut transaction = Transaction::new(&self.plain, &self.reporter).await?;
         attempt::run(&mut transaction, std::future::pending, run).await
     }
 
-    /// The database without the write concern of migrations.
+    /// Returns the database without the write concern of migrations.
     pub(crate) fn plain(&self) -> &Database {
         &self.plain
     }
 
-    /// Shows progress of the migration's own, below that of the run: `total` steps of any unit. It ends when dropped.
+    /// Shows the progress of the migration below that of the run, over `total` steps of any unit, until it is dropped.
     pub fn progress(&self, total: u64) -> Progress {
         self.reporter.progress(total)
     }

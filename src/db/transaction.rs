@@ -1,4 +1,4 @@
-//! Transactions: what migrations get, and how one is run.
+//! The transaction that a migration gets.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use super::TxCollection;
 use crate::durable::attempt;
 use crate::report::{Progress, Reporter};
 
-/// A transaction that is under way. What is done through it takes effect together when it is committed, or not at all.
+/// An open transaction. All writes through it take effect when it is committed, or none of them does.
 ///
-/// A migration whose `up` takes one is transactional: its effects and its registration are one transaction. It may run more
-/// than once, when the server asks for that (two writers in each other's way, a primary that steps down): only the run that is
-/// committed takes effect, so it must do nothing outside of the database.
+/// A migration whose `up` takes one is transactional: its writes and its registration are one transaction. It may run more than
+/// once, when the server asks for that (because of a write conflict, or because the primary stepped down). Only the run that is
+/// committed takes effect in the database, so the migration must have no effects outside of it.
 ///
 /// ```
 /// use cargo_migrations::prelude::*;
@@ -26,9 +26,10 @@ use crate::report::{Progress, Reporter};
 /// }
 /// ```
 ///
-/// An error that is returned must have the driver's own in its chain of [sources](std::error::Error::source), since that one
-/// tells whether running again would help. `?` into this crate's [`Result`](crate::Result) sees to that; an error type that
-/// hides it (anyhow's without a `.context(…)`, thiserror's `transparent`) fails the migration where another try would have done.
+/// A returned error must have the driver's error in its chain of [sources](std::error::Error::source), since that one says
+/// whether the transaction can be repeated. `?` into this crate's [`Result`](crate::Result) keeps it there. With an error type
+/// that hides it (anyhow's without a `.context(…)`, thiserror's `transparent`) the migration fails where it could have been
+/// repeated.
 pub struct Transaction {
     session: ClientSession,
     database: Database,
@@ -41,13 +42,12 @@ impl Transaction {
         Ok(Self { session, database: database.clone(), reporter: reporter.clone() })
     }
 
-    /// A collection whose operations belong to the transaction. It is borrowed for one statement.
+    /// Returns a collection whose operations belong to the transaction. It borrows the transaction, so use it for one statement.
     pub fn collection<T: Send + Sync>(&mut self, name: &str) -> TxCollection<'_, T> {
         TxCollection { collection: self.database.collection(name), session: &mut self.session }
     }
 
-    /// Creates a collection. The server takes no other structural change within a transaction: no `collMod`, no index on a
-    /// collection that holds documents.
+    /// Creates a collection. In a transaction the server allows no `collMod`, and no index on a collection that has documents.
     pub fn create_collection(&mut self, name: impl Into<String>) -> CreateCollection<'_> {
         self.database.create_collection(name).session(&mut self.session)
     }
@@ -57,7 +57,7 @@ impl Transaction {
         self.database.run_command(command).session(&mut self.session)
     }
 
-    /// The session, for what takes one itself: a cursor, or an operation of the driver's that is not offered here.
+    /// Returns the session, for cursors and for operations of the driver that are not offered here.
     ///
     /// ```
     /// use cargo_migrations::prelude::*;
@@ -75,18 +75,18 @@ impl Transaction {
         &mut self.session
     }
 
-    /// The database's name.
+    /// Returns the database's name.
     pub fn database_name(&self) -> &str {
         self.database.name()
     }
 
-    /// Shows progress of the migration's own: `total` steps of any unit. It ends when dropped.
+    /// Shows the progress of the migration, over `total` steps of any unit, until it is dropped.
     pub fn progress(&self, total: u64) -> Progress {
         self.reporter.progress(total)
     }
 }
 
-impl attempt::Holds for Transaction {
+impl attempt::HasSession for Transaction {
     fn session(&mut self) -> &mut ClientSession {
         &mut self.session
     }

@@ -10,6 +10,7 @@ use super::check::Checked;
 use super::task;
 use crate::context::{self, Context, Line, Site};
 use crate::environment::{Databases, Environment, full_match};
+use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
 use crate::line::words::listed;
 use crate::manager::declaration::{Answer, Asks};
@@ -17,7 +18,7 @@ use crate::manager::{Flow, MigrationsManager};
 use crate::model::Direction;
 use crate::process::stop;
 use crate::report::{DatabaseEnd, Databases as Summary, End};
-use crate::run::{error_text, preview};
+use crate::run::preview;
 
 /// How many names are listed.
 const SHOWN: usize = 12;

@@ -34,7 +34,7 @@ use check::{Checked, Leg};
 /// }
 /// ```
 pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
-    panics::tell_all();
+    panics::report_all();
     let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(error) => {
@@ -70,7 +70,8 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
     Runtime::new()?.run(async {
         line.stop.watch(reporter.clone());
         if far_side::is_here() {
-            stdin::watch_for_ctrl_c(&line.stop);
+            let stop = line.stop.clone();
+            stdin::watch_for_ctrl_c(move || stop.signal());
         }
         let result = tokio::select! {
             biased;

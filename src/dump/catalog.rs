@@ -1,22 +1,24 @@
-//! A database's collections: options and indexes, exactly as the server tells them.
+//! The collections of a database, with their options and indexes exactly as the server lists them.
 
 use futures_util::TryStreamExt as _;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::error::{ErrorKind, Result};
+use mongodb::error::Result;
 
-/// What the name of a time-series collection's own data begins with.
+use crate::error::codes::{self, code_of};
+
+/// The prefix of the collection that holds the data of a time-series collection.
 pub(super) const BUCKETS: &str = "system.buckets.";
 
-/// A collection of any kind.
+/// A collection, a view or a time-series collection.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Collection {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) options: Document,
-    /// In hexadecimal digits, as mongodump writes it.
+    /// In hexadecimal digits, as in mongodump's metadata.
     pub(super) uuid: Option<String>,
-    /// None of a view.
+    /// Empty for a view.
     pub(super) indexes: Vec<Document>,
 }
 
@@ -44,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// The collection that holds the data, if any does.
+    /// Returns the name of the collection that holds the data, or `None` for a view.
     pub(super) fn data(self, name: &str) -> Option<String> {
         match self {
             Self::Collection => Some(name.to_owned()),
@@ -59,12 +61,12 @@ impl Collection {
         self.kind.data(&self.name)
     }
 
-    /// The server cannot read a capped collection as of a time.
+    /// Whether it is capped. The server cannot read a capped collection as of a point in time.
     pub(super) fn is_capped(&self) -> bool {
         self.options.get_bool("capped").unwrap_or(false)
     }
 
-    /// The metadata file's content, as mongodump has it.
+    /// Returns the content of the metadata file, in mongodump's format.
     pub(super) fn metadata(&self) -> Document {
         let mut metadata = doc! { "options": self.options.clone(), "indexes": self.indexes.clone() };
         if let Some(uuid) = &self.uuid {
@@ -75,7 +77,7 @@ impl Collection {
         metadata
     }
 
-    /// What a metadata file says. An error names what is missing.
+    /// Reads a metadata file's content. The error says what is missing.
     pub(super) fn from_metadata(metadata: &Document, file_name: &str) -> std::result::Result<Self, &'static str> {
         let documents = |key: &str| -> Vec<Document> {
             metadata.get_array(key).into_iter().flatten().filter_map(Bson::as_document).cloned().collect()
@@ -83,7 +85,7 @@ impl Collection {
         let options = metadata.get_document("options").cloned().unwrap_or_default();
         let kind = match metadata.get_str("type") {
             Ok(kind) => Kind::read(kind),
-            // Older ones have none.
+            // Older versions of mongodump write no type.
             Err(_) if options.contains_key("viewOn") => Kind::View,
             Err(_) if options.contains_key("timeseries") => Kind::TimeSeries,
             Err(_) => Kind::Collection,
@@ -101,7 +103,7 @@ impl Collection {
     }
 }
 
-/// All collections, by name, but for the server's own.
+/// Lists all collections by name, except the server's own.
 pub(super) async fn read(database: &Database) -> Result<Vec<Collection>> {
     let list = database.run_cursor_command(doc! { "listCollections": 1 }).await?;
     let infos: Vec<Document> = list.try_collect().await?;
@@ -131,8 +133,8 @@ pub(super) async fn read(database: &Database) -> Result<Vec<Collection>> {
 async fn indexes(database: &Database, collection: &str) -> Result<Vec<Document>> {
     match database.run_cursor_command(doc! { "listIndexes": collection }).await {
         Ok(cursor) => cursor.try_collect().await,
-        // It was dropped since the list was read; the caller reads the list again.
-        Err(error) if matches!(&*error.kind, ErrorKind::Command(command) if command.code == 26) => Ok(Vec::new()),
+        // The collection was dropped after the list was read. The caller reads the list again.
+        Err(error) if code_of(&error) == Some(codes::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

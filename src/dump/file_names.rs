@@ -1,12 +1,12 @@
-//! What mongodump names a collection's files.
+//! The names that mongodump gives to a collection's files.
 
 /// The longest escaped name that leaves room for `.metadata.json.gz` in 255 bytes.
 const LONGEST: usize = 238;
 
-/// How much of a longer one is kept, ahead of a hash.
+/// How many bytes of a longer name are kept. A hash follows them.
 const KEPT: usize = 208;
 
-/// The collection's name, escaped as a URL's query is; a long one is cut, and a hash of it appended.
+/// Returns the collection's name, escaped like the query of a URL. A long name is truncated, and its hash appended.
 pub(super) fn escape(collection: &str) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::new();
@@ -28,7 +28,7 @@ pub(super) fn escape(collection: &str) -> String {
     escaped
 }
 
-/// The name that was escaped; one that was cut stays as it is.
+/// Returns the name that was escaped. A truncated name stays truncated, with its hash.
 pub(super) fn unescape(file: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = file.bytes();

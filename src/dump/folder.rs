@@ -1,4 +1,4 @@
-//! Where dumps are: one folder each, named by time.
+//! The folder with the dumps. Each dump is a folder in it that is named by time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use mongodb::bson::DateTime;
 use super::io;
 use super::manifest::Manifest;
 use crate::error::Error;
-use crate::line::words::listed;
-use crate::line::words::nearest;
+use crate::error::chain::error_text;
+use crate::line::words::{listed, nearest};
 
-/// The end of a folder's name while its dump is not whole.
+/// The suffix of a folder's name while its dump is incomplete.
 const PARTIAL: &str = ".partial";
 
-/// How old a dump is that is not whole, and never will be.
+/// The age at which an incomplete dump is considered abandoned.
 const ABANDONED: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
 /// The folder that holds the dumps.
@@ -28,9 +28,9 @@ pub(crate) struct Folder {
 pub(crate) struct Dump {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
-    /// None of mongodump's own.
+    /// `None` for a dump that mongodump wrote.
     pub(crate) manifest: Option<Manifest>,
-    /// Why its manifest cannot be read; told when the dump is to be used.
+    /// Why its manifest cannot be read. It is an error only when the dump is used.
     pub(crate) broken: Option<String>,
 }
 
@@ -43,41 +43,42 @@ impl Folder {
         &self.path
     }
 
-    /// A new dump's folder, under a name that shows that it is not whole.
+    /// Creates the folder of a new dump, with a name that marks it as incomplete.
     pub(super) fn begin(&self) -> Result<PathBuf, Error> {
-        make_private(&self.path).map_err(io(&self.path, "made"))?;
-        // Dumps are data: they are not for the repository that they lie in.
+        make_private(&self.path).map_err(io(&self.path, "created"))?;
+        // Dumps are data and must not be committed to a repository.
         let ignore = self.path.join(".gitignore");
         if !ignore.exists() {
             fs::write(&ignore, "*\n").map_err(io(&ignore, "written"))?;
         }
-        // As migopy: the time, with `_` for what a file name should not have. Two in one millisecond: the later one waits.
+        // As in migopy, the name is the time with `_` in place of `T` and `:`. If a dump of this millisecond exists, a later one
+        // is tried.
         loop {
             let now = DateTime::now();
             let seconds: String = now.try_to_rfc3339_string().unwrap_or_default().chars().take(19).collect();
             let name = format!("{}_{:03}", seconds.replace(['T', ':'], "_"), now.timestamp_millis() % 1000);
             let path = self.path.join(format!("{name}{PARTIAL}"));
             if !path.exists() && !self.path.join(&name).exists() {
-                make_private(&path).map_err(io(&path, "made"))?;
+                make_private(&path).map_err(io(&path, "created"))?;
                 return Ok(path);
             }
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
     }
 
-    /// Gives a whole dump its name. What was written is on the disk before that.
+    /// Gives a complete dump its final name, after syncing its folders to disk.
     pub(super) fn finish(&self, partial: &Path) -> Result<Dump, Error> {
         let path = partial.with_extension("");
         for entry in fs::read_dir(partial).map_err(io(partial, "read"))?.flatten().filter(|entry| entry.path().is_dir()) {
             sync(&entry.path()).map_err(io(&entry.path(), "written"))?;
         }
         sync(partial).map_err(io(partial, "written"))?;
-        fs::rename(partial, &path).map_err(io(&path, "named"))?;
+        fs::rename(partial, &path).map_err(io(&path, "renamed"))?;
         sync(&self.path).map_err(io(&self.path, "written"))?;
         Ok(Dump::open(path))
     }
 
-    /// The whole dumps, oldest first.
+    /// Lists the complete dumps, oldest first.
     pub(crate) fn list(&self) -> Result<Vec<Dump>, Error> {
         let entries = match fs::read_dir(&self.path) {
             Ok(entries) => entries,
@@ -87,8 +88,8 @@ impl Folder {
         let mut dumps = Vec::new();
         for entry in entries {
             let path = entry.map_err(io(&self.path, "read"))?.path();
-            let is_whole = path.is_dir() && path.extension().is_none_or(|extension| extension != "partial");
-            if is_whole {
+            let is_complete = path.is_dir() && path.extension().is_none_or(|extension| extension != "partial");
+            if is_complete {
                 dumps.push(Dump::open(path));
             }
         }
@@ -96,17 +97,15 @@ impl Folder {
         Ok(dumps)
     }
 
-    /// The dump of that name, the `latest` of that database, or one in that folder elsewhere.
+    /// Finds a dump: by its name, by the path of a folder elsewhere, or the `latest` of that database.
     pub(crate) fn find(&self, name: &str, database: &str) -> Result<Dump, Error> {
         let mut dumps = self.list()?;
         if name == "latest" {
-            // Others may keep theirs in the same place; and what has no manifest has no time.
+            // The folder may have dumps of other databases too, and without a manifest a dump's time is not known.
             dumps.retain(|dump| dump.is_of(database));
             return dumps.into_iter().next_back().ok_or_else(|| {
-                Error::usage(format!(
-                    "there is no dump of {database} in {}; `cargo migrations dbdump` takes one",
-                    self.path.display()
-                ))
+                Error::usage(format!("there is no dump of {database} in {}", self.path.display()))
+                    .with_hint("run `cargo migrations dbdump` to take one")
             });
         }
         if let Some(dump) = dumps.iter().find(|dump| dump.name == name) {
@@ -117,22 +116,25 @@ impl Folder {
         }
         let names = || dumps.iter().map(|dump| dump.name.as_str());
         let near = nearest(name, names());
-        let hint = if near.is_empty() { listed(names().rev().take(3)) } else { listed(near) };
-        let hint = if hint.is_empty() { "there is none at all".to_owned() } else { format!("there is {hint}") };
-        Err(Error::usage(format!(
-            "no dump `{name}` in {}; {hint} (`cargo migrations dumps` lists them; a folder elsewhere is named with its path)",
-            self.path.display()
-        )))
+        let list = if dumps.is_empty() {
+            "run `cargo migrations dbdump` to take one".to_owned()
+        } else if near.is_empty() {
+            format!("run `cargo migrations dumps` to list the dumps (the latest: {})", listed(names().rev().take(3)))
+        } else {
+            format!("run `cargo migrations dumps` to list the dumps (the nearest: {})", listed(near))
+        };
+        Err(Error::usage(format!("there is no dump `{name}` in {}", self.path.display()))
+            .with_hint(format!("{list}, or give the path of a dump in another folder")))
     }
 
-    /// Removes all dumps of a database but the newest; their names.
+    /// Removes all dumps of a database except the newest `keep`. Returns the names of the removed dumps.
     pub(crate) fn prune(&self, database: &str, keep: usize) -> Result<Vec<String>, Error> {
         let mut dumps = self.list()?;
-        // What has no manifest is not ours to remove.
+        // A dump without a manifest was made by another program, so it is kept.
         dumps.retain(|dump| dump.is_of(database));
         dumps.truncate(dumps.len().saturating_sub(keep));
         for dump in &dumps {
-            // Under a name that shows that it is not whole: it may be ended in the middle.
+            // It is first marked as incomplete: the process may be killed during the removal.
             let partial = self.path.join(format!("{}{PARTIAL}", dump.name));
             fs::rename(&dump.path, &partial).map_err(io(&dump.path, "removed"))?;
             let _ = sync(&self.path);
@@ -142,7 +144,7 @@ impl Folder {
         Ok(dumps.into_iter().map(|dump| dump.name).collect())
     }
 
-    /// Removes what killed processes left, once nobody can be at it any more.
+    /// Removes incomplete dumps that killed processes left, once they are too old to be still in progress.
     fn remove_abandoned(&self) -> Result<(), Error> {
         for entry in fs::read_dir(&self.path).map_err(io(&self.path, "read"))?.flatten() {
             let path = entry.path();
@@ -164,7 +166,7 @@ impl Dump {
     fn open(path: PathBuf) -> Self {
         let (manifest, broken) = match Manifest::read(&path) {
             Ok(manifest) => (manifest, None),
-            Err(error) => (None, Some(error.to_string())),
+            Err(error) => (None, Some(error_text(&error))),
         };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Self { name, path, manifest, broken }
@@ -173,7 +175,7 @@ impl Dump {
     fn usable(self) -> Result<Self, Error> {
         match &self.broken {
             None => Ok(self),
-            Some(why) => Err(Error::failed(why.clone())),
+            Some(why) => Err(Error::failed(why.clone()).with_hint("use another dump")),
         }
     }
 
@@ -182,12 +184,12 @@ impl Dump {
         self.manifest.as_ref().is_some_and(|manifest| manifest.database == database)
     }
 
-    /// How much of the disk it takes, in bytes.
+    /// Returns its size on disk, in bytes.
     pub(crate) fn size(&self) -> u64 {
         size_of(&self.path)
     }
 
-    /// The folder with the database's files. One of mongodump's may hold several databases.
+    /// Returns the folder with the files of the database. A dump that mongodump wrote may contain several databases.
     pub(super) fn database(&self, wanted: &str) -> Result<PathBuf, Error> {
         if let Some(manifest) = &self.manifest {
             return Ok(self.path.join(&manifest.database));
@@ -201,11 +203,11 @@ impl Dump {
         match &folders[..] {
             [] if has_files => Ok(self.path.clone()),
             [one] => Ok(one.clone()),
-            several => several
-                .iter()
-                .find(|path| path.file_name().is_some_and(|name| name == wanted))
-                .cloned()
-                .ok_or_else(|| Error::usage(format!("{} holds no dump of the database {wanted}", self.path.display()))),
+            several => {
+                several.iter().find(|path| path.file_name().is_some_and(|name| name == wanted)).cloned().ok_or_else(|| {
+                    Error::usage(format!("{} contains no dump of the database {wanted}", self.path.display()))
+                })
+            }
         }
     }
 }
@@ -220,7 +222,7 @@ fn size_of(folder: &Path) -> u64 {
         .sum()
 }
 
-/// A folder that nobody else can read: it may hold everything that the database does.
+/// Creates a folder that only its owner can read: a dump may contain everything that is in the database.
 pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

@@ -1,4 +1,4 @@
-//! Putting a dump into a database, in place of what is there.
+//! Restores a dump into a database, in place of the present collections.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,20 +15,22 @@ use crate::error::{Error, Result};
 use crate::report::{Progress, Reporter};
 use crate::store::{LOCK, LOG};
 
-/// How much is inserted by one command, and by how many at a time.
+/// The limits of one insert command.
 const BATCH_BYTES: usize = 4 << 20;
 const BATCH_DOCUMENTS: usize = 20_000;
+
+/// How many insert commands run at a time.
 const AT_A_TIME: usize = 3;
 
-/// How much of what was read may wait or be under way, in KiB.
+/// How much data may be in memory between the file and the server, in KiB.
 const ROOM: usize = 20 << 10;
 
-/// What of the tool's own bookkeeping is left as it is.
+/// Which of the tool's own collections a restore leaves unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// Nothing: the database is a throwaway's.
+    /// None of them: the server is a throwaway.
     Nothing,
-    /// The lock, which is held meanwhile, and the log, which tells what was run in truth.
+    /// The lock, which the restore holds, and the log, which records what was really run.
     LockAndLog,
 }
 
@@ -38,10 +40,12 @@ impl Keep {
     }
 }
 
-/// The collections that a restore would replace or remove, and about how many documents each holds.
+/// Returns the collections that a restore would replace or remove, with the approximate number of documents in each.
 pub(crate) async fn replaced(database: &Database) -> Result<Vec<(String, u64)>> {
     let mut all = Vec::new();
-    for collection in catalog::read(database).await.map_err(|error| failed("the database could not be read", error))? {
+    for collection in
+        catalog::read(database).await.map_err(|error| Error::failed("the database could not be read").caused_by(error))?
+    {
         if Keep::LockAndLog.keeps(&collection.name) {
             continue;
         }
@@ -54,13 +58,14 @@ pub(crate) async fn replaced(database: &Database) -> Result<Vec<(String, u64)>> 
     Ok(all)
 }
 
-fn failed(message: &str, error: mongodb::error::Error) -> Error {
-    Error::failed(message).caused_by(error)
+/// The error of a restore that may have changed the database already.
+fn failed(message: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::failed(message).caused_by(error).with_hint("run the restore again")
 }
 
-/// Removes what the database holds, and puts the dump in its place.
+/// Drops the collections of the database, and restores those of the dump.
 pub(crate) async fn load(database: &Database, dump: &Verified, keep: Keep, reporter: &Reporter) -> Result<()> {
-    let unremoved = |error| failed("what the database holds could not be removed; run the restore again", error);
+    let unremoved = |error| failed("the present collections could not be dropped", error);
     for name in existing(database, keep).await.map_err(unremoved)? {
         database.collection::<Document>(&name).drop().await.map_err(unremoved)?;
     }
@@ -68,9 +73,9 @@ pub(crate) async fn load(database: &Database, dump: &Verified, keep: Keep, repor
     let progress = reporter.transfer(parts.iter().map(|part| part.bytes).sum());
     for part in parts.iter().filter(|part| part.collection.kind != Kind::View) {
         progress.set_message(format!("{}, {} documents", part.collection.name, part.documents));
-        one(database, part, &progress).await?;
+        restore_collection(database, part, &progress).await?;
     }
-    // Views last: they may be of each other.
+    // Views are created last, since they need the collections, and one view may be defined on another.
     let mut views: Vec<&Part> = parts.into_iter().filter(|part| part.collection.kind == Kind::View).collect();
     while !views.is_empty() {
         let before = views.len();
@@ -85,28 +90,28 @@ pub(crate) async fn load(database: &Database, dump: &Verified, keep: Keep, repor
             }
         }
         if left.len() == before {
-            return Err(Error::failed("the dump's views are of each other, in a circle").into());
+            return Err(Error::failed("the dump's views are defined on each other in a circle").into());
         }
         views = left;
     }
     Ok(())
 }
 
-/// Puts the dump's log where there is none: what was run before is then known as it was.
+/// Restores the dump's log if the database has none, so that earlier runs are known.
 pub(crate) async fn load_log(database: &Database, dump: &Verified, reporter: &Reporter) -> Result<()> {
     let Some(part) = dump.parts.iter().find(|part| part.collection.name == LOG) else { return Ok(()) };
     if database.list_collection_names().await?.iter().any(|name| name == LOG) {
         return Ok(());
     }
-    let loaded = one(database, part, &reporter.transfer(part.bytes)).await;
+    let loaded = restore_collection(database, part, &reporter.transfer(part.bytes)).await;
     if loaded.is_err() {
-        // Half a log would be taken for a whole one the next time.
+        // The next restore would take a partial log for a complete one.
         let _ = database.collection::<Document>(LOG).drop().await;
     }
     loaded
 }
 
-/// Views come first: one may be of a collection that goes.
+/// Lists the collections to drop. Views come first: they may be defined on a collection that is dropped.
 async fn existing(database: &Database, keep: Keep) -> mongodb::error::Result<Vec<String>> {
     let mut all = catalog::read(database).await?;
     all.retain(|collection| !keep.keeps(&collection.name));
@@ -114,27 +119,29 @@ async fn existing(database: &Database, keep: Keep) -> mongodb::error::Result<Vec
     Ok(all.into_iter().map(|collection| collection.name).collect())
 }
 
+/// Creates the collection or view, without documents or indexes.
 async fn create(database: &Database, part: &Part) -> Result<()> {
     let collection = &part.collection;
     let mut command = doc! { "create": &collection.name };
     for (key, value) in &collection.options {
-        // What some servers tell, and others refuse.
+        // Some servers list these options, and others refuse them.
         if !["autoIndexId", "create", "recordIdsReplicated"].contains(&key.as_str()) {
             command.insert(key, value.clone());
         }
     }
-    let message = format!("the collection {} could not be made; run the restore again", collection.name);
+    let message = format!("the collection {} could not be created", collection.name);
     database.run_command(command).await.map_err(|error| failed(&message, error))?;
     Ok(())
 }
 
-async fn one(database: &Database, part: &Part, progress: &Progress) -> Result<()> {
+/// Creates the collection, and restores its documents and then its indexes.
+async fn restore_collection(database: &Database, part: &Part, progress: &Progress) -> Result<()> {
     create(database, part).await?;
     let name = &part.collection.name;
     if let (Some(path), Some(target)) = (&part.data, part.collection.data()) {
-        insert(database, &target, path.clone(), part.collection.is_capped(), progress).await.map_err(|error| {
-            Error::failed(format!("the documents of {name} could not be restored; run the restore again")).caused_by(error)
-        })?;
+        insert(database, &target, path.clone(), part.collection.is_capped(), progress)
+            .await
+            .map_err(|error| failed(&format!("the documents of {name} could not be restored"), error))?;
     }
     let collation = part.collection.options.get_document("collation").and_then(|collation| collation.get_str("locale"));
     let is_collated = collation.is_ok_and(|locale| locale != "simple");
@@ -147,9 +154,9 @@ async fn one(database: &Database, part: &Part, progress: &Progress) -> Result<()
         })
         .map(|index| {
             let mut index = index.clone();
-            // Old servers told the collection as well.
+            // Old servers list the collection here too.
             index.remove("ns");
-            // An index tells no collation where it has none; made so, it would get the collection's.
+            // An index without a collation is listed without one, but would be created with the collection's collation.
             if is_collated && !index.contains_key("collation") {
                 index.insert("collation", doc! { "locale": "simple" });
             }
@@ -157,15 +164,16 @@ async fn one(database: &Database, part: &Part, progress: &Progress) -> Result<()
         })
         .collect();
     if !indexes.is_empty() {
-        // Older servers took options that were none.
+        // Older servers accepted unknown options and kept them.
         let command = doc! { "createIndexes": name, "indexes": indexes, "ignoreUnknownIndexOptions": true };
-        let message = format!("the indexes of {name} could not be restored; run the restore again");
+        let message = format!("the indexes of {name} could not be restored");
         database.run_command(command).await.map_err(|error| failed(&message, error))?;
     }
     Ok(())
 }
 
-/// A thread reads, and several commands are under way at a time; of a capped collection, whose order counts, one.
+/// Inserts the documents of a file. A thread reads the file while several commands run at a time, or only one for a capped
+/// collection, whose documents must keep their order.
 async fn insert(database: &Database, collection: &str, path: PathBuf, is_capped: bool, progress: &Progress) -> Result<()> {
     let room = Arc::new(Semaphore::new(ROOM));
     let (sender, mut receiver) = mpsc::channel::<(Batch, OwnedSemaphorePermit)>(1);
@@ -178,8 +186,9 @@ async fn insert(database: &Database, collection: &str, path: PathBuf, is_capped:
             let is_last = document.is_none();
             batch.extend(document);
             if batch.is_full() || is_last && !batch.documents.is_empty() {
-                let size = u32::try_from((batch.bytes >> 10).clamp(1, ROOM)).expect("no more than there is room");
-                let permit = runtime.block_on(Arc::clone(&room).acquire_many_owned(size)).expect("nobody closes it");
+                let size = u32::try_from((batch.bytes >> 10).clamp(1, ROOM)).expect("at most ROOM");
+                let permit =
+                    runtime.block_on(Arc::clone(&room).acquire_many_owned(size)).expect("the semaphore is never closed");
                 if sender.blocking_send((std::mem::take(&mut batch), permit)).is_err() {
                     return Ok(());
                 }
@@ -193,7 +202,7 @@ async fn insert(database: &Database, collection: &str, path: PathBuf, is_capped:
     let mut inserting = JoinSet::new();
     while let Some((batch, permit)) = receiver.recv().await {
         while inserting.len() >= if is_capped { 1 } else { AT_A_TIME } {
-            ended(inserting.join_next().await, progress)?;
+            count_inserted(inserting.join_next().await, progress)?;
         }
         let target = target.clone();
         inserting.spawn(async move {
@@ -203,13 +212,13 @@ async fn insert(database: &Database, collection: &str, path: PathBuf, is_capped:
         });
     }
     while !inserting.is_empty() {
-        ended(inserting.join_next().await, progress)?;
+        count_inserted(inserting.join_next().await, progress)?;
     }
-    reading.await.map_err(|error| Error::failed("a dump's file could not be read").caused_by(error))??;
+    reading.await.map_err(|error| Error::failed("a file of the dump could not be read").caused_by(error))??;
     Ok(())
 }
 
-/// What one command inserts.
+/// The documents of one insert command.
 #[derive(Default)]
 struct Batch {
     documents: Vec<RawDocumentBuf>,
@@ -227,9 +236,9 @@ impl Batch {
     }
 
     async fn insert(&self, target: &Collection<RawDocumentBuf>, in_order: bool) -> mongodb::error::Result<usize> {
-        // A validator may be younger than what it would refuse.
+        // A validator may be younger than documents that it would refuse.
         target.insert_many(&self.documents).ordered(in_order).bypass_document_validation(true).await?;
-        // An insert puts the time in the place of a timestamp that is empty; an update leaves it as it is.
+        // An insert replaces an empty timestamp with the current time, while an update keeps it.
         for document in &self.documents {
             if let Some(empty) = empty_timestamps(document) {
                 let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
@@ -240,9 +249,9 @@ impl Batch {
     }
 }
 
-/// The fields at a document's top that hold the empty timestamp.
+/// Returns the top-level fields whose value is the empty timestamp.
 fn empty_timestamps(document: &RawDocumentBuf) -> Option<Document> {
-    // Most documents have no eight zeros in a row.
+    // Most documents do not contain eight zero bytes in a row.
     if !document.as_bytes().windows(8).any(|bytes| bytes == [0; 8]) {
         return None;
     }
@@ -254,7 +263,8 @@ fn empty_timestamps(document: &RawDocumentBuf) -> Option<Document> {
 
 type Joined = Option<Result<mongodb::error::Result<usize>, tokio::task::JoinError>>;
 
-fn ended(joined: Joined, progress: &Progress) -> Result<()> {
+/// Adds the size of a batch to the progress when its insert has ended.
+fn count_inserted(joined: Joined, progress: &Progress) -> Result<()> {
     match joined {
         Some(Ok(Ok(bytes))) => progress.inc(bytes as u64),
         Some(Ok(Err(error))) => return Err(error.into()),

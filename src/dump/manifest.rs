@@ -1,5 +1,5 @@
-//! The manifest: what a dump holds, with counts and checksums. It lies beside the database's folder, where MongoDB's own tools
-//! do not look.
+//! The manifest: a dump's content, with counts and checksums. It is stored next to the database's folder, where MongoDB's own
+//! tools ignore it.
 
 use std::path::Path;
 
@@ -11,36 +11,37 @@ use crate::error::Error;
 /// The file's name in the dump's folder.
 pub(super) const FILE: &str = "manifest.json";
 
-/// The format that this version writes and reads.
+/// The format that this version writes, and the highest that it reads.
 pub(super) const FORMAT: u32 = 1;
 
-/// What a dump holds.
+/// The content of a dump.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(super) format: u32,
     pub(crate) database: String,
-    /// RFC 3339.
+    /// When the dump ended, in RFC 3339.
     pub(crate) taken_at: String,
     pub(super) server_version: String,
     pub(super) tool_version: String,
-    /// Whether all of it, but for what is marked, is of one point in time.
+    /// Whether the dump is of one point in time, apart from capped collections (see [`Contents::in_snapshot`]).
     pub(crate) is_consistent: bool,
-    /// That point in the server's time: seconds, and the count within one.
+    /// That point in time as the server's timestamp: seconds, and the counter within the second.
     pub(super) snapshot: Option<(u32, u32)>,
     pub(super) gzip: bool,
-    /// The migrations that were registered then.
+    /// The migrations that were registered at that time.
     pub(crate) registered: Vec<String>,
     pub(crate) collections: Vec<Contents>,
 }
 
-/// What a dump holds of one collection.
+/// The content of one collection, view or time-series collection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Contents {
     pub(super) name: String,
     #[serde(rename = "type")]
     pub(super) kind: String,
-    /// It was read apart from the point in time: the server cannot read a capped collection as of one.
-    pub(super) apart: bool,
+    /// Whether it was read as of the point in time of the dump. `false` for capped collections, which the server cannot read as of
+    /// a point in time, and for everything in a dump that is not consistent.
+    pub(super) in_snapshot: bool,
     pub(super) data: Option<Data>,
     pub(super) metadata: File,
 }
@@ -49,7 +50,7 @@ pub(crate) struct Contents {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Data {
     pub(crate) documents: u64,
-    /// Of the documents, before they are compressed.
+    /// The size of the documents before compression.
     pub(crate) bytes: u64,
     #[serde(flatten)]
     pub(super) file: File,
@@ -59,7 +60,7 @@ pub(crate) struct Data {
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub(super) struct File {
     pub(super) file: String,
-    /// Of the file as it lies on the disk.
+    /// The checksum of the file as it is on disk, possibly compressed.
     pub(super) sha256: String,
 }
 
@@ -78,7 +79,7 @@ impl Manifest {
         std::fs::write(&path, text).and_then(|()| std::fs::File::open(&path)?.sync_all()).map_err(io(&path, "written"))
     }
 
-    /// `None`: there is no manifest, as in a dump of mongodump's.
+    /// Reads a dump's manifest. Returns `None` where there is none, as in dumps that mongodump wrote.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join(FILE);
         let text = match std::fs::read_to_string(&path) {
@@ -86,11 +87,10 @@ impl Manifest {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io(&path, "read")(error)),
         };
-        let broken =
-            |why: String| Error::failed(format!("{} cannot be understood: {why}; take another dump", path.display()));
+        let broken = |why: String| Error::failed(format!("{} is not a valid manifest: {why}", path.display()));
         let manifest: Self = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
         if manifest.format > FORMAT {
-            return Err(broken(format!("it is of format {}, and this version knows {FORMAT}", manifest.format)));
+            return Err(broken(format!("its format is {}, but this version reads formats up to {FORMAT}", manifest.format)));
         }
         Ok(Some(manifest))
     }

@@ -1,4 +1,4 @@
-//! Dumps in mongodump's own folder format: taken, checked, restored, and proven to restore.
+//! Dumps in mongodump's folder format: takes, verifies and restores them, and proves that they can be restored.
 
 mod catalog;
 mod file_names;
@@ -20,12 +20,13 @@ pub(crate) use verify::{Verified, verify};
 
 use crate::error::Error;
 
-/// An I/O error on a path, in a person's words.
-fn io(path: &std::path::Path, what: &str) -> impl Fn(std::io::Error) -> Error {
-    let message = format!("{} cannot be {what}", path.display());
+/// Returns a function that turns an I/O error into `PATH cannot be VERB`, as in `io(path, "read")`.
+fn io(path: &std::path::Path, verb: &str) -> impl Fn(std::io::Error) -> Error {
+    let message = format!("{} cannot be {verb}", path.display());
     move |error| match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            Error::failed(format!("{message}: the disk is full; make room, or set another MONGO_DUMP_DIRECTORY"))
+            Error::failed(format!("{message}: the disk is full"))
+                .with_hint("free some space, or set MONGO_DUMP_DIRECTORY to a folder on another disk")
         }
         _ => Error::failed(message.clone()).caused_by(error),
     }

@@ -1,7 +1,8 @@
-//! Proving a dump: restored into a throwaway server, it must be what it was.
+//! Proves a dump: restores it into a throwaway server, and compares the result with the dump.
 //!
-//! `dbHash` is the server's own checksum of a collection: MD5 over its documents' bytes in the order of `_id`. The same is
-//! computed here over the documents in the dump; only their order is asked of the server, since collations decide it.
+//! The server's command `dbHash` returns a checksum of each collection: the MD5 over the bytes of its documents in the order of
+//! `_id`. This module computes it for the documents in the dump, too. Only their order comes from the server, because it depends
+//! on collations.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,9 +22,9 @@ use crate::report::Reporter;
 /// The database that the dump is restored into.
 const DATABASE: &str = "proof";
 
-/// Restores a dump into a server of its own, and compares.
+/// Restores a dump into a throwaway server, and compares options, indexes and documents.
 pub(crate) async fn prove(dump: &Verified, reporter: &Reporter) -> Result<()> {
-    // What has expired since the dump is to be compared as well.
+    // The server must not delete documents that have expired since the dump: they are compared too.
     let server = Throwaway::replica_set_with(&["--setParameter", "ttlMonitorEnabled=false"]).await?;
     let client = Client::with_uri_str(server.uri()).await?;
     let database = client.database(DATABASE);
@@ -35,30 +36,32 @@ pub(crate) async fn prove(dump: &Verified, reporter: &Reporter) -> Result<()> {
     for part in &dump.parts {
         let name = &part.collection.name;
         let there = restored.iter().find(|collection| collection.name == *name);
-        same(&part.collection, there)?;
+        compare_definitions(&part.collection, there)?;
         let (Some(path), Some(data)) = (&part.data, part.collection.data()) else { continue };
-        let ours = hash(&database, &data, path, part).await?;
-        // Of a capped collection the order counts, which not every server's takes; some leave out buckets of time series.
-        let theirs = match hashes.get_str(&data) {
+        let dumped_hash = hash_of_dump(&database, &data, path, part).await?;
+        // Some servers hash a capped collection by `_id` and not in its own order, and some leave out the buckets of time-series
+        // collections.
+        let restored_hash = match hashes.get_str(&data) {
             Ok(hash) if !part.collection.is_capped() => hash.to_owned(),
             _ => hash_of_server(&database, &data, part.collection.is_capped()).await?,
         };
-        if ours != theirs {
-            return Err(differs(name, "documents"));
+        if dumped_hash != restored_hash {
+            return Err(differs(&format!("the documents of {name} differ")).into());
         }
     }
     Ok(())
 }
 
-fn differs(collection: &str, what: &str) -> Box<dyn std::error::Error + Send + Sync> {
-    Error::failed(format!("the dump does not restore to what it was: the {what} of {collection} differ; take another dump"))
-        .into()
+fn differs(why: &str) -> Error {
+    Error::failed(format!("the restored database differs from the dump: {why}")).with_hint("take another dump")
 }
 
-fn same(dumped: &Collection, restored: Option<&Collection>) -> Result<()> {
-    let restored = restored.ok_or_else(|| differs(&dumped.name, "collection"))?;
+/// Compares the options and the indexes of a collection.
+fn compare_definitions(dumped: &Collection, restored: Option<&Collection>) -> Result<(), Error> {
+    let name = &dumped.name;
+    let restored = restored.ok_or_else(|| differs(&format!("the collection {name} is missing")))?;
     if restored.options != dumped.options || restored.kind != dumped.kind {
-        return Err(differs(&dumped.name, "options"));
+        return Err(differs(&format!("the options of {name} differ")));
     }
     let by_name = |collection: &Collection| {
         let mut indexes = collection.indexes.clone();
@@ -69,22 +72,22 @@ fn same(dumped: &Collection, restored: Option<&Collection>) -> Result<()> {
         indexes
     };
     if by_name(restored) != by_name(dumped) {
-        return Err(differs(&dumped.name, "indexes"));
+        return Err(differs(&format!("the indexes of {name} differ")));
     }
     Ok(())
 }
 
-/// A document's `_id`, whatever it is, in a few bytes.
-fn key(document: &RawDocument) -> Option<[u8; 16]> {
+/// Returns a digest of a document's `_id`, so that an `_id` of any type and size takes 16 bytes.
+fn id_digest(document: &RawDocument) -> Option<[u8; 16]> {
     let id = Bson::try_from(document.get("_id").ok()??).ok()?;
     let mut bytes = Vec::new();
     doc! { "": id }.to_writer(&mut bytes).ok()?;
     Some(Md5::digest(&bytes).into())
 }
 
-/// The checksum of the documents in the dump, in the server's order.
-async fn hash(database: &mongodb::Database, collection: &str, path: &Path, part: &Part) -> Result<String> {
-    // A capped collection is hashed as it lies.
+/// Returns the checksum of the documents in the dump, in the server's order.
+async fn hash_of_dump(database: &mongodb::Database, collection: &str, path: &Path, part: &Part) -> Result<String> {
+    // A capped collection is hashed in the order of the file.
     let in_order = match part.collection.is_capped() {
         true => None,
         false => Some(ids_in_order(database, collection).await?),
@@ -99,43 +102,45 @@ async fn hash(database: &mongodb::Database, collection: &str, path: &Path, part:
             }
             return Ok(write::hex(&md5.finalize()));
         };
-        // Where each document lies: the documents themselves may be more than fits into memory.
+        // The offset of each document in the file: the documents themselves may not fit into memory.
         let mut input = Documents::open(&path)?;
         let mut file = input.seekable(&path)?;
-        let mut places = HashMap::new();
-        let mut at = 0;
+        let mut offsets = HashMap::new();
+        let mut offset = 0;
         while let Some(document) = input.next()? {
             let bytes = document.as_bytes();
-            file.note(bytes)?;
-            if let Some(key) = key(&document) {
-                places.insert(key, (at, bytes.len()));
+            file.append(bytes)?;
+            if let Some(id) = id_digest(&document) {
+                offsets.insert(id, (offset, bytes.len()));
             }
-            at += bytes.len() as u64;
+            offset += bytes.len() as u64;
         }
-        for key in &in_order {
-            if let Some((at, length)) = places.remove(key) {
-                md5.update(file.read(at, length)?);
+        for id in &in_order {
+            if let Some((offset, length)) = offsets.remove(id) {
+                md5.update(file.read(offset, length)?);
             }
         }
-        Ok(if places.is_empty() { write::hex(&md5.finalize()) } else { "documents are missing".into() })
+        // A text that equals no checksum, so that the caller reports a difference.
+        Ok(if offsets.is_empty() { write::hex(&md5.finalize()) } else { "documents are missing".into() })
     });
     Ok(hashed.await??)
 }
 
-/// The keys of all documents of a collection, in the order of the index on `_id`.
+/// Returns the digests of all `_id`s of a collection, in the order of the index on `_id`.
 async fn ids_in_order(database: &mongodb::Database, collection: &str) -> Result<Vec<[u8; 16]>> {
     let collection = database.collection::<RawDocumentBuf>(collection);
     let mut cursor = collection.find(doc! {}).projection(doc! { "_id": 1 }).sort(doc! { "_id": 1 }).await?;
-    let mut keys = Vec::new();
+    let mut ids = Vec::new();
     while cursor.advance().await? {
-        keys.extend(key(cursor.current()));
+        ids.extend(id_digest(cursor.current()));
     }
-    Ok(keys)
+    Ok(ids)
 }
 
-async fn hash_of_server(database: &mongodb::Database, collection: &str, as_it_lies: bool) -> Result<String> {
+/// Returns the checksum of the documents on the server, in their natural order or in that of `_id`.
+async fn hash_of_server(database: &mongodb::Database, collection: &str, in_natural_order: bool) -> Result<String> {
     let mut md5 = Md5::new();
-    let order = if as_it_lies {
+    let order = if in_natural_order {
         doc! { "$natural": 1 }
     } else {
         doc! { "_id": 1 }

@@ -1,16 +1,16 @@
-//! What a disk has left.
+//! The free space of a disk.
 
 use std::path::Path;
 
-/// How many bytes may still be written where `path` lies; `None` where that cannot be told.
+/// Returns how many bytes can still be written to the disk of `path`, or `None` where that is not known.
 #[cfg(unix)]
-#[expect(unsafe_code, reason = "std does not tell how full a disk is")]
+#[expect(unsafe_code, reason = "std has no function for the free space of a disk")]
 #[expect(clippy::useless_conversion, reason = "the fields' types differ between systems")]
 pub(super) fn available(path: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt as _;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
     let mut stats = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: the path ends in NUL, and `stats` is read only where the call says that it wrote it.
+    // SAFETY: the path ends in NUL, and `stats` is read only if the call succeeded and so has filled it.
     let stats = unsafe {
         if libc::statvfs(path.as_ptr(), stats.as_mut_ptr()) != 0 {
             return None;

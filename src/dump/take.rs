@@ -1,11 +1,10 @@
-//! Taking a dump: everything into a folder that is named when it is whole.
+//! Takes a dump: writes everything into a folder that gets its final name when the dump is complete.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use mongodb::bson::{DateTime, Document, Timestamp, doc};
-use mongodb::error::ErrorKind;
 use mongodb::{ClientSession, Database};
 use tokio::sync::Semaphore;
 
@@ -14,30 +13,31 @@ use super::folder::{Dump, Folder, make_private};
 use super::manifest::{Contents, Data, FORMAT, Manifest};
 use super::write::{self, Written};
 use super::{file_names, size};
+use crate::error::codes::{self, code_of};
 use crate::error::{Error, Result};
 use crate::report::{Progress, Reporter, human_bytes};
 use crate::store::Store;
 
-/// How many collections are read at a time.
+/// How many collections are dumped at a time.
 const AT_A_TIME: usize = 2;
 
-/// How often a point in time is looked for at which no collection was just being made or dropped.
+/// How often to look for a point in time at which no collection was being created or dropped.
 const TRIES: u32 = 10;
 
 /// How a dump is taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) gzip: bool,
-    /// Of one point in time, where the server can.
+    /// Whether the dump is of one point in time, where the server supports that.
     pub(crate) is_consistent: bool,
 }
 
-/// Dumps the database. What is there when it fails is removed.
+/// Dumps the database. A failed dump is removed.
 pub(crate) async fn take(store: &Store, folder: &Folder, options: Options, reporter: &Reporter) -> Result<Dump> {
     let database = store.database();
     if !store.has_transactions() && options.is_consistent {
         reporter.warning(
-            "a standalone server cannot be read as of one point in time: what is written during the dump may be in it in part",
+            "a standalone server cannot be read as of one point in time, so writes during the dump may be in it only in part",
         );
     }
     let size = data_size(database).await?;
@@ -48,7 +48,8 @@ pub(crate) async fn take(store: &Store, folder: &Folder, options: Options, repor
     Ok(folder.finish(&partial.0)?)
 }
 
-/// A dump that is not whole yet. What is left of it goes when this does, as when Ctrl-C ends it; a whole one has another name.
+/// The folder of an incomplete dump. It is removed on drop, so also when Ctrl-C ends the dump. A complete dump has been renamed by
+/// then, so it stays.
 struct Partial(PathBuf);
 
 impl Drop for Partial {
@@ -68,43 +69,45 @@ async fn data_size(database: &Database) -> Result<u64> {
 }
 
 fn check_space(folder: &Path, size: u64, options: Options) -> Result<(), Error> {
-    // Compressed it is smaller; how much nobody knows.
+    // A compressed dump is smaller, but it is not known by how much.
     let needed = if options.gzip { size / 10 } else { size };
     match size::available(folder) {
         Some(available) if available < needed => Err(Error::failed(format!(
-            "{} has {} left, and the database holds {}; make room, set another MONGO_DUMP_DIRECTORY, or dump with `gzip=yes`",
+            "{} has {} of free space, but the database has {} of data",
             folder.display(),
             human_bytes(available),
             human_bytes(size)
-        ))),
+        ))
+        .with_hint("free some space, set MONGO_DUMP_DIRECTORY to a folder on another disk, or dump with `gzip=yes`")),
         _ => Ok(()),
     }
 }
 
 fn unreadable(error: mongodb::error::Error) -> Error {
-    let message = match &*error.kind {
-        // Snapshot too old, and its cursor's end that comes of it.
-        ErrorKind::Command(command) if command.code == 239 => {
-            "the dump took longer than the server keeps the past (minSnapshotHistoryWindowInSeconds, 300 s unless changed); \
-             raise that parameter, or dump with `consistent=no`"
+    let failed = match code_of(&error) {
+        Some(codes::SNAPSHOT_TOO_OLD) => Error::failed(
+            "the dump took longer than the server keeps a snapshot (minSnapshotHistoryWindowInSeconds, 300 s by default)",
+        )
+        .with_hint("raise that parameter, or dump with `consistent=no`"),
+        Some(codes::NAMESPACE_NOT_FOUND | codes::QUERY_PLAN_KILLED | codes::SNAPSHOT_UNAVAILABLE) => {
+            Error::failed("a collection was dropped, renamed or created again during the dump")
+                .with_hint("take it again when no collection is being changed")
         }
-        ErrorKind::Command(command) if matches!(command.code, 26 | 175 | 246) => {
-            "a collection was dropped, renamed or made anew during the dump; take it again when nothing of the kind is under way"
-        }
-        _ if crate::error::describe::is_authentication(&error) => "could not log in to the server",
-        _ => "the database could not be read for the dump",
+        _ if crate::error::describe::is_authentication(&error) => Error::failed("could not log in to the server"),
+        _ => Error::failed("the database could not be read for the dump"),
     };
-    Error::failed(message).caused_by(error)
+    failed.caused_by(error)
 }
 
-/// The collections, and how their point in time is read.
+/// The collections to dump, and the point in time to read them as of.
 struct Plan {
     collections: Vec<Collection>,
-    /// The server's time; `None`: as they are when they are read.
+    /// The server's time. `None` to read each collection as it is at that moment.
     time: Option<Timestamp>,
 }
 
-async fn session(database: &Database, time: Option<Timestamp>) -> mongodb::error::Result<ClientSession> {
+/// Starts a session that reads as of that point in time.
+async fn start_session(database: &Database, time: Option<Timestamp>) -> mongodb::error::Result<ClientSession> {
     let client = database.client();
     match time {
         None => client.start_session().await,
@@ -117,7 +120,7 @@ async fn session(database: &Database, time: Option<Timestamp>) -> mongodb::error
     }
 }
 
-/// Finds a point in time at which the collections are those that the server lists now.
+/// Finds a point in time at which the database had the collections that the server lists.
 async fn plan(database: &Database, is_consistent: bool) -> Result<Plan> {
     let mut collections = catalog::read(database).await.map_err(unreadable)?;
     if !is_consistent {
@@ -126,7 +129,7 @@ async fn plan(database: &Database, is_consistent: bool) -> Result<Plan> {
     for _ in 0..TRIES {
         let time = match collections.iter().find(|collection| !collection.is_capped() && collection.data().is_some()) {
             Some(any) => Some(server_time(database, any).await?),
-            // Nothing can be read as of a time, and nothing needs to.
+            // There are only views and capped collections, which are not read as of a point in time.
             None => None,
         };
         let now = catalog::read(database).await.map_err(unreadable)?;
@@ -135,15 +138,13 @@ async fn plan(database: &Database, is_consistent: bool) -> Result<Plan> {
         }
         collections = now;
     }
-    Err(Error::failed(
-        "collections or indexes keep being made or dropped, so no point in time can be dumped; wait until that is over, or dump \
-         with `consistent=no`",
-    )
-    .into())
+    Err(Error::failed("collections or indexes keep being created or dropped, so there is no point in time to dump")
+        .with_hint("wait until they are no longer being changed, or dump with `consistent=no`")
+        .into())
 }
 
-/// A time of the server's at which a majority has everything that was acknowledged until now. Any read of a collection that
-/// is there tells it.
+/// Returns a point in time of the server that includes all writes which a majority has acknowledged. The server reports it with
+/// any read in a snapshot session, so one document of `any` collection is read.
 async fn server_time(database: &Database, any: &Collection) -> Result<Timestamp> {
     let mut options = mongodb::options::SessionOptions::default();
     options.snapshot = Some(true);
@@ -151,7 +152,9 @@ async fn server_time(database: &Database, any: &Collection) -> Result<Timestamp>
     let any = database.collection::<Document>(&any.data().unwrap_or_else(|| any.name.clone()));
     any.find_one(doc! {}).projection(doc! { "_id": 1 }).session(&mut session).await.map_err(unreadable)?;
     session.snapshot_time().ok_or_else(|| {
-        Error::failed("the server does not tell the point in time that it reads as of; dump with `consistent=no`").into()
+        Error::failed("the server does not report the point in time that it reads as of")
+            .with_hint("dump with `consistent=no`")
+            .into()
     })
 }
 
@@ -160,11 +163,11 @@ async fn write_all(store: &Store, partial: &Path, options: Options, size: u64, r
     let is_consistent = options.is_consistent && store.has_transactions();
     let plan = plan(database, is_consistent).await?;
     let folder = partial.join(database.name());
-    make_private(&folder).map_err(super::io(&folder, "made"))?;
+    make_private(&folder).map_err(super::io(&folder, "created"))?;
 
-    let mut reading = session(database, plan.time).await.map_err(unreadable)?;
+    let mut reading = start_session(database, plan.time).await.map_err(unreadable)?;
     let registered = registered(store, &mut reading).await.map_err(unreadable)?;
-    let bar = Arc::new(Bar {
+    let shared = Arc::new(Shared {
         progress: reporter.transfer(size),
         documents: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
@@ -172,23 +175,24 @@ async fn write_all(store: &Store, partial: &Path, options: Options, size: u64, r
     });
     let queue = Mutex::new(plan.collections.iter());
     let contents = Mutex::new(Vec::new());
-    let lane = async || -> Result<()> {
+    let dump_from_queue = async || -> Result<()> {
         loop {
             let Some(collection) = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next() else {
                 return Ok(());
             };
-            let written = one(database, collection, &plan, &folder, options, &bar).await?;
+            let written = dump_collection(database, collection, &plan, &folder, options, &shared).await?;
             contents.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(written);
         }
     };
-    futures_util::future::try_join_all((0..AT_A_TIME).map(|_| lane())).await?;
+    futures_util::future::try_join_all((0..AT_A_TIME).map(|_| dump_from_queue())).await?;
 
-    // What has no point in time by itself, the server's lists, must not have changed meanwhile.
+    // The lists of collections and indexes are not part of the snapshot, so they must not have changed during the dump.
     if catalog::read(database).await.map_err(unreadable)? != plan.collections {
         return Err(Error::failed(
-            "collections or indexes were made, changed or dropped during the dump, so it would not be what any moment was; take \
-             it again when nothing of the kind is under way",
+            "collections or indexes were created, changed or dropped during the dump, so it would not match the database at any \
+             point in time",
         )
+        .with_hint("take it again when no collection or index is being changed")
         .into());
     }
     let mut collections = contents.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -208,30 +212,30 @@ async fn write_all(store: &Store, partial: &Path, options: Options, size: u64, r
     })
 }
 
-async fn one(
+/// Dumps the documents and the metadata of one collection.
+async fn dump_collection(
     database: &Database,
     collection: &Collection,
     plan: &Plan,
     folder: &Path,
     options: Options,
-    bar: &Arc<Bar>,
+    shared: &Arc<Shared>,
 ) -> Result<Contents> {
     let ending = if options.gzip { ".gz" } else { "" };
     let file = |name: &str, what: &str| folder.join(format!("{}.{what}{ending}", file_names::escape(name)));
-    // The server refuses to read a capped one as of a time.
-    let apart = plan.time.is_some() && collection.is_capped();
+    // The server refuses to read a capped collection as of a point in time.
+    let time = plan.time.filter(|_| !collection.is_capped());
     let data = match collection.data() {
         None => None,
         Some(source) => {
             let path = file(&source, "bson");
-            let time = if apart { None } else { plan.time };
-            let mut session = session(database, time).await.map_err(unreadable)?;
-            let told: Arc<write::Told<'static>> = {
-                let (bar, name) = (Arc::clone(bar), collection.name.clone());
-                Arc::new(move |documents, bytes| bar.told(&name, documents, bytes))
+            let mut session = start_session(database, time).await.map_err(unreadable)?;
+            let on_written: Arc<write::OnWritten<'static>> = {
+                let (shared, name) = (Arc::clone(shared), collection.name.clone());
+                Arc::new(move |documents, bytes| shared.count(&name, documents, bytes))
             };
-            let how = write::How { gzip: options.gzip, told, room: Arc::clone(&bar.room) };
-            let written = write::collection(database, &source, &mut session, &path, how).await;
+            let options = write::WriteOptions { gzip: options.gzip, on_written, room: Arc::clone(&shared.room) };
+            let written = write::collection(database, &source, &mut session, &path, options).await;
             let Written { documents, bytes, sha256 } =
                 written.map_err(|error| match error.downcast::<mongodb::error::Error>() {
                     Ok(error) => unreadable(*error).into(),
@@ -242,10 +246,16 @@ async fn one(
     };
     let metadata = mongodb::bson::Bson::Document(collection.metadata()).into_canonical_extjson().to_string();
     let metadata = write::text(&file(&collection.name, "metadata.json"), &metadata, options.gzip)?;
-    Ok(Contents { name: collection.name.clone(), kind: collection.kind.as_str().to_owned(), apart, data, metadata })
+    Ok(Contents {
+        name: collection.name.clone(),
+        kind: collection.kind.as_str().to_owned(),
+        in_snapshot: time.is_some(),
+        data,
+        metadata,
+    })
 }
 
-/// The names in the registry, as the dump has it.
+/// Returns the names of the registered migrations, as the session sees the registry.
 async fn registered(store: &Store, session: &mut ClientSession) -> mongodb::error::Result<Vec<String>> {
     let registry = store.database().collection::<Document>(store.registry_name());
     let mut cursor = registry.find(doc! {}).projection(doc! { "name": 1 }).session(&mut *session).await?;
@@ -257,19 +267,20 @@ async fn registered(store: &Store, session: &mut ClientSession) -> mongodb::erro
     Ok(names)
 }
 
-/// What all lanes share: the progress, and the room for what waits to be written.
-struct Bar {
+/// What the concurrent dumps of collections share: the progress, and the room for data that waits to be written.
+struct Shared {
     room: Arc<Semaphore>,
     progress: Progress,
     documents: AtomicU64,
     bytes: AtomicU64,
 }
 
-impl Bar {
-    fn told(&self, collection: &str, documents: u64, bytes: u64) {
+impl Shared {
+    /// Adds the documents of a written batch to the progress.
+    fn count(&self, collection: &str, documents: u64, bytes: u64) {
         let documents = self.documents.fetch_add(documents, Ordering::Relaxed) + documents;
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.progress.set_message(format!("{collection}, {documents} documents in all"));
+        self.progress.set_message(format!("{collection}, {documents} documents in total"));
         self.progress.set_position(bytes);
     }
 }

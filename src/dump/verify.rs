@@ -1,4 +1,4 @@
-//! Re-reading a dump: is everything there, and as it was written?
+//! Reads a dump again, and checks that it is complete and as it was written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,41 +11,41 @@ use super::manifest::{Contents, File};
 use super::{file_names, io, read};
 use crate::error::Error;
 
-/// A dump that was found good.
+/// A dump that was checked and is intact.
 #[derive(Debug)]
 pub(crate) struct Verified {
     pub(super) parts: Vec<Part>,
     pub(crate) documents: u64,
     pub(crate) bytes: u64,
-    /// Whether there was a manifest with checksums to hold it against.
+    /// Whether it has a manifest, so that checksums were compared.
     pub(crate) has_manifest: bool,
-    /// The database that it is of, as far as it tells.
+    /// The database that was dumped, if the manifest says so.
     database: Option<String>,
 }
 
 impl Verified {
-    /// Whether it is known to be of that database.
+    /// Whether the dump is known to be of that database.
     pub(crate) fn is_of(&self, database: &str) -> bool {
         self.database.as_deref() == Some(database)
     }
 
-    /// The database that it is of, if that is another.
+    /// Returns the database that was dumped, if it is known to be another one.
     pub(crate) fn database_of_another(&self, database: &str) -> Option<&str> {
         self.database.as_deref().filter(|of| *of != database)
     }
 }
 
-/// One collection of it.
+/// One collection of a dump.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) collection: Collection,
-    /// The file with its documents, unless it is a view.
+    /// The file with its documents. `None` for a view.
     pub(super) data: Option<PathBuf>,
     pub(super) documents: u64,
     pub(super) bytes: u64,
 }
 
-/// Reads all of a dump of that database, and holds it against its manifest. Blocks.
+/// Reads all files of a dump of that database, and compares them with its manifest. Blocks.
 pub(crate) fn verify(dump: &Dump, database: &str) -> Result<Verified, Error> {
     let mut parts = match &dump.manifest {
         Some(manifest) => {
@@ -71,43 +71,43 @@ fn against_manifest(folder: &Path, contents: &Contents) -> Result<Part, Error> {
     let path = check_file(folder, &data.file)?;
     let (documents, bytes) = count(&path, Depth::Frames)?;
     if (documents, bytes) != (data.documents, data.bytes) {
-        return Err(Error::failed(format!(
-            "{} is damaged: it holds {documents} documents, and the manifest says {}; use another dump",
-            path.display(),
-            data.documents
-        )));
+        let why = format!(
+            "it contains {documents} documents ({bytes} bytes), but the manifest says {} ({} bytes)",
+            data.documents, data.bytes
+        );
+        return Err(damaged(&path, &why));
     }
     Ok(Part { collection, data: Some(path), documents, bytes })
 }
 
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::failed(format!("{} is damaged: {why}", path.display())).with_hint("use another dump")
+}
+
 fn check_file(folder: &Path, file: &File) -> Result<PathBuf, Error> {
-    // One that somebody made could name any file of this machine.
+    // A forged manifest could name any file of this machine.
     if !Path::new(&file.file).components().all(|part| matches!(part, std::path::Component::Normal(_))) {
-        return Err(Error::failed(format!(
-            "{} is damaged: its manifest names `{}`, which is not in the dump; use another dump",
-            folder.display(),
-            file.file
-        )));
+        return Err(damaged(folder, &format!("its manifest names `{}`, which is not in the dump", file.file)));
     }
     let path = folder.join(&file.file);
     if !path.is_file() {
-        return Err(Error::failed(format!("{} is missing: the dump is not whole; use another dump", path.display())));
+        return Err(incomplete(format!("{} is missing", path.display())));
     }
     if read::sha256(&path)? != file.sha256 {
-        return Err(Error::failed(format!(
-            "{} is damaged: its checksum is not the manifest's; use another dump",
-            path.display()
-        )));
+        return Err(damaged(&path, "its checksum differs from the manifest's"));
     }
     Ok(path)
 }
 
-fn read_metadata(path: &Path, name: &str) -> Result<Collection, Error> {
-    Collection::from_metadata(&read::metadata(path)?, name)
-        .map_err(|why| Error::failed(format!("{} is damaged: {why}; use another dump", path.display())))
+fn incomplete(why: String) -> Error {
+    Error::failed(format!("{why}, so the dump is incomplete")).with_hint("use another dump")
 }
 
-/// One of mongodump's: every file with documents must have its metadata, and hold whole documents.
+fn read_metadata(path: &Path, name: &str) -> Result<Collection, Error> {
+    Collection::from_metadata(&read::metadata(path)?, name).map_err(|why| damaged(path, why))
+}
+
+/// Checks a dump that mongodump wrote: each file with documents must have a metadata file, and consist of complete documents.
 fn without_manifest(folder: &Path) -> Result<Vec<Part>, Error> {
     let mut data: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut parts = Vec::new();
@@ -116,7 +116,7 @@ fn without_manifest(folder: &Path) -> Result<Vec<Part>, Error> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let plain = name.strip_suffix(".gz").unwrap_or(&name);
         if let Some(stem) = plain.strip_suffix(".metadata.json") {
-            // Old ones don't tell the collection's name: the file's is it.
+            // Older metadata does not contain the collection's name, so it is taken from the file's.
             let collection = read_metadata(&path, &file_names::unescape(stem))?;
             parts.push((stem.to_owned(), Part { collection, data: None, documents: 0, bytes: 0 }));
         } else if let Some(stem) = plain.strip_suffix(".bson") {
@@ -131,47 +131,41 @@ fn without_manifest(folder: &Path) -> Result<Vec<Part>, Error> {
             Kind::TimeSeries => data.remove(&buckets),
         };
         let Some(path) = found else {
-            return Err(Error::failed(format!(
-                "{} has no file with the documents of {}: the dump is not whole; use another dump",
-                folder.display(),
-                part.collection.name
-            )));
+            let name = &part.collection.name;
+            return Err(incomplete(format!("{} has no file with the documents of {name}", folder.display())));
         };
-        // There is no checksum: all that can be seen is whether it reads.
+        // Without a checksum, damage is noticed only where a document cannot be read.
         (part.documents, part.bytes) = count(&path, Depth::Values)?;
         part.data = Some(path);
     }
     let parts: Vec<Part> = parts.into_iter().map(|(_, part)| part).collect();
-    // Users and roles of mongodump's own are not ours to restore.
+    // Users and roles, which mongodump adds to a dump, are not restored.
     let is_ours = |name: &str| !name.starts_with("%24admin") && !name.starts_with("$admin") && !name.starts_with("system.");
     data.retain(|name, _| is_ours(name) || name.starts_with(BUCKETS));
     match data.into_values().next() {
-        None if parts.is_empty() => {
-            Err(Error::usage(format!("{} holds no dump; name a folder that mongodump or `dbdump` wrote", folder.display())))
-        }
+        None if parts.is_empty() => Err(Error::usage(format!("{} contains no dump", folder.display()))
+            .with_hint("give the path of a folder that mongodump or `cargo migrations dbdump` wrote")),
         None => Ok(parts),
-        Some(path) => Err(Error::failed(format!(
-            "{} has no metadata file beside it: the dump is not whole; use another dump",
-            path.display()
-        ))),
+        Some(path) => Err(incomplete(format!("{} has no metadata file", path.display()))),
     }
 }
 
-/// How far documents are looked into.
+/// How thoroughly documents are checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Depth {
-    /// Where each begins and ends: a checksum has told the rest.
+    /// Only where each begins and ends: a checksum has covered the rest.
     Frames,
     /// Every value.
     Values,
 }
 
+/// Reads all documents of a file. Returns their number and their size in bytes.
 fn count(path: &Path, depth: Depth) -> Result<(u64, u64), Error> {
     let mut input = read::Documents::open(path)?;
     let (mut documents, mut bytes) = (0, 0);
     while let Some(document) = input.next()? {
         if depth == Depth::Values && Document::try_from(&*document).is_err() {
-            return Err(input.broken("a document cannot be read"));
+            return Err(input.damaged("a document cannot be read"));
         }
         documents += 1;
         bytes += document.as_bytes().len() as u64;

@@ -1,4 +1,5 @@
-//! Runs a transaction to its commit: again when the server asks for that, as the driver's own convenient API does.
+//! Runs a transaction until it is committed. Like the driver's own convenient API, it repeats the transaction when the server
+//! asks for that.
 
 use std::time::{Duration, Instant};
 
@@ -9,60 +10,63 @@ use super::limits;
 use super::transaction_options;
 use crate::crash;
 use crate::error::Result;
+use crate::error::chain::has_label;
 
-/// How long a transaction is tried in all; the driver's own limit.
+/// For how long a transaction is repeated in total, as in the driver.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The pause between two tries.
+/// The pause between two attempts. It doubles from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Whatever has a session.
-pub(crate) trait Holds {
+/// A session, or a value that owns one.
+pub(crate) trait HasSession {
     fn session(&mut self) -> &mut ClientSession;
 }
 
-impl Holds for ClientSession {
+impl HasSession for ClientSession {
     fn session(&mut self) -> &mut ClientSession {
         self
     }
 }
 
-/// Runs `body` in a transaction of a session of its own, and commits it.
+/// Runs `body` in a transaction on a new session, and commits it.
 pub(crate) async fn retried<T>(client: &Client, body: impl AsyncFnMut(&mut ClientSession) -> Result<T>) -> Result<T> {
     let mut session = client.start_session().await?;
     run(&mut session, std::future::pending, body).await
 }
 
-/// Runs `body` in a transaction and commits it. When `stopped` gives an error while the body runs, it is aborted with that;
-/// a commit is always seen to its end.
-pub(crate) async fn run<H: Holds, T>(
-    holder: &mut H,
+/// Runs `body` in a transaction and commits it.
+///
+/// When `stopped` returns an error while the body runs, the transaction is aborted and that error is returned. A commit is never
+/// interrupted: its result would be unknown.
+pub(crate) async fn run<S: HasSession, T>(
+    owner: &mut S,
     stopped: impl AsyncFn() -> Box<dyn std::error::Error + Send + Sync>,
-    mut body: impl AsyncFnMut(&mut H) -> Result<T>,
+    mut body: impl AsyncFnMut(&mut S) -> Result<T>,
 ) -> Result<T> {
     let since = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        holder.session().start_transaction().with_options(transaction_options()).await?;
+        owner.session().start_transaction().with_options(transaction_options()).await?;
         let began = Instant::now();
-        let ran = tokio::select! {
+        let result = tokio::select! {
             biased;
-            why = stopped() => Err(why),
-            ran = body(holder) => ran,
+            reason = stopped() => Err(reason),
+            result = body(owner) => result,
         };
-        let failure = match ran {
-            Ok(value) => match commit(holder.session(), since).await {
+        let failure = match result {
+            Ok(value) => match commit(owner.session(), since).await {
                 Ok(()) => return Ok(value),
                 Err(error) => error.into(),
             },
             Err(error) => {
-                // Where the server has aborted it already, this fails, and nothing is lost.
-                let _ = holder.session().abort_transaction().await;
+                // This fails where the server has already aborted the transaction, which does no harm.
+                let _ = owner.session().abort_transaction().await;
                 error
             }
         };
-        let client = holder.session().client();
+        let client = owner.session().client();
         let out_of_time = limits::is_out_of_time(&client, &*failure, began.elapsed()).await.then(|| began.elapsed());
         let gave_up = since.elapsed() + pause >= PATIENCE;
         if out_of_time.is_some() || gave_up || !has_label(&*failure, TRANSIENT_TRANSACTION_ERROR) {
@@ -86,22 +90,4 @@ async fn commit(session: &mut ClientSession, since: Instant) -> mongodb::error::
             }
         }
     }
-}
-
-/// The driver's error in an error's chain.
-pub(super) fn driver_error<'e>(
-    error: &'e (dyn std::error::Error + 'static),
-    is: impl Fn(&mongodb::error::Error) -> bool,
-) -> Option<&'e mongodb::error::Error> {
-    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| {
-        let driver = error
-            .downcast_ref::<mongodb::error::Error>()
-            .or_else(|| error.downcast_ref::<Box<mongodb::error::Error>>().map(|boxed| &**boxed))?;
-        is(driver).then_some(driver)
-    })
-}
-
-/// Whether a driver's error in the chain has the label.
-pub(crate) fn has_label(error: &(dyn std::error::Error + 'static), label: &str) -> bool {
-    driver_error(error, |driver| driver.contains_label(label)).is_some()
 }

@@ -1,4 +1,4 @@
-//! How a write lasts: with which concerns, repeated how often, in which transactions, and within which of their limits.
+//! What makes a write durable: write concerns, retries, transactions, and the server's limits on them.
 
 pub(crate) mod attempt;
 mod limits;
@@ -6,18 +6,18 @@ mod retry;
 
 use mongodb::options::{Acknowledgment, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern};
 
-pub(crate) use retry::{again, is_duplicate};
+pub(crate) use retry::{is_duplicate, retry};
 
-/// Majority, and in the journal.
+/// A majority of the members has the write, and it is in the journal.
 pub(crate) fn write_concern() -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
 }
 
-/// What every transaction of ours runs with, a migration's own included.
+/// The options of every transaction, including those of migrations.
 ///
-/// `local`, since collections and indexes can be created with that alone. A transaction sees one snapshot all the same, and one
-/// that is committed with majority has read nothing that could be undone: what it read came before it in the same primary's
-/// history.
+/// The read concern is `local` because the server creates collections and indexes in a transaction with no other one. The
+/// transaction reads a single snapshot all the same. What it read cannot be rolled back once it is committed with majority: those
+/// writes precede its own in the oplog of the same primary.
 pub(crate) fn transaction_options() -> TransactionOptions {
     TransactionOptions::builder()
         .read_concern(ReadConcern::local())

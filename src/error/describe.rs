@@ -1,10 +1,14 @@
-//! Errors in a person's words: the driver's own texts are dumps of its structures, so each kind is told here.
+//! Errors as text for people. The driver's own texts print its data structures, so each kind has a text of ours here.
+//!
+//! These texts are printed as causes, which have no hint of their own, so some contain advice.
 
 use std::error::Error as StdError;
 
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 
-/// One error of a chain, without its source.
+use super::codes;
+
+/// The text of one error of a chain, without its causes.
 pub(crate) fn describe(error: &(dyn StdError + 'static)) -> String {
     match as_driver(error) {
         Some(error) => driver(error),
@@ -12,12 +16,14 @@ pub(crate) fn describe(error: &(dyn StdError + 'static)) -> String {
     }
 }
 
-/// The driver boxes its errors' sources.
-fn as_driver<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e DriverError> {
+/// The driver's error, if it is one. The driver boxes the sources of its errors.
+pub(super) fn as_driver<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e DriverError> {
     error.downcast_ref::<DriverError>().or_else(|| error.downcast_ref::<Box<DriverError>>().map(|boxed| &**boxed))
 }
 
-/// A driver's error in one line.
+const CHECK_LOGIN: &str = "check the user, its password, and authSource (the database that holds the user)";
+
+/// The text of a driver's error, in one line.
 pub(crate) fn driver(error: &DriverError) -> String {
     match &*error.kind {
         ErrorKind::Command(command) => server_said(command.code, &command.code_name, &command.message),
@@ -48,12 +54,10 @@ pub(crate) fn driver(error: &DriverError) -> String {
                 },
             )
         }
-        ErrorKind::Authentication { .. } => {
-            "the server refused the login; check the user, its password, and authSource (the database that holds the user)"
-                .into()
-        }
+        ErrorKind::Authentication { .. } => format!("the server refused the login: {CHECK_LOGIN}"),
         ErrorKind::ServerSelection { .. } => {
-            "no server could be used in time; check that the server runs, and that a replica set has a primary".into()
+            "no suitable server was found in time (check that the server is running and that its replica set has a primary)"
+                .into()
         }
         ErrorKind::Io(io) => format!("the connection failed: {io}"),
         ErrorKind::ConnectionPoolCleared { .. } => "the connection was lost".into(),
@@ -66,18 +70,20 @@ pub(crate) fn driver(error: &DriverError) -> String {
 pub(crate) fn is_authentication(error: &DriverError) -> bool {
     match &*error.kind {
         ErrorKind::Authentication { .. } => true,
-        ErrorKind::Command(command) => command.code == 18,
+        ErrorKind::Command(command) => command.code == codes::AUTHENTICATION_FAILED,
         _ => false,
     }
 }
 
 fn server_said(code: i32, name: &str, message: &str) -> String {
     match (code, name) {
-        (18, _) => "the server refused the login (AuthenticationFailed); check the user, its password, and authSource (the database that holds the user)".into(),
-        // Its text quotes the command, which can be pages.
-        (13, _) => {
+        (codes::AUTHENTICATION_FAILED, _) => format!("the server refused the login (AuthenticationFailed): {CHECK_LOGIN}"),
+        // The server's text quotes the command, which can fill pages.
+        (codes::UNAUTHORIZED, _) => {
             let head = message.split(" to execute command").next().unwrap_or(message);
-            format!("{head} (Unauthorized); grant the user the role that this needs (readWrite, as a rule; restore needs dbOwner)")
+            format!(
+                "{head} (Unauthorized): grant the user the role that this needs (readWrite in most cases, dbOwner for restore)"
+            )
         }
         (_, "") => format!("{message} (code {code})"),
         _ => format!("{message} ({name})"),

@@ -1,6 +1,10 @@
 //! The library's own error: one message, a kind that decides the exit code, and what caused it.
 
 #[cfg(feature = "manager")]
+pub(crate) mod chain;
+#[cfg(feature = "manager")]
+pub(crate) mod codes;
+#[cfg(feature = "manager")]
 pub(crate) mod describe;
 #[cfg(feature = "manager")]
 mod remark;

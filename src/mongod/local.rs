@@ -1,4 +1,4 @@
-//! The local development server: one for each target directory, started when needed, and kept running.
+//! The local development server: one for each target directory, which is started when needed and then keeps running.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::model::variables;
 use crate::report::Reporter;
 
-/// Notes the server started last: `{"port", "pid"}`.
+/// The file that records the last started server: `{"port", "pid"}`.
 const STATE: &str = "server.json";
 
 /// A running local server.
@@ -29,14 +29,17 @@ impl Server {
     }
 }
 
-/// The server's folder below the target directory; or why there is none: it is for development builds that cargo runs.
+/// Returns the server's folder below the target directory, or an error with the reason why this process uses no local server: it
+/// is for development builds that cargo runs.
 pub(crate) fn directory(profile: &str) -> Result<PathBuf, Error> {
-    let refuse = |why: &str| Err(Error::usage(format!("no server is named, and {why}; set MONGO_URI (or MONGO_HOST)")));
+    let refuse = |why: &str| {
+        Err(Error::usage(format!("no MongoDB server is configured, and {why}")).with_hint("set MONGO_URI (or MONGO_HOST)"))
+    };
     if profile == "release" {
         return refuse("a release build starts no local server");
     }
     if std::env::var_os(variables::CARGO).is_none() {
-        return refuse("a local server is for runs through cargo only");
+        return refuse("a local server is only for runs through cargo");
     }
     let target = std::env::var_os(variables::TARGET_DIR).map(PathBuf::from).or_else(|| {
         // `cargo run`: the manager is target/debug/NAME.
@@ -44,7 +47,7 @@ pub(crate) fn directory(profile: &str) -> Result<PathBuf, Error> {
     });
     match target {
         Some(target) => Ok(target.join("cargo-migrations").join("mongod")),
-        None => refuse("the target directory is not known"),
+        None => refuse("the target directory for a local server is not known"),
     }
 }
 
@@ -57,14 +60,14 @@ pub(crate) async fn uri_for(config: &Config, profile: &str, reporter: &Reporter)
     Ok(Some(ensure(&directory(profile)?, reporter).await?.uri()))
 }
 
-/// The server of that folder, started if it does not run.
+/// Returns the server of that folder, after starting it if it is not running.
 pub(crate) async fn ensure(directory: &Path, reporter: &Reporter) -> Result<Server, Error> {
     let server = match running(directory).await? {
         Some(server) => server,
         None => start(directory, reporter).await?,
     };
-    // Also of one that runs: whoever started it may have been stopped before it was a replica set.
-    replica_set::make(server.port).await?;
+    // Also for a running server: the process that started it may have ended before it was a replica set.
+    replica_set::ensure_primary(server.port).await?;
     reporter
         .status("Using", format!("a local mongod on 127.0.0.1:{} (`cargo migrations mongod:stop` stops it)", server.port));
     Ok(server)
@@ -89,7 +92,7 @@ async fn start(directory: &Path, reporter: &Reporter) -> Result<Server, Error> {
         let binary = binary::locate(Some(&reporter))?;
         let arguments: Vec<OsString> =
             ["--replSet", replica_set::NAME, "--wiredTigerCacheSizeGB", "0.5", "--logappend"].map(OsString::from).into();
-        // Written ahead: whatever ends this process, the next one finds the server that it left.
+        // Written before the start: if this process is killed, the next one still finds the server.
         let note = |port: u16, pid: Option<u32>| {
             fs::write(file.with_extension("new"), json!({ "port": port, "pid": pid }).to_string())?;
             fs::rename(file.with_extension("new"), &file)
@@ -104,7 +107,7 @@ async fn start(directory: &Path, reporter: &Reporter) -> Result<Server, Error> {
     Ok(Server { port })
 }
 
-/// The server of that folder, if it runs.
+/// Returns the server of that folder, if it is running.
 pub(crate) async fn running(directory: &Path) -> Result<Option<Server>, Error> {
     let Some(state) = read(directory) else { return Ok(None) };
     if !is_ours(state.port, directory).await {
@@ -113,27 +116,24 @@ pub(crate) async fn running(directory: &Path) -> Result<Option<Server>, Error> {
     Ok(Some(Server { port: state.port }))
 }
 
-/// Stops the server of that folder; whether one ran.
+/// Stops the server of that folder. Returns `false` if none was running.
 pub(crate) async fn stop(directory: &Path) -> Result<bool, Error> {
     let Some(server) = running(directory).await? else { return Ok(false) };
     let client = replica_set::direct(server.port).await?;
     // The server closes the connection instead of answering.
     let _ = client.database("admin").run_command(doc! { "shutdown": 1, "force": true }).await;
     for _ in 0..300 {
-        // It frees its data's lock last: until then another one could not be started.
+        // The lock of the data is freed last. Until then another server cannot be started on it.
         if std::net::TcpStream::connect(("127.0.0.1", server.port)).is_err() && lock_file_is_empty(directory) {
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Err(Error::failed(format!(
-        "the local server on 127.0.0.1:{} does not stop; its log: {}",
-        server.port,
-        process::folders(directory).1.display()
-    )))
+    Err(Error::failed(format!("the local server on 127.0.0.1:{} did not stop within 30 s", server.port))
+        .with_hint(format!("see its log: {}", process::folders(directory).1.display())))
 }
 
-/// What was noted of the server started last.
+/// The content of [`STATE`].
 struct State {
     port: u16,
 }
@@ -143,9 +143,9 @@ fn read(directory: &Path) -> Option<State> {
     Some(State { port: state["port"].as_u64()?.try_into().ok()? })
 }
 
-/// Whether the server on that port is the one of that folder, and not another that took its port.
+/// Whether the server on that port is the one of that folder, and not another server that has taken its port.
 async fn is_ours(port: u16, directory: &Path) -> bool {
-    // Refused at once where nobody listens; the driver would try for a while.
+    // Without a listener this fails at once, while the driver would keep trying.
     if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         return false;
     }
@@ -159,7 +159,7 @@ async fn is_ours(port: u16, directory: &Path) -> bool {
     path.is_ok_and(|path| Path::new(path).canonicalize().ok() == data.canonicalize().ok())
 }
 
-/// A clean shutdown empties the file.
+/// Whether the server has shut down: it empties the file at its end.
 fn lock_file_is_empty(directory: &Path) -> bool {
     fs::metadata(process::folders(directory).0.join("mongod.lock")).is_ok_and(|file| file.len() == 0)
 }
@@ -172,5 +172,5 @@ async fn lock(directory: &Path) -> std::io::Result<File> {
 pub(super) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(f)
         .await
-        .map_err(|error| Error::failed("a local server could not be started").caused_by(error))?
+        .map_err(|error| Error::failed("the local server could not be started").caused_by(error))?
 }

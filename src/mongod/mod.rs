@@ -1,4 +1,4 @@
-//! Real `mongod` servers on loopback: the local development server, and throwaway ones.
+//! Real `mongod` servers on a loopback port: the local development server, and throwaway servers.
 
 mod binary;
 pub(crate) mod local;

@@ -1,4 +1,4 @@
-//! Starting a `mongod` on a loopback port, apart from this process.
+//! Starts a `mongod` on a loopback port, detached from this process.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
-/// How long a server may take until it accepts connections. It is a fraction of a second, but for a machine under load.
+/// How long a server may take to accept connections. It takes a fraction of a second, except on a machine under load.
 const START: Duration = Duration::from_secs(60);
 
 /// A server that accepts connections.
@@ -19,28 +19,29 @@ pub(super) struct Process {
     pub(super) port: u16,
 }
 
-/// Starts `binary` with its data in `data` and its log in `log`. `port` is tried first, then any free one; `note` is told
-/// which, before the server is there. Blocks.
+/// Starts `binary` with its data in `data` and its log in `log`, on `port` if it is free, else on any free port. Blocks.
+///
+/// `before_start` gets the port before the server is started on it.
 pub(super) fn start(
     binary: &Path,
     data: &Path,
     log: &Path,
     port: Option<u16>,
     arguments: &[OsString],
-    note: impl Fn(u16) -> std::io::Result<()>,
+    before_start: impl Fn(u16) -> std::io::Result<()>,
 ) -> Result<Process, Error> {
     let io = |error: std::io::Error| {
         Error::failed(format!("{} cannot be written for a local server", data.display())).caused_by(error)
     };
     fs::create_dir_all(data).map_err(io)?;
     let mut wanted = port;
-    // Between finding a port free and the server taking it, another process may take it.
+    // Another process may take the free port before the server does.
     for attempt in 0.. {
         let port = match wanted.take().filter(|port| is_free(*port)) {
             Some(port) => port,
             None => free_port().map_err(io)?,
         };
-        note(port).map_err(io)?;
+        before_start(port).map_err(io)?;
         let mut command = Command::new(binary);
         command
             .args(["--bind_ip", "127.0.0.1", "--port", &port.to_string(), "--nounixsocket"])
@@ -52,58 +53,59 @@ pub(super) fn start(
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        apart(&mut command);
+        detach(&mut command);
         let mut child = command
             .spawn()
             .map_err(|error| Error::failed(format!("{} cannot be started", binary.display())).caused_by(error))?;
         match wait_until_it_listens(&mut child, port) {
             Ok(()) => return Ok(Process { child, port }),
-            Err(Waited::Ended) if attempt < 4 && log_tail(log).contains("Address already in use") => {}
-            Err(waited) => {
+            Err(NotListening::Exited) if attempt < 4 && log_tail(log).contains("Address already in use") => {}
+            Err(reason) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(not_started(binary, log, waited));
+                return Err(not_started(binary, log, reason));
             }
         }
     }
     unreachable!("the loop above has no end")
 }
 
-enum Waited {
-    Ended,
-    TooLong,
+/// Why a started server does not listen.
+enum NotListening {
+    Exited,
+    TimedOut,
 }
 
-fn wait_until_it_listens(child: &mut Child, port: u16) -> Result<(), Waited> {
+fn wait_until_it_listens(child: &mut Child, port: u16) -> Result<(), NotListening> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let started = Instant::now();
     while started.elapsed() < START {
         if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
-            return Err(Waited::Ended);
+            return Err(NotListening::Exited);
         }
         if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Err(Waited::TooLong)
+    Err(NotListening::TimedOut)
 }
 
-fn not_started(binary: &Path, log: &Path, waited: Waited) -> Error {
+fn not_started(binary: &Path, log: &Path, reason: NotListening) -> Error {
     let binary = binary.display();
     let missing = Command::new(binary.to_string()).arg("--version").output().ok().filter(|output| !output.status.success());
     if let Some(output) = missing {
-        // The loader's own words name the library.
-        let why = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-        return Error::failed(format!(
-            "{binary} does not run here: {why}; install what it misses (on Debian: apt-get install libcurl4 libssl3)"
-        ));
+        // The dynamic loader's message names the missing library.
+        let why = String::from_utf8_lossy(&output.stderr).trim().replace('\n', ", ");
+        let why = if why.is_empty() { output.status.to_string() } else { why };
+        return Error::failed(format!("{binary} does not run on this machine: {why}"))
+            .with_hint("install the missing libraries (on Debian: `apt-get install libcurl4 libssl3`)");
     }
-    let what = match waited {
-        Waited::Ended => "ended at once",
-        Waited::TooLong => "accepts no connection",
+    let what = match reason {
+        NotListening::Exited => "exited at once",
+        NotListening::TimedOut => "accepts no connections",
     };
-    Error::failed(format!("{binary} was started but {what}; its log tells why: {}", log.display()))
+    Error::failed(format!("{binary} was started but {what}")).with_hint(format!("see its log: {}", log.display()))
 }
 
 fn log_tail(log: &Path) -> String {
@@ -119,11 +121,11 @@ fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Lets a child live on its own: in a session of its own, so that Ctrl-C does not reach it, and without this process's
-/// descriptors, so that nobody who reads a pipe of ours waits for it.
+/// Detaches a child from this process: in a session of its own Ctrl-C does not reach it, and without this process's descriptors it
+/// keeps none of this process's pipes open.
 #[cfg(unix)]
-#[expect(unsafe_code, reason = "std has no safe way to start a session and to close what a parent left open")]
-pub(super) fn apart(command: &mut Command) {
+#[expect(unsafe_code, reason = "std has no safe way to start a session and to close inherited descriptors")]
+pub(super) fn detach(command: &mut Command) {
     use std::os::unix::process::CommandExt as _;
     let open: Vec<i32> = fs::read_dir("/dev/fd")
         .into_iter()
@@ -131,8 +133,8 @@ pub(super) fn apart(command: &mut Command) {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|descriptor| *descriptor > 2)
         .collect();
-    // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, fcntl), and nothing is allocated. A
-    // descriptor that is gone by then only makes fcntl fail.
+    // SAFETY: between fork and exec only async-signal-safe calls are made (setsid, fcntl), and nothing is allocated. For a
+    // descriptor that has been closed by then fcntl merely fails.
     unsafe {
         command.pre_exec(move || {
             libc::setsid();
@@ -145,9 +147,9 @@ pub(super) fn apart(command: &mut Command) {
 }
 
 #[cfg(not(unix))]
-pub(super) fn apart(_: &mut Command) {}
+pub(super) fn detach(_: &mut Command) {}
 
-/// The folders of a server below `directory`.
+/// The data folder and the log file of the server in `directory`.
 pub(super) fn folders(directory: &Path) -> (PathBuf, PathBuf) {
     (directory.join("data"), directory.join("mongod.log"))
 }

@@ -1,4 +1,4 @@
-//! Making a server on loopback a replica set of one, so that it has transactions and majority reads like a real one.
+//! Makes a server a replica set of one member, which has transactions and majority reads like a larger one.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use crate::error::Error;
 /// The replica set's name.
 pub(super) const NAME: &str = "cargo-migrations";
 
-/// How long an election of one may take, on a machine under load.
+/// How long the election of the only member may take, on a machine under load.
 const ELECTION: Duration = Duration::from_secs(60);
 
 pub(super) fn uri(port: u16) -> String {
     format!("mongodb://127.0.0.1:{port}/?replicaSet={NAME}")
 }
 
-/// A client that talks to that server whatever its state is.
+/// Returns a client that talks to that server in whatever state it is.
 pub(super) async fn direct(port: u16) -> Result<Client, Error> {
     let failed = |error| Error::failed("the local server cannot be reached").caused_by(describe(error));
     let mut options =
@@ -27,32 +27,32 @@ pub(super) async fn direct(port: u16) -> Result<Client, Error> {
     Client::with_options(options).map_err(failed)
 }
 
-/// Initiates the set, or puts it right when the port is another than last time, and waits until it takes writes.
-pub(super) async fn make(port: u16) -> Result<(), Error> {
+/// Initiates the set, or reconfigures it when the port has changed, and waits until the server is the primary.
+pub(super) async fn ensure_primary(port: u16) -> Result<(), Error> {
     let client = direct(port).await?;
     let admin = client.database("admin");
     let member = format!("127.0.0.1:{port}");
     let started = Instant::now();
     let mut last = String::from("it did not answer");
     while started.elapsed() < ELECTION {
-        match step(&admin, &member).await {
+        match advance(&admin, &member).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(error) => last = crate::error::describe::driver(&error),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Err(Error::failed(format!("the local server on {member} did not become a primary: {last}")))
+    Err(Error::failed(format!("the local server on {member} did not become the primary: {last}")))
 }
 
-/// One step towards a primary; whether it is one.
-async fn step(admin: &Database, member: &str) -> mongodb::error::Result<bool> {
+/// Takes the next step towards a primary. Returns whether the server is the primary already.
+async fn advance(admin: &Database, member: &str) -> mongodb::error::Result<bool> {
     let hello = admin.run_command(doc! { "hello": 1 }).await?;
     if hello.get_bool("isWritablePrimary").unwrap_or(false) {
         return Ok(true);
     }
     if hello.get_bool("isreplicaset").unwrap_or(false) {
-        // Not initiated, or initiated under another port.
+        // The set is not initiated, or was initiated with another port.
         match admin.run_command(doc! { "replSetGetConfig": 1 }).await {
             Ok(reply) => reconfigure(admin, member, &reply).await?,
             Err(_) => {

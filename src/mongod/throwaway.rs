@@ -1,4 +1,4 @@
-//! Servers that end with whoever started them, and leave nothing behind.
+//! Servers that end with the process that started them, and leave no files behind.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,8 +10,10 @@ use super::local::blocking;
 use super::{binary, process, replica_set};
 use crate::error::Error;
 
-/// A real `mongod` on a loopback port with its data in a temporary folder. It is killed, and the folder removed, when the
-/// value is dropped or the process that started it ends, however it ends.
+/// A real `mongod` on a loopback port, with its data in a temporary folder.
+///
+/// The server is killed and the folder is removed when the value is dropped, or when the process that started it ends, even if it
+/// is killed.
 ///
 /// ```no_run
 /// # async fn example() -> cargo_migrations::Result<()> {
@@ -20,6 +22,7 @@ use crate::error::Error;
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
+#[must_use = "the server is killed when this is dropped"]
 pub struct Throwaway {
     child: Child,
     port: u16,
@@ -30,31 +33,31 @@ pub struct Throwaway {
 }
 
 impl Throwaway {
-    /// A replica set of one, ready for writes.
+    /// Starts a replica set of one member that accepts writes.
     ///
     /// # Errors
-    /// No `mongod` can be had, or it does not start.
+    /// There is no `mongod`, or it does not start.
     pub async fn replica_set() -> Result<Self, Error> {
         Self::replica_set_with(&[]).await
     }
 
-    /// The same with further arguments for its command line.
+    /// Starts a replica set of one member with additional arguments on mongod's command line.
     ///
     /// # Errors
-    /// No `mongod` can be had, or it does not start.
+    /// There is no `mongod`, or it does not start.
     pub async fn replica_set_with(arguments: &[&str]) -> Result<Self, Error> {
         let mut all = vec!["--replSet", replica_set::NAME];
         all.extend(arguments);
         let mut server = Self::start(&all).await?;
-        replica_set::make(server.port).await?;
+        replica_set::ensure_primary(server.port).await?;
         server.is_replica_set = true;
         Ok(server)
     }
 
-    /// A server as it comes, with further arguments for its command line; it accepts connections.
+    /// Starts a standalone server, with additional arguments on mongod's command line, and waits until it accepts connections.
     ///
     /// # Errors
-    /// No `mongod` can be had, or it does not start.
+    /// There is no `mongod`, or it does not start.
     pub async fn start(arguments: &[&str]) -> Result<Self, Error> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -86,17 +89,17 @@ impl Throwaway {
         .await
     }
 
-    /// Kills the server as a power cut would; its data stays for [`Throwaway::restart`].
+    /// Kills the server with SIGKILL. Its data remains for [`Throwaway::restart`].
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.end_watchdog();
     }
 
-    /// Starts a killed server again, on its data and its port.
+    /// Starts the server again with its data and on its port, after killing it if it is running.
     ///
     /// # Errors
-    /// It does not start, or its port was taken meanwhile.
+    /// The server does not start, or another process has taken its port.
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.kill();
         let (folder, arguments, port) = (self.directory.clone(), self.arguments.clone(), self.port);
@@ -107,7 +110,9 @@ impl Throwaway {
             if process.port != port {
                 let _ = process.child.kill();
                 let _ = process.child.wait();
-                return Err(Error::failed(format!("the port {port} was taken meanwhile; start another server")));
+                return Err(
+                    Error::failed(format!("another process has taken the port {port}")).with_hint("start another server")
+                );
             }
             let watchdog = watch(process.child.id(), &folder);
             Ok((process.child, watchdog))
@@ -117,7 +122,7 @@ impl Throwaway {
         Ok(())
     }
 
-    /// What it would do is done, and the server's process id may soon be another's.
+    /// The server is dead already, and its process id may soon belong to another process.
     fn end_watchdog(&mut self) {
         if let Some(mut watchdog) = self.watchdog.take() {
             let _ = watchdog.kill();
@@ -125,12 +130,12 @@ impl Throwaway {
         }
     }
 
-    /// The server's connection string, without a database.
+    /// Returns the server's connection string, without a database.
     pub fn uri(&self) -> String {
         if self.is_replica_set { replica_set::uri(self.port) } else { format!("mongodb://127.0.0.1:{}/", self.port) }
     }
 
-    /// The port it listens on.
+    /// Returns the port that the server listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -143,7 +148,8 @@ impl Drop for Throwaway {
     }
 }
 
-/// A shell that waits until this process is gone (its end of the pipe is closed then), and cleans up after it.
+/// Starts a shell that waits until this process has ended, which closes the pipe to the shell, and then kills the server and
+/// removes its folder.
 fn watch(server: u32, directory: &Path) -> Option<Child> {
     let mut command = Command::new("/bin/sh");
     command
@@ -153,6 +159,6 @@ fn watch(server: u32, directory: &Path) -> Option<Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    process::apart(&mut command);
+    process::detach(&mut command);
     command.spawn().ok()
 }

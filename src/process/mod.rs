@@ -1,4 +1,4 @@
-//! The process: how it is asked to stop, what becomes of its panics, and the runtime it works on.
+//! The process: signals, panics, and the async runtime.
 
 pub(crate) mod panics;
 pub(crate) mod runtime;

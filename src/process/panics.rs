@@ -1,4 +1,4 @@
-//! Panics of migrations and subtasks, caught and told like errors.
+//! Panics of migrations and subtasks, caught and reported like errors.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
@@ -12,34 +12,34 @@ use crate::process::runtime;
 use crate::terminal;
 
 thread_local! {
-    /// What the hook saw last on this thread.
+    /// The text of the last panic on this thread.
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// How many callers of this module are waiting on this thread.
+    /// How many callers on this thread wait to catch a panic.
     static WATCHED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether the process is a manager. In a service other panics are its own matter.
+/// Whether the process is a manager. A service keeps its own hook for panics that are not caught here.
 static IS_OURS: AtomicBool = AtomicBool::new(false);
 
-/// From now on every panic of this process is told as a manager tells it.
-pub(crate) fn tell_all() {
+/// From now on, reports every panic of this process as a manager does.
+pub(crate) fn report_all() {
     IS_OURS.store(true, Ordering::Relaxed);
 }
 
-/// Runs `f`; a panic becomes its message and place.
+/// Runs `f`, and returns a panic as its message and source location.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     let _watched = Watched::new();
     std::panic::catch_unwind(AssertUnwindSafe(f)).map_err(|_| last())
 }
 
-/// Awaits `future`; a panic becomes its message and place.
+/// Awaits `future`, and returns a panic as its message and source location.
 pub(crate) async fn catch_async<F: Future>(future: F) -> Result<F::Output, String> {
     let _watched = Watched::new();
     AssertUnwindSafe(future).catch_unwind().await.map_err(|_| last())
 }
 
-/// While it lives, this thread's panics are kept for [`last`]. Those of other threads, which somebody may or may not join,
-/// are told at once.
+/// While this lives, panics of this thread are kept for [`last`]. Panics of other threads are reported at once, since the threads
+/// may never be joined.
 struct Watched;
 
 impl Watched {
@@ -53,7 +53,7 @@ impl Watched {
                 }
                 let is_ours = IS_OURS.load(Ordering::Relaxed);
                 if cfg!(panic = "abort") && is_ours {
-                    // Nobody will get to catch it: it is told here, and the exit code is that of a failed task.
+                    // It cannot be caught, so it is reported here, with the exit code of a failed task.
                     terminal::error(&Error::failed(format!("a panic: {}", describe(info))), ToString::to_string);
                     std::process::exit(1);
                 } else if WATCHED.get() > 0 && !cfg!(panic = "abort") {
@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_its_message_and_place() {
-        let told = catch(|| panic!("no {}", "slug")).unwrap_err();
-        assert!(told.starts_with("no slug (at ") && told.contains("panics.rs:"), "{told}");
+        let text = catch(|| panic!("no {}", "slug")).unwrap_err();
+        assert!(text.starts_with("no slug (at ") && text.contains("panics.rs:"), "{text}");
         assert_eq!(catch(|| 7), Ok(7));
     }
 }

@@ -1,4 +1,4 @@
-//! The async runtime that a line, or a service's run, works on.
+//! The async runtime of a command line, or of a run in a service.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -7,19 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::Error;
 
 thread_local! {
-    /// On a runtime's own threads: whether its work is over.
+    /// On the threads of a [`Runtime`]: whether its work is over.
     static IS_OVER: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
-/// A runtime whose background is not waited for, nor heard, once its work is over.
+/// A runtime whose background tasks are cut off when its work is over, without waiting for them and without reports of their
+/// panics.
 pub(crate) struct Runtime {
-    /// `None` once it is over.
+    /// `None` once the work is over.
     inner: Option<tokio::runtime::Runtime>,
     is_over: Arc<AtomicBool>,
 }
 
 impl Runtime {
-    /// More than one thread, so that what must go on in the background does so while a migration blocks its own.
+    /// Starts a runtime with more than one thread, so that background tasks go on while a migration blocks its thread.
     pub(crate) fn new() -> Result<Self, Error> {
         let is_over = Arc::<AtomicBool>::default();
         let of_thread = Arc::clone(&is_over);
@@ -32,7 +33,7 @@ impl Runtime {
         Ok(Self { inner: Some(inner), is_over })
     }
 
-    /// Does the work. What still runs in the background then (the driver's monitors, say) is cut off.
+    /// Runs `work` to its end. Background tasks that still run then, such as the driver's monitors, are cut off.
     pub(crate) fn run<F: Future>(self, work: F) -> F::Output {
         self.inner.as_ref().expect("it is there until the end").block_on(work)
     }
@@ -43,8 +44,8 @@ impl Drop for Runtime {
         self.is_over.store(true, Ordering::Relaxed);
         let Some(inner) = self.inner.take() else { return };
         if cfg!(panic = "abort") {
-            // A task of the driver's that misses one which was cut off panics, and would take the process with it. Two idle
-            // threads are the lesser evil.
+            // A task of the driver panics when another task that it needs was cut off, and here a panic ends the process. Two
+            // idle threads are the lesser evil.
             std::mem::forget(inner);
         } else {
             inner.shutdown_background();
@@ -52,12 +53,12 @@ impl Drop for Runtime {
     }
 }
 
-/// Whether this is a thread of a runtime whose work is over. A panic there is of no interest: the driver's tasks, cut off one
-/// after the other, miss each other.
+/// Whether this is a thread of a runtime whose work is over. Panics there are ignored: tasks of the driver panic when others that
+/// they need were cut off first.
 pub(crate) fn is_over_here() -> bool {
     let is_over =
         |over: &RefCell<Option<Arc<AtomicBool>>>| over.borrow().as_ref().is_some_and(|over| over.load(Ordering::Relaxed));
-    // A thread that ends has lost its own values by then.
+    // The thread-local is gone already where the thread is ending.
     IS_OVER.try_with(is_over).unwrap_or(false)
 }
 

@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM. While a run is under way the first asks it to stop after the migration at hand; otherwise, and the
-//! second time, everything ends now.
+//! Ctrl-C and SIGTERM. During a run the first signal asks it to stop after the current migration. A second signal, or the first
+//! one outside of a run, ends the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,67 +11,67 @@ use crate::error::{Error, ErrorKind};
 use crate::report::Reporter;
 use crate::terminal;
 
-/// How long the run's own thread may take to end, once it is told to. Code that blocks it never does.
+/// How long the main thread may take to end after it was asked to. It never does where a migration's code blocks it.
 pub(crate) const GRACE: Duration = Duration::from_millis(1000);
 
-/// Whether somebody asked to stop.
+/// Whether a signal, or a service, asked to stop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     asked: watch::Sender<bool>,
-    /// Runs under way that look at `asked` by themselves.
+    /// The number of current runs, which look at `asked` themselves.
     listening: AtomicUsize,
-    /// Lines under way on other machines, which are told.
+    /// The number of lines that run on other machines, to which the signal is passed on.
     relaying: AtomicUsize,
     signalled: Notify,
     now: Notify,
 }
 
 impl Stop {
-    /// Whether to stop at the next good place.
+    /// Whether to stop as soon as it is safe.
     pub(crate) fn is_asked(&self) -> bool {
         *self.0.asked.borrow()
     }
 
-    /// Returns when somebody has asked.
+    /// Returns when a stop is asked for.
     pub(crate) async fn asked(&self) {
         let mut asked = self.0.asked.subscribe();
         // The sender lives as long as this value.
         let _ = asked.wait_for(|asked| *asked).await;
     }
 
-    /// From now until the value is dropped, the first signal only asks.
+    /// Until the returned value is dropped, the first signal does not end the process but only asks to stop.
     pub(crate) fn listen(&self) -> Listening<'_> {
         Listening::new(&self.0.listening)
     }
 
-    /// The same while a line runs on another machine, which is asked and says so itself.
+    /// Like [`listen`](Self::listen), while a line runs on another machine. No warning is printed: the other machine prints it.
     pub(crate) fn relay(&self) -> Listening<'_> {
         Listening::new(&self.0.relaying)
     }
 
-    /// From now on somebody has asked.
+    /// Asks to stop.
     pub(crate) fn ask(&self) {
         self.0.asked.send_replace(true);
     }
 
-    /// As if a signal had come.
+    /// Does what a signal does.
     pub(crate) fn signal(&self) {
         self.0.signalled.notify_one();
     }
 
-    /// Returns when everything is to end now.
+    /// Returns when the process is to end at once.
     pub(crate) async fn now(&self) {
         self.0.now.notified().await;
     }
 
-    /// Watches for signals on a thread of its own, since a migration may block the one it runs on.
+    /// Watches for signals, in a task of its own since a migration may block the main thread.
     pub(crate) fn watch(&self, reporter: Reporter) {
         let this = self.clone();
         tokio::spawn(async move {
-            // Without handlers the system's own apply: the process ends at the first.
+            // Without handlers the system's default applies: the first signal ends the process.
             let Ok(mut signals) = Signals::new() else { return };
             loop {
                 tokio::select! {
@@ -84,33 +84,32 @@ impl Stop {
                     break;
                 }
                 if listening {
-                    reporter.warning(
-                        "stopping after the migration under way (a transactional one is aborted); once more ends it now, and \
-                         leaves it interrupted",
-                    );
+                    reporter.warning("stopping after the migration under way (a transactional one is aborted)");
+                    reporter.hint("press Ctrl-C again to stop now, which leaves the migration interrupted");
                 }
             }
             this.0.now.notify_one();
             tokio::time::sleep(GRACE).await;
             let error = ended();
             terminal::error(&error, ToString::to_string);
-            // The thread that would return is blocked by a migration's code.
+            // The main thread cannot return from `main`: a migration's code blocks it.
             std::process::exit(error.exit_code().into());
         });
     }
 }
 
-/// What is said when everything ends at once.
+/// The error of a process that ends at once.
 pub(crate) fn ended() -> Error {
-    Error::new(ErrorKind::Interrupted, "ended by a signal; `cargo migrations` shows what was done before")
+    Error::new(ErrorKind::Interrupted, "ended by a signal").with_hint("run `cargo migrations` to see what was done before")
 }
 
-/// What is said when a run stopped at a good place.
+/// The error of a run that stopped between two migrations.
 pub(crate) fn as_asked() -> Error {
-    Error::new(ErrorKind::Interrupted, "stopped as asked; the same command goes on with what is left")
+    Error::new(ErrorKind::Interrupted, "stopped as asked").with_hint("run the same command again to do the rest")
 }
 
-/// See [`Stop::listen`].
+/// What [`Stop::listen`] and [`Stop::relay`] return.
+#[must_use = "the first signal ends the process again once this is dropped"]
 pub(crate) struct Listening<'a>(&'a AtomicUsize);
 
 impl<'a> Listening<'a> {

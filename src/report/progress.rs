@@ -12,6 +12,7 @@ pub(crate) trait Task: Send + Sync {
 ///
 /// On a terminal it is a bar below the bar of the run; it disappears when the value is dropped. Without a terminal a line reports
 /// the progress now and then. With `--format json` it is an event.
+#[must_use = "the bar disappears when this is dropped"]
 pub struct Progress {
     task: Box<dyn Task>,
     position: std::sync::atomic::AtomicU64,
@@ -24,7 +25,6 @@ impl Progress {
     }
 
     /// Sets the message that is shown next to the bar.
-    #[must_use]
     pub fn with_message(self, message: impl AsRef<str>) -> Self {
         self.set_message(message);
         self

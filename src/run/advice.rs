@@ -4,7 +4,7 @@ use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 
 use super::standing::{Known, Standing};
 use super::step::Step;
-use crate::durable::attempt;
+use crate::error::chain::has_label;
 use crate::error::{Error, Remark};
 use crate::model::{Direction, State, file_name};
 use crate::store::{Attempt, Restore};
@@ -62,7 +62,7 @@ pub(crate) fn interrupted(attempt: &Attempt) -> String {
 /// Why a step failed, and what to do next.
 pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     let name = step.migration.stem();
-    if attempt::has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+    if has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
         let message = format!("the server did not say whether the transaction of {name} was committed");
         let hint = format!("`cargo migrations` shows whether {name} is registered; if it is, the transaction was committed");
         return Error::failed(message).with_hint(hint).caused_by(error);

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::advice;
 use super::lock::LockGuard;
 use super::step::Step;
-use super::{advice, error_text};
 use crate::crash;
 use crate::db::Db;
 use crate::db::Transaction;
 use crate::durable::attempt;
+use crate::error::chain::error_text;
 use crate::error::{Error, Result};
 use crate::migration::{InTransaction, Kind, OnDatabase};
 use crate::model::Direction;

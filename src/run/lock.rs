@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::Scope;
 use crate::crash;
-use crate::durable::again;
+use crate::durable::retry;
 use crate::error::{Error, ErrorKind};
 use crate::process::stop;
 use crate::report::ago;
@@ -174,7 +174,7 @@ impl LockGuard {
     /// An error means that the server does not answer.
     pub(crate) async fn is_ours(&self) -> mongodb::error::Result<bool> {
         if self.renewal.is_stale() {
-            again(async || self.renewal.renew(&self.store, &self.run).await).await?;
+            retry(async || self.renewal.renew(&self.store, &self.run).await).await?;
         }
         Ok(!*self.renewal.is_lost.borrow())
     }

@@ -16,6 +16,7 @@ use mongodb::ClientSession;
 
 use crate::crash;
 use crate::db::Db;
+use crate::error::chain::error_text;
 use crate::error::describe::describe;
 use crate::error::{Error, Remark, Result};
 use crate::line::words::listed;
@@ -271,9 +272,4 @@ pub(crate) fn duplicates_remark(store: &Store, names: &[&str]) -> Remark {
         store.registry_name()
     ))
     .with_hint("delete all but one of the documents of each name")
-}
-
-/// An error and its causes in one text.
-pub(crate) fn error_text(error: &(dyn StdError + 'static)) -> String {
-    std::iter::successors(Some(error), |&error| error.source()).map(describe).collect::<Vec<_>>().join(": ")
 }

@@ -14,7 +14,7 @@ use mongodb::error::Error;
 use super::{FENCE_ID, LOG, Store};
 use crate::crash;
 use crate::durable::attempt;
-use crate::durable::{again, is_duplicate};
+use crate::durable::{is_duplicate, retry};
 
 /// What one write changes, all of it or nothing.
 #[derive(Clone, Debug, Default)]
@@ -140,7 +140,7 @@ impl Fence {
                 return Err(Refusal::Lost);
             }
             let entries = doc! { "$or": &change.unregister };
-            again(async || self.store.registry().delete_many(entries.clone()).await).await?;
+            retry(async || self.store.registry().delete_many(entries.clone()).await).await?;
             crash::point("registry deleted");
         }
         if !change.log.is_empty() {
@@ -162,7 +162,7 @@ impl Fence {
             // The `_id`s are new, or those of the entries to replace: repeating the command changes nothing.
             doc! { "$merge": { "into": collection, "on": "_id", "whenMatched": "replace", "whenNotMatched": "insert" } },
         ];
-        again(async || self.store.lock().aggregate(pipeline.clone()).await.map(|_| ())).await?;
+        retry(async || self.store.lock().aggregate(pipeline.clone()).await.map(|_| ())).await?;
         crash::point("merge sent");
         // The command does not report whether it wrote.
         let last = documents.last().and_then(|document| document.get("run")).cloned();
@@ -190,7 +190,7 @@ impl Store {
             let lower = doc! { "_id": FENCE_ID, "number": { "$lt": term } };
             let raise = doc! { "$set": { "number": term } };
             let raised =
-                again(async || self.lock().update_one(lower.clone(), raise.clone()).session(&mut *session).await).await?;
+                retry(async || self.lock().update_one(lower.clone(), raise.clone()).session(&mut *session).await).await?;
             if raised.matched_count == 1 {
                 return Ok(true);
             }

@@ -11,7 +11,7 @@ use mongodb::options::ReturnDocument;
 
 use super::log::Run;
 use super::{FENCE_ID, LEASE_ID, Store};
-use crate::durable::{again, is_duplicate};
+use crate::durable::{is_duplicate, retry};
 
 /// How long a lease holds after it was last renewed.
 #[cfg(not(feature = "_crash-points"))]
@@ -107,7 +107,7 @@ impl Store {
                 "epoch": { "$ifNull": ["$epoch", { "$literal": ObjectId::new().to_hex() }] },
             };
             set.extend(renewed());
-            let taken = again(async || {
+            let taken = retry(async || {
                 self.lock()
                     .find_one_and_update(filter.clone(), vec![doc! { "$set": set.clone() }])
                     .return_document(ReturnDocument::After)
@@ -149,7 +149,7 @@ impl Store {
     /// Frees the lease that the run holds.
     pub(crate) async fn release_lease(&self, run: &Run) -> Result<()> {
         let update = vec![doc! { "$set": { "owner": Bson::Null, "expires_at": "$$NOW" } }];
-        again(async || self.lock().update_one(doc! { "_id": LEASE_ID, "owner": &run.id }, update.clone()).await).await?;
+        retry(async || self.lock().update_one(doc! { "_id": LEASE_ID, "owner": &run.id }, update.clone()).await).await?;
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl Store {
         let highest = self.highest_logged().await?;
         let lower = doc! { "_id": LEASE_ID, "term": { "$lt": highest } };
         let raise = doc! { "$set": { "term": highest } };
-        again(async || self.lock().update_one(lower.clone(), raise.clone()).await).await.map(|_| ())
+        retry(async || self.lock().update_one(lower.clone(), raise.clone()).await).await.map(|_| ())
     }
 
     async fn highest_logged(&self) -> Result<i64> {
@@ -188,7 +188,7 @@ impl Store {
         let number = fence.max(self.highest_logged().await?);
         let documents =
             [doc! { "_id": LEASE_ID, "term": number, "owner": Bson::Null }, doc! { "_id": FENCE_ID, "number": number }];
-        match again(async || self.lock().insert_many(&documents).ordered(false).await).await {
+        match retry(async || self.lock().insert_many(&documents).ordered(false).await).await {
             Ok(_) => Ok(()),
             // Another process created them first.
             Err(error) if is_duplicate(&error) => Ok(()),

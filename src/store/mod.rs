@@ -14,6 +14,7 @@ use mongodb::options::{CollectionOptions, IndexOptions, ReadConcern, ReadPrefere
 use mongodb::{Collection, Database, IndexModel};
 
 use crate::durable;
+use crate::error::codes;
 
 pub(crate) use fence::{Change, Fence, Refusal};
 pub(crate) use lease::{Holder, LeaseAttempt, lease_time};
@@ -94,10 +95,8 @@ impl Store {
         let index = IndexModel::builder().keys(doc! { "name": 1 }).options(options).build();
         match self.registry().create_index(index).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(match *error.kind {
-                mongodb::error::ErrorKind::Command(ref command) if command.code == 11000 => NoIndex::Duplicates,
-                _ => NoIndex::Other(error),
-            }),
+            Err(error) if codes::code_of(&error) == Some(codes::DUPLICATE_KEY) => Err(NoIndex::Duplicates),
+            Err(error) => Err(NoIndex::Other(error)),
         }
     }
 

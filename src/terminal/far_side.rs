@@ -1,27 +1,32 @@
-//! What a manager knows of the machine that sent the line here, if one did: see `environment::remote`.
+//! The protocol between two machines when one of them runs the command line on the other over ssh.
+//!
+//! The sender is `environment::remote`; the far side is the manager that it starts on the other machine. The sender sets two
+//! environment variables there, and both exchange control characters: the far side writes one to stderr where it needs an
+//! answer, and the sender writes answers, and Ctrl-C, to the far side's stdin.
 
 use crate::model::variables::{COLUMNS, ON_HOST};
 
-/// A line of stdin that is Ctrl-C; so is stdin's end.
+/// A line of stdin that stands for Ctrl-C. The end of stdin does too.
 pub(crate) const CTRL_C: &str = "\x03";
 
-/// What the far side writes to stderr behind a question: then one line is read here and sent. No text has it.
+/// The character that the far side writes to stderr after a question: the sender then reads one line and sends it. It does not
+/// occur in other texts.
 pub(crate) const ENQUIRY: u8 = 0x05;
 
 /// The value of `CARGO_MIGRATIONS_ON_HOST` when a person can answer questions on the machine that sent the line.
 pub(crate) const ASK: &str = "ask";
 
-/// Whether this is the far side.
+/// Whether this process is the far side: another machine sent the line here.
 pub(crate) fn is_here() -> bool {
     std::env::var_os(ON_HOST).is_some()
 }
 
-/// Whether somebody there answers questions.
+/// Whether this is the far side, and a person can answer questions at the sender's terminal.
 pub(crate) fn can_ask() -> bool {
     std::env::var_os(ON_HOST).is_some_and(|value| value == ASK)
 }
 
-/// How wide the terminal there is.
+/// The width of the sender's terminal, on the far side.
 pub(crate) fn columns() -> Option<u16> {
     std::env::var(COLUMNS).ok().filter(|_| is_here())?.parse().ok()
 }

@@ -1,5 +1,5 @@
-//! What a person sees on stderr: cargo's right-aligned status lines, warnings and errors. Nothing else writes there, but
-//! for the progress bars of `report`.
+//! What people see on stderr: cargo's right-aligned status lines, warnings and errors. Apart from this module, only the progress
+//! bars of `report` write there.
 
 #[cfg(feature = "manager")]
 pub(crate) mod far_side;
@@ -25,7 +25,8 @@ const CYAN: Style = AnsiColor::Cyan.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
 
-/// Decides about colour as cargo does: the flag, then CARGO_TERM_COLOR, then NO_COLOR and whether a terminal is there.
+/// Turns colour on or off as cargo does: by the flag, else by CARGO_TERM_COLOR, else by NO_COLOR and whether the output is a
+/// terminal.
 pub(crate) fn choose_color(flag: Option<Color>) {
     let choice = match flag {
         Some(Color::Always) => ColorChoice::Always,
@@ -40,7 +41,7 @@ pub(crate) fn choose_color(flag: Option<Color>) {
     choice.write_global();
 }
 
-/// Whether stderr takes colour, for those who write there by other means.
+/// Whether text on stderr is coloured, for code that does not write through this module.
 #[cfg(feature = "manager")]
 pub(crate) fn stderr_has_color() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never
@@ -63,7 +64,7 @@ pub(crate) fn note(message: &str) {
     line(&format!("{CYAN}note{CYAN:#}{b}:{b:#} {message}", b = Style::new().bold()));
 }
 
-/// Whether a person is there to ask.
+/// Whether questions can be asked: stdin and stderr are a terminal, here or at the sender of the line.
 #[cfg(feature = "manager")]
 pub(crate) fn can_ask() -> bool {
     use std::io::IsTerminal as _;
@@ -77,14 +78,14 @@ pub(crate) fn is_on_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// How wide the terminal is that stderr is, or ends up on.
+/// The width of the terminal that stderr is shown on, which may be the sender's.
 #[cfg(feature = "manager")]
 pub(crate) fn columns() -> Option<u16> {
     let here = || console::Term::stderr().size_checked().map(|(_, columns)| columns);
     crate::terminal::far_side::columns().or_else(here)
 }
 
-/// Text for stderr as it is, for those who draw there.
+/// Writes to stderr without changes, for code that draws there.
 #[cfg(feature = "manager")]
 pub(crate) fn draw(text: &[u8]) -> std::io::Result<()> {
     let mut stderr = std::io::stderr().lock();
@@ -92,13 +93,13 @@ pub(crate) fn draw(text: &[u8]) -> std::io::Result<()> {
     stderr.flush()
 }
 
-/// Whether all that is written is to have colour, for another machine that writes in our place.
+/// Whether both stdout and stderr are coloured. Another machine that runs the line is told to do likewise.
 #[cfg(feature = "manager")]
 pub(crate) fn is_colored() -> bool {
     stderr_has_color() && anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
 }
 
-/// A question, the cursor behind it.
+/// Prints a question, and leaves the cursor after it.
 #[cfg(feature = "manager")]
 pub(crate) fn question(text: &str) {
     let mut stderr = anstream::stderr();
@@ -109,12 +110,12 @@ pub(crate) fn question(text: &str) {
     let _ = stderr.flush();
 }
 
-/// `error: …` and, below it, what caused it.
+/// `error: …`, with its causes and its hint below it.
 pub(crate) fn error(error: &(dyn StdError + 'static), describe: impl Fn(&(dyn StdError + 'static)) -> String) {
     error_of(None, error, describe);
 }
 
-/// The same, of one of several things.
+/// `error: LABEL: …`, for an error that concerns one of several databases.
 pub(crate) fn error_of(
     label: Option<&str>,
     error: &(dyn StdError + 'static),
@@ -125,7 +126,7 @@ pub(crate) fn error_of(
     let mut causes = String::new();
     for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
         let cause = describe(cause);
-        // Many error types show their source's text within their own: once is enough.
+        // Many error types repeat the text of their source: it is printed once.
         if !text.contains(&cause) && !causes.contains(&cause) {
             let _ = write!(causes, "\n    {}", cause.replace('\n', "\n    "));
         }
@@ -150,13 +151,13 @@ fn hint_line(message: &str) -> String {
 }
 
 fn line(text: &str) {
-    // Nobody is left to be told when stderr is gone.
+    // An error here means that stderr is closed, and there is no other place to report it.
     let _ = writeln!(anstream::stderr(), "{}", scrub(text));
 }
 
 static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// From now on, `secret` is masked in whatever this module writes, as it is and as a connection string would have it.
+/// From now on, masks `secret` in everything that this module writes, both as it is and percent-encoded.
 #[cfg(feature = "manager")]
 pub(crate) fn keep_secret(secret: &str) {
     let encoded: String = secret
@@ -168,14 +169,14 @@ pub(crate) fn keep_secret(secret: &str) {
         .collect();
     let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     for secret in [secret.to_owned(), encoded] {
-        // A shorter one would mask half the words of a sentence.
+        // A shorter one could mask parts of ordinary words.
         if secret.len() >= 4 && !secrets.contains(&secret) {
             secrets.push(secret);
         }
     }
 }
 
-/// The text without passwords: those given to `keep_secret`, and whatever looks like a connection string's.
+/// Returns the text without passwords: those given to `keep_secret`, and the user part of every connection string.
 pub(crate) fn scrub(text: &str) -> String {
     static USERINFO: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r#"(mongodb(?:\+srv)?://)[^\s"'<>]*@"#).expect("a constant pattern"));
@@ -204,6 +205,6 @@ mod tests {
     #[cfg(feature = "manager")]
     fn kept_secrets_are_masked_wherever_they_stand() {
         keep_secret("hunter2-of-the-test");
-        assert_eq!(scrub("told hunter2-of-the-test to nobody"), "told *** to nobody");
+        assert_eq!(scrub("the password is hunter2-of-the-test, sorry"), "the password is ***, sorry");
     }
 }

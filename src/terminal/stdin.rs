@@ -1,4 +1,4 @@
-//! What comes in on stdin, line by line, and only when it is asked for: until then it is whoever else's that reads there.
+//! Reads stdin line by line, and only when a line is asked for: until then another program, such as ssh, may read from it.
 
 use std::io::BufRead as _;
 use std::sync::OnceLock;
@@ -6,19 +6,19 @@ use std::sync::mpsc;
 
 use tokio::sync::{Mutex, mpsc as lines};
 
-use crate::process::stop::Stop;
 use crate::terminal::far_side;
 
-/// One thread reads, so that nobody competes for it; it ends with the process, since a read cannot be called off.
+/// A single thread does all the reading, so that two readers never compete for a line. It lives as long as the process, since a
+/// blocking read cannot be cancelled.
 struct Reader {
     ask: mpsc::Sender<()>,
-    /// `None`: stdin has ended.
+    /// `None` when stdin has ended.
     lines: Mutex<lines::UnboundedReceiver<Option<String>>>,
 }
 
 static READER: OnceLock<Reader> = OnceLock::new();
 
-/// The next line, without its end; `None` when stdin has ended.
+/// Returns the next line without its line break, or `None` when stdin has ended.
 pub(crate) async fn line() -> Option<String> {
     let reader = READER.get_or_init(|| start(None));
     let mut lines = reader.lines.lock().await;
@@ -26,36 +26,37 @@ pub(crate) async fn line() -> Option<String> {
     lines.recv().await.flatten()
 }
 
-/// On the far side of a line: from now on Ctrl-C comes through stdin.
-pub(crate) fn watch_for_ctrl_c(stop: &Stop) {
-    READER.get_or_init(|| start(Some(stop.clone())));
+/// From now on calls `on_ctrl_c` for each Ctrl-C that the sender of this line passes on through stdin (see [`far_side`]), and
+/// when stdin ends.
+pub(crate) fn watch_for_ctrl_c(on_ctrl_c: impl Fn() + Send + 'static) {
+    READER.get_or_init(|| start(Some(Box::new(on_ctrl_c))));
 }
 
-fn start(stop: Option<Stop>) -> Reader {
+fn start(on_ctrl_c: Option<Box<dyn Fn() + Send>>) -> Reader {
     let (ask, asked) = mpsc::channel();
     let (sender, receiver) = lines::unbounded_channel();
-    std::thread::spawn(move || match stop {
+    std::thread::spawn(move || match on_ctrl_c {
         None => {
             while asked.recv().is_ok() {
                 let _ = sender.send(read());
             }
         }
-        Some(stop) => {
+        Some(on_ctrl_c) => {
             while let Some(line) = read() {
                 if line == far_side::CTRL_C {
-                    stop.signal();
+                    on_ctrl_c();
                 } else {
                     let _ = sender.send(Some(line));
                 }
             }
-            stop.signal();
+            on_ctrl_c();
             let _ = sender.send(None);
         }
     });
     Reader { ask, lines: Mutex::new(receiver) }
 }
 
-/// One line; what is no UTF-8 in it is replaced.
+/// One line. Invalid UTF-8 in it is replaced.
 fn read() -> Option<String> {
     let mut line = Vec::new();
     match std::io::stdin().lock().read_until(b'\n', &mut line) {

@@ -66,7 +66,10 @@ fn one_file_of_a_release_build_does_everything_that_needs_no_sources() {
     }
     assert_has(&run("mongod:start").exits(2).stderr, &["a release build starts no local server"]);
     let nowhere = super::deployed::run(&binary, "", None).exits(2);
-    assert_has(&nowhere.stderr, &["no server is named, and a release build starts no local server; set MONGO_URI"]);
+    assert_has(
+        &nowhere.stderr,
+        &["no MongoDB server is configured, and a release build starts no local server", "hint: set MONGO_URI"],
+    );
     an_srv_record_is_looked_up(&binary);
     // Nothing of the machine that it was built on is needed: the folder holds what it made, and no more.
     let made: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

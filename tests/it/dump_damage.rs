@@ -21,18 +21,18 @@ fn a_damaged_dump_is_refused_and_nothing_is_touched() {
                 bytes[middle] ^= 1;
                 fs::write(stage.file("notes.bson"), bytes).unwrap();
             },
-            "its checksum is not the manifest's",
+            "its checksum differs from the manifest's",
         ),
         (
             |stage| {
                 let bytes = fs::read(stage.file("notes.bson")).unwrap();
                 fs::write(stage.file("notes.bson"), &bytes[..bytes.len() - 3]).unwrap();
             },
-            "its checksum is not the manifest's",
+            "its checksum differs from the manifest's",
         ),
-        (|stage| fs::remove_file(stage.file("notes.metadata.json")).unwrap(), "is missing: the dump is not whole"),
-        (|stage| fs::remove_file(stage.file("notes.bson")).unwrap(), "is missing: the dump is not whole"),
-        (|stage| fs::write(stage.file("../manifest.json"), "{}").unwrap(), "cannot be understood"),
+        (|stage| fs::remove_file(stage.file("notes.metadata.json")).unwrap(), "is missing, so the dump is incomplete"),
+        (|stage| fs::remove_file(stage.file("notes.bson")).unwrap(), "is missing, so the dump is incomplete"),
+        (|stage| fs::write(stage.file("../manifest.json"), "{}").unwrap(), "is not a valid manifest"),
         // Without a manifest: what can be seen of the files themselves.
         (
             |stage| {
@@ -47,7 +47,7 @@ fn a_damaged_dump_is_refused_and_nothing_is_touched() {
                 fs::remove_file(stage.file("../manifest.json")).unwrap();
                 fs::remove_file(stage.file("notes.metadata.json")).unwrap();
             },
-            "has no metadata file beside it",
+            "has no metadata file, so the dump is incomplete",
         ),
         (
             |stage| {
@@ -119,7 +119,7 @@ fn a_restore_that_is_cut_off_stops_what_would_run_on_half_of_it() {
     };
     fault("alwaysOn".into());
     let outcome = stage.run("restore:latest --yes").exits(1);
-    assert_has(&outcome.stderr, &["the documents of notes could not be restored; run the restore again"]);
+    assert_has(&outcome.stderr, &["the documents of notes could not be restored", "hint: run the restore again"]);
     fault("off".into());
     for line in ["execute", "ignore", "rollback:1"] {
         let outcome = stage.run(line).exits(3);
@@ -151,7 +151,7 @@ fn what_fails_in_the_middle_leaves_no_dump_that_looks_whole() {
     assert!(proxy.let_go(1));
     assert_has(
         &outcome.stderr,
-        &["error: collections or indexes were made, changed or dropped during the dump", "take it again"],
+        &["error: collections or indexes were created, changed or dropped during the dump", "take it again"],
     );
     assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
     proxy.catch("getMore", 0, 1, Then::Arm(Box::new(move || make(doc! { "drop": "notes" }))));

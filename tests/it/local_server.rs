@@ -186,7 +186,10 @@ fn there_is_none_outside_cargo_and_none_in_a_release_build() {
     let outcome = Line::new(&manager, local.workspace.root()).args(["execute"]).run().exits(2);
     assert_has(
         &outcome.stderr,
-        &["error: no server is named, and a local server is for runs through cargo only; set MONGO_URI"],
+        &[
+            "error: no MongoDB server is configured, and a local server is only for runs through cargo",
+            "hint: set MONGO_URI",
+        ],
     );
     // What a release build is told by its build script, without compiling the driver again for it.
     local.workspace.manager_source(
@@ -194,7 +197,10 @@ fn there_is_none_outside_cargo_and_none_in_a_release_build() {
     );
     local.workspace.built_manager();
     let outcome = local.line(&["execute"]).run().exits(2);
-    assert_has(&outcome.stderr, &["error: no server is named, and a release build starts no local server; set MONGO_URI"]);
+    assert_has(
+        &outcome.stderr,
+        &["error: no MongoDB server is configured, and a release build starts no local server", "hint: set MONGO_URI"],
+    );
     assert!(!local.folder.path().join("cargo-migrations").exists());
 }
 
@@ -207,8 +213,8 @@ fn without_any_mongod_the_three_ways_are_named() {
     assert_has(&outcome.stderr, &["CARGO_MIGRATIONS_MONGOD", "on PATH", "python3 with pip", "MONGO_URI"]);
     let line = local.line(&["mongod:start"]).env("CARGO_MIGRATIONS_MONGOD", "/nowhere/mongod");
     let outcome = line.run().exits(2);
-    assert_has(&outcome.stderr, &["CARGO_MIGRATIONS_MONGOD is /nowhere/mongod, where no file is"]);
+    assert_has(&outcome.stderr, &["CARGO_MIGRATIONS_MONGOD is /nowhere/mongod, which is not a file"]);
     let line = local.line(&["mongod:start"]).env("CARGO_MIGRATIONS_MONGOD", "/bin/false");
     let outcome = line.run().exits(1);
-    assert_has(&outcome.stderr, &["error: /bin/false does not run here"]);
+    assert_has(&outcome.stderr, &["error: /bin/false does not run on this machine"]);
 }

@@ -198,7 +198,7 @@ fn the_limit_that_was_met_is_told_and_what_to_do_instead() {
             &["does not do this within a transaction", "create new indexes on existing collection", "`&Database` or `&Db`"],
         ),
         ("modify", &["does not do this within a transaction", "collMod", "`&Database` or `&Db`"]),
-        ("large", &["larger than the server takes", "16 MiB", "take `&Db` in place of `&mut Transaction`"]),
+        ("large", &["larger than the server accepts", "16 MiB", "take `&Db` instead of `&mut Transaction`"]),
     ] {
         let since = Instant::now();
         let outcome = line("execute:1", &database, &uri, what).run().exits(1);
