@@ -27,7 +27,8 @@ NUMBER  NAME    STATE         WHEN  TOOK  DESCRIPTION
         outcome.stderr_of(&database),
         str![[r#"
     Database DATABASE on 127.0.0.1:PORT
-      Status 3 migrations unregistered on DATABASE; `cargo migrations execute` runs them
+      Status 3 migrations unregistered on DATABASE
+hint: run them with `cargo migrations execute`
 
 "#]]
     );
@@ -55,7 +56,8 @@ NUMBER  NAME       STATE         WHEN                  TOOK   DESCRIPTION
         outcome.stderr_of(&database),
         str![[r#"
     Database DATABASE on 127.0.0.1:PORT
-      Status 1 migration unregistered on DATABASE; `cargo migrations execute` runs it
+      Status 1 migration unregistered on DATABASE
+hint: run it with `cargo migrations execute`
 
 "#]]
     );
@@ -156,7 +158,8 @@ fn a_registered_one_is_neither_executed_nor_ignored_by_name() {
             outcome.stderr_of(&database),
             str![[r#"
     Database DATABASE on 127.0.0.1:PORT
-error: 0002_b is registered already (since 2026-01-02T03:04:05Z); `cargo migrations rollback:0002_b` undoes it first
+error: 0002_b is already registered (since 2026-01-02T03:04:05Z)
+hint: roll it back first with `cargo migrations rollback:0002_b`
 
 "#]]
         );
@@ -221,11 +224,13 @@ fn a_failed_migration_stops_the_run_and_is_not_registered() {
     Progress 3/3 (100%) counting
     Executed 0002_kinds in 0.00s
    Executing 0003_own_error (3 of 6)
-      Failed 2 migrations executed on DATABASE in 0.00s
-error: the migration 0003_own_error failed, and is not registered; mend it and run `cargo migrations execute` again
+      Failed after 2 migrations were executed on DATABASE in 0.00s
+error: the migration 0003_own_error failed and was not registered
 
 Caused by:
     out of cheese: redo from start
+
+hint: fix it and run `cargo migrations execute` again
 
 "#]]
     );

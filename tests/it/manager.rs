@@ -81,13 +81,14 @@ Tasks, run from left to right:
   execute[:MIGRATION]         Run the unregistered migrations, or one
   ignore[:MIGRATION]          Register the unregistered migrations, or one, without running
   rollback:MIGRATION          Undo a registered migration, and unregister it
+  check                       Check the migration files and the manager, without a server
   history[:MIGRATION]         Show the log: what was run, by whom, and how it ended
   unlock                      Show who has the lock, and free it
   dbdump[:…]                  Dump the database
   restore:DUMP[,to=…]         Put a dump back, in place of what the database holds
   dumps[:keep=…]              List the dumps
   mongod[:start|stop]         The local development server: where it is, `start`, `stop`
-  help[:SUBTASK]              List the subtasks, or tell about one
+  help[:SUBTASK]              List the subtasks, or describe one
   mytask[:VALUE]              Note what it was given
   closure[:VALUE]             An async closure
   copy[:VALUE][,to=…][,as=…]  Takes more than one value
