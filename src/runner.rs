@@ -41,9 +41,14 @@ use crate::terminal;
 /// use cargo_migrations::Runner;
 /// use cargo_migrations::prelude::*;
 ///
-/// # async fn start(embedded: cargo_migrations::Embedded) -> Result<()> {
-/// // `embedded` is `cargo_migrations::embedded!()`, where the package's build.rs embeds the directory.
-/// let runner = Runner::new(Config::from_env(), embedded)
+/// // With `cargo_migrations::embedded!(mod migrations);` at the top of `main.rs`; build.rs embeds the directory.
+/// # mod migrations {
+/// #     pub fn embedded() -> cargo_migrations::Embedded {
+/// #         cargo_migrations::Embedded::from_migrations([])
+/// #     }
+/// # }
+/// # async fn start() -> Result<()> {
+/// let runner = Runner::new(Config::from_env(), migrations::embedded())
 ///     .wait(Duration::from_secs(60))
 ///     .on_message(|message| eprintln!("{}", message.text));
 /// let executed = runner.execute().await?;
@@ -119,9 +124,7 @@ impl Runner {
         &self,
         work: impl AsyncFnOnce(&Context) -> Result<T> + Send + 'static,
     ) -> Result<T, Error> {
-        if !self.embedded.problems.is_empty() {
-            return Err(Error::usage(self.embedded.problems.join("; ")));
-        }
+        self.embedded.check_files(", ")?;
         let stop = Stop::default();
         // Dropped together with this future.
         let _asks = AskOnDrop(stop.clone());

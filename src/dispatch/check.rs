@@ -57,8 +57,8 @@ pub(crate) fn line<'s, M: MigrationsManager>(
     flags(args, |name| checked().any(|checked| checked.subtask.name == name))?;
     // Help and the local server are of use whatever the files look like.
     let needs_files = |checked: &Checked<'_, M>| !matches!(checked.subtask.name.as_str(), "help" | "mongod");
-    if checked().any(needs_files) && !embedded.problems.is_empty() {
-        return Err(Error::usage(embedded.problems.join("\n       ")));
+    if checked().any(needs_files) {
+        embedded.check_files("\n       ")?;
     }
     for Checked { subtask, options, .. } in checked() {
         named(subtask, options, subtasks, embedded)?;

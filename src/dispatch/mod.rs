@@ -30,8 +30,10 @@ use check::{Checked, Leg};
 /// Runs the manager on the process's command line: the whole body of a manager's `main`.
 ///
 /// ```text
+/// cargo_migrations::embedded!(mod migrations);
+///
 /// fn main() -> ExitCode {
-///     cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+///     cargo_migrations::run(Migrations, migrations::embedded())
 /// }
 /// ```
 pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {

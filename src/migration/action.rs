@@ -1,6 +1,7 @@
-//! What a migration's `up` and `down` are, told apart by the type that they take.
+//! A migration's `up` and `down` as values. The type of a function's argument decides how it is run.
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 use mongodb::Database;
@@ -9,47 +10,52 @@ use crate::db::Db;
 use crate::db::Transaction;
 use crate::error::Result;
 
-/// What `up` or `down` does, whatever it takes.
+/// A migration's `up` or `down`: an async function that takes the database or a transaction.
+///
+/// [`IntoAction`] makes one of a function.
+#[derive(Clone)]
 pub struct Action(Kind);
 
 /// The two ways to run an action.
+#[derive(Clone)]
 pub(crate) enum Kind {
     /// Takes the database, as the driver's type or ours.
-    Database(Box<dyn OnDatabase>),
+    Database(Arc<dyn OnDatabase>),
     /// Takes a transaction: it and its registration take effect together.
-    Transaction(Box<dyn InTransaction>),
+    Transaction(Arc<dyn InTransaction>),
 }
 
 impl Action {
-    /// What to run it with.
+    /// The function, by what it takes.
     pub(crate) fn kind(&self) -> &Kind {
         &self.0
     }
 
+    /// Whether the action and its registration take effect together.
     pub(crate) fn is_transactional(&self) -> bool {
         matches!(self.0, Kind::Transaction(_))
     }
 
-    /// What the build script's code calls for a function that takes the database.
+    /// Creates the action of a function that takes the database. Only generated code calls it.
     #[doc(hidden)]
     pub fn on_database(run: for<'a> fn(&'a Db) -> LocalBoxFuture<'a, Result<()>>) -> Self {
-        Self(Kind::Database(Box::new(Direct(run))))
+        Self(Kind::Database(Arc::new(Direct(run))))
     }
 
-    /// What the build script's code calls for one that takes a transaction.
+    /// Creates the action of a function that takes a transaction. Only generated code calls it.
     #[doc(hidden)]
     pub fn in_transaction(run: for<'a> fn(&'a mut Transaction) -> LocalBoxFuture<'a, Result<()>>) -> Self {
-        Self(Kind::Transaction(Box::new(Direct(run))))
+        Self(Kind::Transaction(Arc::new(Direct(run))))
     }
 
-    /// Any error as a boxed one.
+    /// Boxes the error of a migration. Only generated code calls it.
     #[doc(hidden)]
     pub fn ended<E: Into<BoxError>>(result: Result<(), E>) -> Result<()> {
         result.map_err(Into::into)
     }
 }
 
-/// A function that boxes by itself.
+/// A function whose future is boxed already, as generated code passes it.
 struct Direct<F>(F);
 
 impl OnDatabase for Direct<for<'a> fn(&'a Db) -> LocalBoxFuture<'a, Result<()>>> {
@@ -80,26 +86,29 @@ pub(crate) trait InTransaction: Send + Sync {
     fn run<'a>(&'a self, tx: &'a mut Transaction) -> LocalBoxFuture<'a, Result<()>>;
 }
 
-/// An async function that can be a migration's `up` or `down`. `K` tells apart what it takes; it is always inferred.
+/// An async function that can be a migration's `up` or `down`.
+///
+/// It takes the driver's [`Database`], a [`Db`] or a [`Transaction`], by reference, and returns a `Result<(), E>` of any error
+/// that converts into a boxed one. `K` is a marker for what it takes, and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "this function cannot be a migration's `up` or `down`",
-    label = "not an `async fn` that takes `&Database`, `&Db` or `&mut Transaction` and returns a `Result<(), E>`",
+    label = "expected an `async fn` that takes `&Database`, `&Db` or `&mut Transaction` and returns a `Result<(), E>`",
     note = "write `pub async fn up(db: &Database) -> Result<()>`, or take `&Db` or `&mut Transaction`"
 )]
 pub trait IntoAction<K> {
-    /// Makes the action.
+    /// Converts the function into an action.
     fn into_action(self) -> Action;
 }
 
-/// Marks functions that take the driver's `&Database`.
+/// Marks a function that takes the driver's `&Database`.
 #[derive(Debug)]
 pub struct TakesDatabase<E>(std::marker::PhantomData<E>);
 
-/// Marks functions that take our `&Db`.
+/// Marks a function that takes `&Db`.
 #[derive(Debug)]
 pub struct TakesDb<E>(std::marker::PhantomData<E>);
 
-/// Marks functions that take our `&mut Transaction`.
+/// Marks a function that takes `&mut Transaction`.
 #[derive(Debug)]
 pub struct TakesTransaction<E>(std::marker::PhantomData<E>);
 
@@ -113,7 +122,7 @@ where
     E: Into<BoxError>,
 {
     fn into_action(self) -> Action {
-        Action(Kind::Database(Box::new(ByDatabase(self))))
+        Action(Kind::Database(Arc::new(ByDatabase(self))))
     }
 }
 
@@ -123,7 +132,7 @@ where
     E: Into<BoxError>,
 {
     fn into_action(self) -> Action {
-        Action(Kind::Database(Box::new(ByDb(self))))
+        Action(Kind::Database(Arc::new(ByDb(self))))
     }
 }
 
@@ -133,7 +142,7 @@ where
     E: Into<BoxError>,
 {
     fn into_action(self) -> Action {
-        Action(Kind::Transaction(Box::new(ByTransaction(self))))
+        Action(Kind::Transaction(Arc::new(ByTransaction(self))))
     }
 }
 

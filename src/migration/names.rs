@@ -5,17 +5,17 @@ use crate::line::listed;
 use crate::migration::Migration;
 use crate::model::file_name;
 
-/// The one migration that `word` names, or an error that lists what may have been meant.
+/// Returns the migration that `word` names. The error for an ambiguous or unknown name lists what may have been meant.
 pub(crate) fn find<'m>(migrations: &'m [Migration], word: &str) -> Result<&'m Migration, Error> {
     let named: Vec<_> = migrations.iter().filter(|migration| names(migration, word)).collect();
     match named[..] {
         [migration] => Ok(migration),
         [] => Err(unknown(migrations, word)),
-        _ => Err(Error::usage(format!(
-            "`{word}` names {} migrations: {}; give the whole name",
-            named.len(),
-            listed(named.iter().map(|migration| migration.stem()))
-        ))),
+        _ => {
+            let stems = listed(named.iter().map(|migration| migration.stem()));
+            let message = format!("`{word}` names {} migrations: {stems}", named.len());
+            Err(Error::usage(message).with_hint("give the full name"))
+        }
     }
 }
 
@@ -32,23 +32,22 @@ fn names(migration: &Migration, word: &str) -> bool {
 
 fn unknown(migrations: &[Migration], word: &str) -> Error {
     if migrations.is_empty() {
-        return Error::usage(format!(
-            "no migration `{word}`: there is no migration file at all; write one with `cargo migrations new:NAME`"
-        ));
+        return Error::usage(format!("there is no migration `{word}`: there are no migration files"))
+            .with_hint("write one with `cargo migrations new:NAME`");
     }
     let stems = || migrations.iter().map(Migration::stem);
     let near = nearest(word, stems());
     let hint = if near.is_empty() {
-        format!("the last ones are {}", listed(stems().skip(migrations.len().saturating_sub(3))))
+        format!("the last migrations are {}", listed(stems().skip(migrations.len().saturating_sub(3))))
     } else {
-        format!("the nearest: {}", listed(near))
+        format!("the most similar names are {}", listed(near))
     };
-    Error::usage(format!("no migration `{word}`; {hint}"))
+    Error::usage(format!("there is no migration `{word}`")).with_hint(hint)
 }
 
-/// The names that are most like `word`, best first, three at most.
+/// Returns the names that are most similar to `word`, best first, three at most.
 pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
-    let word = crate::model::file_name::stem(word);
+    let word = file_name::stem(word);
     let mut near: Vec<_> = names
         .into_iter()
         .map(|name| {
@@ -66,17 +65,22 @@ mod tests {
     use super::*;
 
     fn migrations() -> Vec<Migration> {
-        ["0001_create_posts", "0002_slugs", "2_again", "0010_create_users"]
+        ["0001_create_posts", "0002_slugs", "2_notes", "0010_create_users"]
             .into_iter()
-            .map(|stem| {
-                let number = stem.split_once('_').unwrap().0;
-                Migration::new(&format!("{stem}.rs"), number, None, "", async |_: &crate::Db| Ok::<_, Error>(()))
-            })
+            .map(|stem| Migration::new(format!("{stem}.rs"), async |_: &crate::Db| Ok::<_, Error>(())))
             .collect()
     }
 
-    fn found(word: &str) -> Result<String, String> {
-        find(&migrations(), word).map(|migration| migration.stem().to_owned()).map_err(|error| error.to_string())
+    /// The stem that was found, or the error's message and hint.
+    fn found(word: &str) -> Result<String, [String; 2]> {
+        find(&migrations(), word)
+            .map(|migration| migration.stem().to_owned())
+            .map_err(|error| [error.to_string(), error.hint().unwrap_or_default().to_owned()])
+    }
+
+    #[track_caller]
+    fn assert_not_found(word: &str, message: &str, hint: &str) {
+        assert_eq!(found(word), Err([message.to_owned(), hint.to_owned()]));
     }
 
     #[test]
@@ -87,17 +91,18 @@ mod tests {
     }
 
     #[test]
-    fn an_ambiguous_number_lists_whom_it_names() {
-        assert_eq!(found("2"), Err("`2` names 2 migrations: `0002_slugs`, `2_again`; give the whole name".into()));
+    fn an_ambiguous_number_lists_the_migrations_that_have_it() {
+        assert_not_found("2", "`2` names 2 migrations: `0002_slugs`, `2_notes`", "give the full name");
     }
 
     #[test]
     fn an_unknown_name_lists_the_nearest() {
-        assert_eq!(found("0002_slug"), Err("no migration `0002_slug`; the nearest: `0002_slugs`".into()));
-        assert_eq!(found("users"), Err("no migration `users`; the nearest: `0010_create_users`".into()));
-        assert_eq!(
-            found("zzz"),
-            Err("no migration `zzz`; the last ones are `0002_slugs`, `2_again`, `0010_create_users`".into())
+        assert_not_found("0002_slug", "there is no migration `0002_slug`", "the most similar names are `0002_slugs`");
+        assert_not_found("users", "there is no migration `users`", "the most similar names are `0010_create_users`");
+        assert_not_found(
+            "zzz",
+            "there is no migration `zzz`",
+            "the last migrations are `0002_slugs`, `2_notes`, `0010_create_users`",
         );
     }
 }

@@ -296,8 +296,8 @@ mod tests {
     use mongodb::bson::Bson;
 
     fn migration(stem: &str) -> Migration {
-        let number = stem.split_once('_').unwrap().0;
-        Migration::new(&format!("{stem}.rs"), number, Some("what"), "sum", async |_: &crate::Db| Ok::<_, Error>(()))
+        let migration = Migration::new(format!("{stem}.rs"), async |_: &crate::Db| Ok::<_, Error>(()));
+        migration.with_description("what").with_checksum("sum")
     }
 
     fn entry(name: &str) -> Entry {

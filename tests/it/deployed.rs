@@ -9,6 +9,8 @@ use super::support::{Line, Outcome, TestDatabase, Workspace, assert_has, server_
 const MANAGER: &str = r#"
 use cargo_migrations::prelude::*;
 
+cargo_migrations::embedded!(mod migrations);
+
 struct Migrations;
 
 impl MigrationsManager for Migrations {
@@ -18,7 +20,7 @@ impl MigrationsManager for Migrations {
 }
 
 fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+    cargo_migrations::run(Migrations, migrations::embedded())
 }
 "#;
 

@@ -12,6 +12,8 @@ use super::support::{Line, Workspace, assert_has, block_on};
 const MANAGER: &str = r#"
 use cargo_migrations::prelude::*;
 
+cargo_migrations::embedded!(mod migrations);
+
 struct Migrations;
 
 impl MigrationsManager for Migrations {
@@ -21,7 +23,7 @@ impl MigrationsManager for Migrations {
 }
 
 fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+    cargo_migrations::run(Migrations, migrations::embedded())
 }
 "#;
 
@@ -190,7 +192,10 @@ fn there_is_none_outside_cargo_and_none_in_a_release_build() {
     );
     // What a release build is told by its build script, without compiling the driver again for it.
     local.workspace.manager_source(
-        &MANAGER.replace("cargo_migrations::embedded!()", "cargo_migrations::Embedded::new(\"release\", vec![], &[])"),
+        &MANAGER.replace(
+            "migrations::embedded()",
+            "cargo_migrations::Embedded::from_build_script(\"release\", vec![], &[], &[])",
+        ),
     );
     local.workspace.built_manager();
     let outcome = local.line(&["execute"]).run().exits(2);

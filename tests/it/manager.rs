@@ -134,6 +134,8 @@ fn wrong_subtasks_of_a_manager_are_told() {
             r#"
 use cargo_migrations::prelude::*;
 
+cargo_migrations::embedded!(mod migrations);
+
 struct Migrations;
 
 impl MigrationsManager for Migrations {{
@@ -150,7 +152,7 @@ impl Migrations {{
 }}
 
 fn main() -> ExitCode {{
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+    cargo_migrations::run(Migrations, migrations::embedded())
 }}
 "#
         ));

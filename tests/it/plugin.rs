@@ -189,10 +189,10 @@ fn nothing_old_is_ever_run() {
     let database = TestDatabase::new();
     for text in ["one", "two"] {
         workspace.manager_source(&format!(
-            "use cargo_migrations::prelude::*;\nstruct M;\nimpl MigrationsManager for M {{\n\
+            "use cargo_migrations::prelude::*;\ncargo_migrations::embedded!(mod migrations);\nstruct M;\nimpl MigrationsManager for M {{\n\
              fn subtasks(s: Subtasks<Self>) -> Subtasks<Self> {{\n\
              s.add(\"say\", \"\", async |_: &Self, cx: &Context, _: Option<&str>| {{ cx.reporter().println(\"{text}\"); Ok(()) }})\n}}\n}}\n\
-             fn main() -> ExitCode {{ cargo_migrations::run(M, cargo_migrations::embedded!()) }}\n"
+             fn main() -> ExitCode {{ cargo_migrations::run(M, migrations::embedded()) }}\n"
         ));
         assert_eq!(workspace.run("say", &database).exits(0).stdout, format!("{text}\n"));
     }

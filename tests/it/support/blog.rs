@@ -37,6 +37,8 @@ pub(crate) fn blog() -> &'static Workspace {
 const MANAGER: &str = r#"
 use cargo_migrations::prelude::*;
 
+cargo_migrations::embedded!(mod migrations);
+
 struct Migrations;
 
 async fn trace(cx: &Context, what: &str) -> Result<()> {
@@ -125,7 +127,7 @@ impl Migrations {
 }
 
 fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+    cargo_migrations::run(Migrations, migrations::embedded())
 }
 "#;
 

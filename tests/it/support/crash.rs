@@ -79,6 +79,8 @@ use std::io::Write as _;
 
 use cargo_migrations::prelude::*;
 
+cargo_migrations::embedded!(mod migrations);
+
 struct Migrations;
 
 impl MigrationsManager for Migrations {}
@@ -99,7 +101,7 @@ pub async fn pause() {
 }
 
 fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+    cargo_migrations::run(Migrations, migrations::embedded())
 }
 "#;
 

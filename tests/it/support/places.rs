@@ -22,6 +22,8 @@ pub(crate) fn places() -> &'static Workspace {
 pub(crate) const PLACES: &str = r#"
 use cargo_migrations::prelude::*;
 
+cargo_migrations::embedded!(mod migrations);
+
 struct Migrations;
 
 fn told(name: &str) -> String {
@@ -73,7 +75,7 @@ impl Migrations {
 }
 
 fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+    cargo_migrations::run(Migrations, migrations::embedded())
 }
 "#;
 

@@ -31,12 +31,14 @@ enum Folder {
 const PLAIN_MANAGER: &str = r#"
 use cargo_migrations::prelude::*;
 
+cargo_migrations::embedded!(mod migrations);
+
 struct Migrations;
 
 impl MigrationsManager for Migrations {}
 
 fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+    cargo_migrations::run(Migrations, migrations::embedded())
 }
 "#;
 
