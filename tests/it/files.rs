@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::support::{TestDatabase, Workspace, assert_has};
+use super::support::{TestDatabase, Workspace, assert_has, fixture};
 
 #[test]
 fn new_edited_and_removed_files_are_picked_up_by_the_next_run() {
@@ -110,13 +110,10 @@ fn numbers_of_any_length_order_the_run_and_shared_ones_are_a_warning() {
 #[test]
 fn compile_errors_point_at_the_users_file() {
     let workspace = Workspace::new();
-    workspace.migration("0001_typo.rs", "use cargo_migrations::prelude::*;\n\npub async fn up(db: &Database) -> Result<()> {\n    db.colection();\n    Ok(())\n}\n");
+    workspace.copy_fixture("typo");
     let outcome = workspace.line(["execute"]).run().exits(101);
     assert_has(&outcome.stderr, &["no method named `colection`", "mongomigrations/0001_typo.rs:4:8"]);
-    workspace.migration(
-        "0001_typo.rs",
-        "use cargo_migrations::prelude::*;\n\npub async fn up(db: &str) -> Result<()> {\n    let _ = db;\n    Ok(())\n}\n",
-    );
+    workspace.migration("0001_typo.rs", &fixture("templates/0000_takes_text.rs"));
     let outcome = workspace.line(["execute"]).run().exits(101);
     assert_has(&outcome.stderr, &["this function cannot be a migration's `up` or `down`", "take `&Db`"]);
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use snapbox::{assert_data_eq, str};
 
-use super::support::{CRATE, Line, TestDatabase, Workspace, assert_has, blog};
+use super::support::{CRATE, Line, TestDatabase, Workspace, assert_has, blog, fixture};
 
 #[test]
 fn a_built_in_can_be_overridden_and_reached_as_super() {
@@ -130,36 +130,15 @@ fn help_needs_no_server() {
 fn wrong_subtasks_of_a_manager_are_told() {
     let workspace = Workspace::new();
     let with = |calls: &str| {
-        workspace.manager_source(&format!(
-            r#"
-use cargo_migrations::prelude::*;
-
-cargo_migrations::embedded!(mod migrations);
-
-struct Migrations;
-
-impl MigrationsManager for Migrations {{
-    fn subtasks(subtasks: Subtasks<Self>) -> Subtasks<Self> {{
-        subtasks{calls}
-    }}
-}}
-
-impl Migrations {{
-    #[allow(dead_code)]
-    async fn one(&self, _: &Context, _: Option<&str>) -> Result<()> {{
-        Ok(())
-    }}
-}}
-
-fn main() -> ExitCode {{
-    cargo_migrations::run(Migrations, migrations::embedded())
-}}
-"#
-        ));
+        let source = fixture("wrong_subtasks/xtask/src/main.rs");
+        workspace.manager_source(&source.replace("        subtasks\n", &format!("        subtasks{calls}\n")));
         workspace.line(["help"]).run().exits(2).stderr
     };
-    assert_has(&with(r#".add("execute", "Mine", Self::one)"#), &["two subtasks named `execute`", "overriding its method"]);
-    assert_has(&with(r#".add("a b", "Mine", Self::one)"#), &["a subtask named `a b`, which the line cannot name"]);
+    assert_has(
+        &with(r#".add("execute", "Mine", Self::nothing)"#),
+        &["two subtasks named `execute`", "overriding its method"],
+    );
+    assert_has(&with(r#".add("a b", "Mine", Self::nothing)"#), &["a subtask named `a b`, which the line cannot name"]);
     assert_has(&with(r#".default("nobody")"#), &["default subtask `nobody` does not exist"]);
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::run::{Line, Outcome};
-use super::{TestDatabase, Workspace};
+use super::{TestDatabase, Workspace, fixture};
 
 /// 0001 and 0003 take the database, 0002 and 0004 a transaction.
 pub(crate) const STEMS: [&str; 4] = ["0001_plain", "0002_tx", "0003_plain", "0004_tx"];
@@ -45,65 +45,15 @@ fn workspace(name: &str, stems: &[&str]) -> Workspace {
         "xtask/Cargo.toml",
         &workspace.read("xtask/Cargo.toml").replace("[\"manager\"]", "[\"manager\", \"_crash-points\"]"),
     );
-    workspace.manager_source(MANAGER);
+    workspace.copy_fixture("crash");
     for stem in stems {
-        workspace.migration(&format!("{stem}.rs"), &migration(stem));
+        let template = if is_transactional(stem) { "templates/0000_tx.rs" } else { "templates/0000_plain.rs" };
+        let number = stem.split('_').next().expect("a number");
+        workspace.migration(&format!("{stem}.rs"), &fixture(template).replace("0000", number));
     }
     workspace.built_manager();
     workspace
 }
-
-fn migration(stem: &str) -> String {
-    let number = stem.split('_').next().expect("a number");
-    let (argument, name) = if is_transactional(stem) { ("tx: &mut Transaction", "tx") } else { ("db: &Database", "db") };
-    let body = |what: &str, amount: i32| {
-        format!(
-            r#"pub async fn {what}({argument}) -> Result<()> {{
-    crate::witness("begin {what} {number}");
-    {name}.collection::<Document>("effects")
-        .update_one(doc! {{ "_id": "{number}" }}, doc! {{ "$inc": {{ "times": {amount} }} }})
-        .upsert(true)
-        .await?;
-    crate::pause().await;
-    crate::witness("end {what} {number}");
-    Ok(())
-}}
-"#
-        )
-    };
-    format!("use cargo_migrations::prelude::*;\n\n{}\n{}", body("up", 1), body("down", -1))
-}
-
-const MANAGER: &str = r#"
-use std::io::Write as _;
-
-use cargo_migrations::prelude::*;
-
-cargo_migrations::embedded!(mod migrations);
-
-struct Migrations;
-
-impl MigrationsManager for Migrations {}
-
-/// A line in the file that WITNESS names.
-pub fn witness(text: &str) {
-    let Some(path) = std::env::var_os("WITNESS") else { return };
-    let mut file = std::fs::File::options().append(true).create(true).open(path).unwrap();
-    writeln!(file, "{text}").unwrap();
-}
-
-/// As many milliseconds as PAUSE_MS says.
-pub async fn pause() {
-    if let Some(ms) = std::env::var("PAUSE_MS").ok().and_then(|ms| ms.parse().ok()) {
-        // The thread sleeps, as careless code does; the lock is renewed all the same.
-        std::thread::sleep(std::time::Duration::from_millis(ms));
-    }
-}
-
-fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, migrations::embedded())
-}
-"#;
 
 /// A database, and the witness of what was run on it.
 pub(crate) struct Scene {

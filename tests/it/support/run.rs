@@ -90,30 +90,9 @@ pub(crate) fn pty_with(
     input: &str,
 ) -> (String, i32) {
     // The tests need Python anyway, and its standard library has pseudo-terminals.
-    const SCRIPT: &str = "
-import fcntl, os, pty, struct, sys, termios
-pid, fd = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 40, 100, 0, 0))
-if sys.stdin.isatty() is False:
-    data = sys.stdin.buffer.read()
-    if data:
-        os.write(fd, data)
-while True:
-    try:
-        data = os.read(fd, 65536)
-    except OSError:
-        break
-    if not data:
-        break
-    sys.stdout.buffer.write(data)
-_, status = os.waitpid(pid, 0)
-sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(status))
-";
+    const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pseudo_terminal.py");
     use std::io::Write as _;
-    let mut line = Line::new("python3", folder).args(["-c", SCRIPT]).args([program]).args(args);
+    let mut line = Line::new("python3", folder).args([SCRIPT]).args([program]).args(args);
     for (name, value) in variables {
         line = line.env(name, value);
     }
