@@ -1,7 +1,7 @@
-//! A workspace whose manager dies or freezes where it is told to, and what watches it.
+//! A workspace whose manager dies or freezes at a given crash point, and what records its migrations.
 //!
-//! Its migrations are witnessed on disk, beside the database: `begin up 0001`, `end up 0001`, in order, each line synced. What
-//! they do in the database is in `effects`: how often.
+//! Each migration appends `begin up 0001` and `end up 0001` to a file outside the database, the witness. In the collection
+//! `effects` it counts how often it took effect.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,19 @@ pub(crate) fn is_transactional(stem: &str) -> bool {
     stem.ends_with("_tx")
 }
 
-/// The workspace with all four.
+/// The workspace with all of [`STEMS`].
 pub(crate) fn crash() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
     WORKSPACE.get_or_init(|| workspace("it-crash", &STEMS))
 }
 
-/// The same with those that a standalone server can run.
+/// A workspace with only the migrations that a standalone server can run.
 pub(crate) fn crash_plain() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
     WORKSPACE.get_or_init(|| workspace("it-crash-plain", &["0001_plain", "0003_plain"]))
 }
 
-/// Fifty plain ones, on the same kind of manager.
+/// A workspace with fifty migrations, every fifth of which is transactional.
 pub(crate) fn fifty() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
     WORKSPACE.get_or_init(|| {
@@ -55,7 +55,7 @@ fn workspace(name: &str, stems: &[&str]) -> Workspace {
     workspace
 }
 
-/// A database, and the witness of what was run on it.
+/// A database, and the witness of the migrations that were run on it.
 pub(crate) struct Scene {
     pub(crate) database: TestDatabase,
     pub(crate) workspace: &'static Workspace,
@@ -75,7 +75,7 @@ impl Scene {
         }
     }
 
-    /// The manager itself, ahead of its arguments.
+    /// The manager's command line on this database.
     pub(crate) fn line<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Line {
         Line::new(self.workspace.path("manager"), self.workspace.root())
             .args(args)
@@ -89,7 +89,7 @@ impl Scene {
         self.line(args.split_whitespace()).run()
     }
 
-    /// The names of the points that a run comes to.
+    /// Runs the manager, and returns the names of the crash points that it reached.
     pub(crate) fn trace(&self, args: &str) -> Vec<String> {
         let file = self.folder.path().join("trace");
         self.line(args.split_whitespace()).env("CARGO_MIGRATIONS_CRASH_TRACE", &file).run().exits(0);
@@ -100,12 +100,12 @@ impl Scene {
         self.folder.path().join("witness")
     }
 
-    /// What the migrations themselves noted, in order.
+    /// What the migrations themselves have noted, in order.
     pub(crate) fn witness(&self) -> Vec<String> {
         read_lines(&self.witness_file())
     }
 
-    /// How often the witness has that line.
+    /// How often the witness contains that line.
     pub(crate) fn witnessed(&self, text: &str) -> usize {
         self.witness().iter().filter(|line| *line == text).count()
     }
