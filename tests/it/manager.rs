@@ -143,6 +143,30 @@ fn wrong_subtasks_of_a_manager_are_told() {
 }
 
 #[test]
+fn the_module_of_the_migrations_takes_attributes_and_a_visibility_and_another_form_is_explained() {
+    let workspace = Workspace::new();
+    let plain = workspace.read("xtask/src/main.rs");
+    let source = plain
+        .replace("use cargo_migrations::prelude", "#![deny(unreachable_pub)]\n\nuse cargo_migrations::prelude")
+        .replace(
+            "(mod migrations)",
+            "(\n    /// The migrations.\n    #[allow(non_snake_case)]\n    pub(crate) mod migrations\n)",
+        );
+    workspace.manager_source(&source);
+    workspace.tracing_migration("0001_a.rs");
+    workspace.line(["help"]).run().exits(0);
+
+    workspace.manager_source(&plain.replace(", migrations::embedded()", ", cargo_migrations::embedded!()"));
+    let outcome = workspace.line(["help"]).run().exits(101);
+    assert_has(
+        &outcome.stderr,
+        &[
+            "write `cargo_migrations::embedded!(mod migrations);` at the top of main.rs, and `migrations::embedded()` in main",
+        ],
+    );
+}
+
+#[test]
 fn do_mongo_dump_dumps_first_and_only_when_there_is_something_to_do() {
     let database = TestDatabase::new();
     let line = |task: &str| blog().line([task]).on(&database).env("DO_MONGO_DUMP", "1").env("OWN_DUMP", "1");
