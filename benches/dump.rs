@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         return bare_cursor();
     }
     if std::env::var_os(MANAGER).is_some() {
-        return cargo_migrations::run(Migrations, Embedded::new("bench", Vec::new(), &[]));
+        return cargo_migrations::run(Migrations, Embedded::from_migrations([]));
     }
     // `cargo test --benches` only checks that it starts.
     if std::env::args().any(|argument| argument == "--test") {

@@ -31,7 +31,7 @@ impl MigrationsManager for Migrations {}
 fn main() -> ExitCode {
     let count = number(COUNT, 0);
     match std::env::var(ROLE).as_deref() {
-        Ok("manager") => return cargo_migrations::run(Migrations, Embedded::new("bench", migrations(count), &[])),
+        Ok("manager") => return cargo_migrations::run(Migrations, migrations(count)),
         Ok("query") => return bare(async |database| query(&database).await),
         Ok("loop") => return bare(async |database| bare_loop(&database, count).await),
         Ok("undurable") => return bare(async |database| undurable_loop(&database, count).await),
@@ -44,12 +44,11 @@ fn main() -> ExitCode {
     common::main(bench())
 }
 
-fn migrations(count: u64) -> Vec<Migration> {
-    let migration = |number: u64| {
-        let digits = format!("{number:05}");
-        Migration::new(&format!("{digits}_nothing.rs"), &digits, Some("Nothing."), "0", async |_: &Db| Result::<()>::Ok(()))
-    };
-    (1..=count).map(migration).collect()
+fn migrations(count: u64) -> Embedded {
+    Embedded::from_migrations((1..=count).map(|number| {
+        let migration = Migration::new(format!("{number:05}_nothing.rs"), async |_: &Db| Result::<()>::Ok(()));
+        migration.with_description("Nothing.").with_checksum("0")
+    }))
 }
 
 /// The body of a process that connects, does `work` and exits.

@@ -2,7 +2,8 @@
 use cargo_migrations::prelude::*;
 
 pub async fn up(db: &Database) -> Result<()> {
-    // The server does it by itself: no document travels. What is a document already is left alone, so it may run twice.
+    // The server computes it, so no document is transferred. Authors that are documents already are not changed, so that it
+    // may run twice.
     let parts = doc! { "$split": ["$author", " "] };
     let name = doc! {
         "first": { "$arrayElemAt": [parts.clone(), 0] },

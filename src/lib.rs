@@ -84,29 +84,47 @@ pub mod prelude {
     pub use crate::{Config, Context, Db, Flow, MigrationsManager, Result, Subtasks, Transaction, builtin};
 }
 
-/// The migrations that the build script found: `cargo_migrations::run(Migrations, cargo_migrations::embedded!())`.
+/// Declares the module of the migrations that the build script found, with a function `embedded` that returns them.
 ///
-/// The package's `build.rs` calls [`build::embed`].
-///
-/// With hundreds of files the manager builds faster where they are a module of their own, at the top of `main.rs`; what is
-/// compiled for one is then left alone when another one changes:
+/// The package's `build.rs` calls [`build::embed`], and `main.rs` declares the module at its top:
 ///
 /// ```text
+/// use cargo_migrations::prelude::*;
+///
 /// cargo_migrations::embedded!(mod migrations);
+///
+/// struct Migrations;
+///
+/// impl MigrationsManager for Migrations {}
 ///
 /// fn main() -> ExitCode {
 ///     cargo_migrations::run(Migrations, migrations::embedded())
 /// }
 /// ```
+///
+/// The module takes attributes and a visibility, as any other does:
+///
+/// ```text
+/// cargo_migrations::embedded!(
+///     /// The migrations of this service.
+///     pub(crate) mod migrations
+/// );
+/// ```
+///
+/// Each migration file is a module of its own within it. What was compiled for one migration is reused when another one changes.
+/// `super::*` in a migration file is everything that is in scope where the macro is called.
 #[cfg(feature = "manager")]
 #[macro_export]
 macro_rules! embedded {
-    () => {
-        ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/cargo_migrations.rs"))
+    ($(#[$attribute:meta])* $visibility:vis mod $name:ident) => {
+        $(#[$attribute])*
+        $visibility mod $name {
+            ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/cargo_migrations.rs"));
+        }
     };
-    (mod $name:ident) => {
-        mod $name {
-            ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/cargo_migrations_items.rs"));
+    ($($other:tt)*) => {
+        ::core::compile_error! {
+            "write `cargo_migrations::embedded!(mod migrations);` at the top of main.rs, and `migrations::embedded()` in main"
         }
     };
 }

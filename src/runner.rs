@@ -41,7 +41,7 @@ use crate::terminal;
 /// use cargo_migrations::prelude::*;
 ///
 /// # async fn start(embedded: cargo_migrations::Embedded) -> Result<()> {
-/// // `embedded` is `cargo_migrations::embedded!()`, where the package's build.rs embeds the directory.
+/// // `embedded` is `migrations::embedded()`, after `cargo_migrations::embedded!(mod migrations);` at the top of the file.
 /// let runner = Runner::new(Config::from_env(), embedded)
 ///     .wait(Duration::from_secs(60))
 ///     .on_message(|message| eprintln!("{}", message.text));
@@ -114,9 +114,7 @@ impl Runner {
         &self,
         work: impl AsyncFnOnce(&Scope<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Error> {
-        if !self.embedded.problems.is_empty() {
-            return Err(Error::usage(self.embedded.problems.join("\n")));
-        }
+        self.embedded.check_files()?;
         let stop = Stop::default();
         // It is dropped together with this future.
         let _asks = AskOnDrop(stop.clone());

@@ -1,4 +1,4 @@
-//! Compiles the migration files in; a manager (`xtask`) of the same workspace embeds the same directory.
+//! Compiles the migration files into the service. The manager of the workspace (`xtask`) embeds the same directory.
 
 fn main() {
     cargo_migrations::build::embed("../../mongomigrations");

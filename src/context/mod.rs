@@ -12,7 +12,7 @@ use mongodb::Database;
 
 use crate::config::Config;
 use crate::dump;
-use crate::error::Error;
+use crate::error::{Error, Remark};
 use crate::migration::{Migration, names};
 use crate::model::{Direction, variables};
 use crate::mongod;
@@ -81,9 +81,9 @@ impl Context {
         &self.line.args
     }
 
-    /// What is wrong with the migration files, one message each.
-    pub(crate) fn problems(&self) -> &'static [&'static str] {
-        self.line.embedded.problems
+    /// What is wrong with the migration files.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = Remark> {
+        self.line.embedded.problems()
     }
 
     pub(crate) fn site(&self) -> &Site {

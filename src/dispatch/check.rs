@@ -56,8 +56,8 @@ pub(super) fn line<'s, M: MigrationsManager>(
     let mut legs = legs(args, subtasks, embedded)?;
     flags(args, subtasks, &legs)?;
     let mut checked = legs.iter().flat_map(|leg| &leg.tasks);
-    if checked.any(|checked| checked.subtask.needs_files()) && !embedded.problems.is_empty() {
-        return Err(Error::usage(embedded.problems.join("\n")));
+    if checked.any(|checked| checked.subtask.needs_files()) {
+        embedded.check_files()?;
     }
     for Checked { subtask, options, .. } in legs.iter_mut().flat_map(|leg| &mut leg.tasks) {
         look_up(subtask, options, subtasks, embedded)?;

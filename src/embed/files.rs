@@ -1,4 +1,4 @@
-//! The migration files of a directory, in order, and what is wrong with it.
+//! Finds the migration files of a directory, in order, and what is wrong with them.
 
 use std::path::{Path, PathBuf};
 
@@ -10,12 +10,20 @@ use crate::model::file_name;
 /// What a directory holds.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// In the order in which they run.
+    /// The migration files, in the order in which they run.
     pub(super) files: Vec<File>,
-    /// One message each; with any of these, nothing runs.
-    pub(super) problems: Vec<String>,
+    /// What is wrong with the directory or its files. With any of these, nothing runs.
+    pub(super) problems: Vec<Problem>,
 }
 
+/// Something that is wrong, and what to do about it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Problem {
+    pub(super) message: String,
+    pub(super) hint: &'static str,
+}
+
+/// A migration file.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) path: PathBuf,
@@ -24,42 +32,57 @@ pub(super) struct File {
     pub(super) source: Source,
 }
 
+impl Found {
+    fn add_problem(&mut self, message: String, hint: &'static str) {
+        self.problems.push(Problem { message, hint });
+    }
+}
+
+/// Reads the directory's files whose names match the pattern.
 pub(super) fn find(directory: &Path, pattern: &str) -> Found {
     let mut found = Found::default();
     let regex = match Regex::new(&format!("^(?:{pattern})$")) {
         Ok(regex) if regex.capture_names().flatten().any(|name| name == "migr_nr") => regex,
         Ok(_) => {
-            found.problems.push(format!(
-                "the file pattern `{pattern}` in build.rs has no group named migr_nr; \
-                 write the number as `(?P<migr_nr>[0-9]+)`"
-            ));
+            found.add_problem(
+                format!("the file pattern `{pattern}` in build.rs has no group named migr_nr"),
+                "write the number as `(?P<migr_nr>[0-9]+)`",
+            );
             return found;
         }
         Err(_) => {
-            found
-                .problems
-                .push(format!("the file pattern `{pattern}` in build.rs is not a regular expression; mend it there"));
+            found.add_problem(
+                format!("the file pattern `{pattern}` in build.rs is not a valid regular expression"),
+                "fix the pattern in build.rs",
+            );
             return found;
         }
     };
+    let shown = directory.display();
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            found.problems.push(format!(
-                "the migrations directory {} does not exist; create it, or name another one in build.rs",
-                directory.display()
-            ));
+            found.add_problem(
+                format!("the migrations directory {shown} does not exist"),
+                "create it, or name another directory in build.rs",
+            );
             return found;
         }
         Err(error) => {
-            found.problems.push(format!("the migrations directory {} cannot be read: {error}", directory.display()));
+            found.add_problem(
+                format!("the migrations directory {shown} cannot be read: {error}"),
+                "check its permissions, or name another directory in build.rs",
+            );
             return found;
         }
     };
     for entry in entries {
         match entry {
             Ok(entry) => read(&entry.path(), pattern, &regex, &mut found),
-            Err(error) => found.problems.push(format!("{} cannot be read: {error}", directory.display())),
+            Err(error) => found.add_problem(
+                format!("the migrations directory {shown} cannot be read: {error}"),
+                "check its permissions, and its disk",
+            ),
         }
     }
     found.problems.sort();
@@ -67,6 +90,7 @@ pub(super) fn find(directory: &Path, pattern: &str) -> Found {
     found
 }
 
+/// Adds one file, or what is wrong with it. Anything but a Rust file is skipped, and so is `mod.rs`.
 fn read(path: &Path, pattern: &str, regex: &Regex, found: &mut Found) {
     let is_rust = path.extension().is_some_and(|extension| extension == "rs");
     if !is_rust || path.file_name().is_some_and(|name| name == "mod.rs") || path.is_dir() {
@@ -77,20 +101,19 @@ fn read(path: &Path, pattern: &str, regex: &Regex, found: &mut Found) {
         let number = regex.captures(name)?.name("migr_nr")?.as_str();
         file_name::is_number(number).then(|| (name.to_owned(), number.to_owned()))
     }) else {
-        found.problems.push(format!(
-            "the name of {shown} does not match `{pattern}`; rename the file, or move it out of the directory"
-        ));
-        return;
+        return found.add_problem(
+            format!("the name of {shown} does not match `{pattern}`"),
+            "rename the file, or move it out of the directory",
+        );
     };
     let text = match std::fs::read(path).map(String::from_utf8) {
         Ok(Ok(text)) => text,
-        Ok(Err(_)) => return found.problems.push(format!("{shown} is not UTF-8; save it as UTF-8")),
-        Err(error) => return found.problems.push(format!("{shown} cannot be read: {error}")),
+        Ok(Err(_)) => return found.add_problem(format!("{shown} is not valid UTF-8"), "save the file as UTF-8"),
+        Err(error) => return found.add_problem(format!("{shown} cannot be read: {error}"), "check the file's permissions"),
     };
     let source = source::read(&text);
     if source.up.is_none() {
-        found.problems.push(format!("{shown} has no `pub async fn up`; write one, or remove the file"));
-        return;
+        return found.add_problem(format!("{shown} has no `pub async fn up`"), "write one, or remove the file");
     }
     found.files.push(File { path: path.to_owned(), name, number, source });
 }

@@ -1,4 +1,4 @@
-//! The code that `embedded!()` includes.
+//! Generates the items of the module that `embedded!` declares.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,56 +6,45 @@ use std::path::Path;
 use super::files::{File, Found};
 use super::source::Takes;
 
-/// What is written, in the two forms that `embedded!` has.
-pub(super) struct Code {
-    /// A block expression.
-    pub(super) expression: String,
-    /// The items of a module, with a function `embedded`.
-    pub(super) items: String,
-}
-
-/// A module for each file, and the value.
+/// Returns the generated file: a module for each migration file, and the function `embedded` that returns all migrations.
 ///
-/// The compiler takes the user's files as real `mod` items, by `#[path]`, so that it points there, and `super` in a file is the
-/// manager. Each has a function beside it that boxes its own: in the items' form that is in a module too, since the compiler
-/// makes one unit of each module, and leaves alone those that did not change. (Modules within a function are all one to it.)
-pub(super) fn code(manager: &Path, found: &Found, profile: &str) -> Code {
-    let (mut expression, mut items) = (String::new(), String::new());
-    let (mut functions, mut entries) = (String::new(), String::new());
+/// Each migration file becomes a real `mod` item with a `#[path]`, so that compile errors point at the user's file. `super` in
+/// a migration file is then the generated module, which imports everything from the module around it.
+///
+/// The functions of a migration are boxed in a second module next to its own. The compiler makes a codegen unit of each module
+/// and does not compile an unchanged unit again, which is what keeps a build after one edit short.
+pub(super) fn code(manager: &Path, found: &Found, profile: &str) -> String {
+    let (mut modules, mut list) = (String::new(), String::new());
     for (index, file) in found.files.iter().enumerate() {
         let name = module_name(index, &file.name);
-        let module = format!("#[path = {:?}]\nmod {name};\n", file.path);
-        for out in [&mut expression, &mut items] {
-            let _ = write!(out, "#[allow({MANAGERS_LINTS})]\n{module}");
-        }
-        let _ = writeln!(expression, "fn of{index}() -> ::cargo_migrations::Migration {{\n{}\n}}", migration(&name, file));
-        let super_name = format!("super::{name}");
-        let _ = writeln!(
-            items,
-            "mod of{index} {{\n    pub(super) fn migration() -> ::cargo_migrations::Migration {{\n{}\n    }}\n}}",
-            migration(&super_name, file)
+        let migration = migration(&format!("super::{name}"), file);
+        let _ = write!(
+            modules,
+            "#[allow({MIGRATION_LINTS})]\n#[path = {:?}]\nmod {name};\n\
+             mod of{index} {{\n    pub(super) fn migration() -> ::cargo_migrations::Migration {{\n{migration}\n    }}\n}}\n",
+            file.path
         );
-        let _ = writeln!(functions, "    of{index}(),");
-        let _ = writeln!(entries, "    of{index}::migration(),");
+        let _ = writeln!(list, "        of{index}::migration(),");
     }
-    let first = super::first_line(manager);
-    let value =
-        |list: &str| format!("::cargo_migrations::Embedded::new({profile:?}, ::std::vec![\n{list}], &{:?})", found.problems);
-    Code {
-        expression: format!("{first}\n{{\n{expression}{}\n}}\n", value(&functions)),
-        items: format!(
-            "#[allow(unused_imports, reason = \"`super` in a file is this module\")]\nuse super::*;\n{items}\
-             /// The migrations, in the order in which they run.\n\
-             pub(crate) fn embedded() -> ::cargo_migrations::Embedded {{\n{}\n}}\n",
-            value(&entries)
-        ),
-    }
+    let problems: Vec<_> = found.problems.iter().map(|problem| (&problem.message, problem.hint)).collect();
+    let first_line = super::first_line(manager);
+    format!(
+        "{first_line}\n\
+         #[allow(unused_imports, reason = \"`super` in a migration file is this module\")]\nuse super::*;\n\
+         {modules}\
+         /// Returns the migrations, in the order in which they run.\n\
+         #[allow(unreachable_pub, reason = \"the module may be private or public\")]\n\
+         #[must_use]\n\
+         pub fn embedded() -> ::cargo_migrations::Embedded {{\n    \
+         ::cargo_migrations::Embedded::from_build_script({profile:?}, ::std::vec![\n{list}    ], &{problems:?})\n}}\n"
+    )
 }
 
-/// What a manager may deny, and its migrations may do.
-const MANAGERS_LINTS: &str = "missing_docs, unreachable_pub, reason = \"the manager's own lints are not meant for them\"";
+/// The lints that a manager's crate may enable, but that make no sense for its migration files.
+const MIGRATION_LINTS: &str =
+    "missing_docs, unreachable_pub, reason = \"the manager's lints are not meant for migration files\"";
 
-/// The value of one file; `module` is the path to it.
+/// Returns the expression that makes the migration of a file. `module` is the path to the file's module.
 fn migration(module: &str, file: &File) -> String {
     let source = &file.source;
     let action = |function, takes| action(module, function, takes, source.has_our_result);
@@ -69,8 +58,10 @@ fn migration(module: &str, file: &File) -> String {
     )
 }
 
-/// The expression that makes an action of the file's function. What it takes is told apart by type, unless it is plain to see:
-/// the compiler has much less to do then.
+/// Returns the expression that makes an action of one of the file's functions.
+///
+/// Where the text shows what the function takes, it is boxed right here. Otherwise `IntoAction` finds out by type, which costs
+/// the compiler much more time.
 fn action(module: &str, function: &str, takes: Takes, has_our_result: bool) -> String {
     let (constructor, plain) = match takes {
         Takes::Unknown => return format!("::cargo_migrations::IntoAction::into_action({module}::{function})"),
@@ -86,7 +77,7 @@ fn action(module: &str, function: &str, takes: Takes, has_our_result: bool) -> S
     format!("::cargo_migrations::Action::{constructor}(|it| ::std::boxed::Box::pin({future}))")
 }
 
-/// A module's name: the file's, with what Rust allows, made unique by its place.
+/// Returns a module name made of the characters of the file's name that Rust allows. The index makes it unique.
 fn module_name(index: usize, file: &str) -> String {
     let stem: String = file
         .strip_suffix(".rs")

@@ -11,88 +11,105 @@ mod generate;
 mod source;
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::model::variables::MANAGER_DIR;
 
-/// The file in OUT_DIR that is written. Its first line names the manager's folder, as a comment.
+/// The generated file in `OUT_DIR`. Its first line is a comment that names the manager's folder.
 pub(crate) const FILE: &str = "cargo_migrations.rs";
 
-/// The same for a module.
-const ITEMS: &str = "cargo_migrations_items.rs";
-
-/// The first line of that file.
+/// Returns the first line of the generated file, from which the plugin learns whose manager was built.
 pub(crate) fn first_line(manager: &Path) -> String {
     format!("// The manager in {manager:?}.")
 }
 
-/// What a migration file's name looks like, unless `pattern` says otherwise.
+/// The pattern of migration file names, unless [`Embed::pattern`] sets another.
 pub(crate) const DEFAULT_PATTERN: &str = r"(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs";
 
-/// Compiles the migration files of a directory (relative to the package's own) into the manager.
+/// Compiles the migration files of a directory into the manager. The path is relative to the package's folder.
 ///
-/// What is wrong with the files (a wrong name, say) does not fail the build: it is carried along, and the manager reports it.
-/// Call it as a statement of its own: the work is done when the returned value is dropped, after [`Embed::pattern`].
+/// Call it from `main` of `build.rs`. In the program, the macro `embedded!` declares the module that it generates. File names
+/// must match `(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs`, or the pattern that [`Embed::pattern`] sets.
+///
+/// Problems with the files, such as a wrong name, do not fail the build: the manager reports them when it runs.
+///
+/// ```no_run
+/// cargo_migrations::build::embed("../mongomigrations");
+/// ```
 ///
 /// # Panics
-/// Only outside a build script.
+/// Outside a build script, where cargo has not set `OUT_DIR` and `CARGO_MANIFEST_DIR`.
+#[track_caller]
 pub fn embed(directory: impl Into<PathBuf>) -> Embed {
-    Embed { directory: directory.into(), pattern: DEFAULT_PATTERN.to_owned() }
+    let embed = Embed {
+        directory: directory.into(),
+        manager: build_script_variable("CARGO_MANIFEST_DIR").into(),
+        out: Path::new(&build_script_variable("OUT_DIR")).join(FILE),
+    };
+    // The directory as it was given, so that a copy of the workspace watches its own.
+    instruct_cargo(&format!("rerun-if-changed={}", embed.directory.display()));
+    instruct_cargo("rerun-if-changed=build.rs");
+    instruct_cargo(&format!("rerun-if-env-changed={MANAGER_DIR}"));
+    embed.generate(DEFAULT_PATTERN);
+    embed
 }
 
-/// The directory to embed; see [`embed`].
+/// The embedded directory, as [`embed`] returns it.
 #[derive(Debug)]
 pub struct Embed {
     directory: PathBuf,
-    pattern: String,
+    manager: PathBuf,
+    out: PathBuf,
 }
 
 impl Embed {
-    /// Another pattern for the files' names, matched against the whole name. Its group `migr_nr` is the number (digits).
+    /// Embeds the directory with another pattern for file names.
+    ///
+    /// The pattern is a regular expression that must match the complete name. Its group `migr_nr` is the migration's number, in
+    /// digits.
     ///
     /// ```no_run
     /// cargo_migrations::build::embed("../mongomigrations").pattern(r"m(?P<migr_nr>[0-9]+)\.rs");
     /// ```
-    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
-        self.pattern = pattern.into();
+    pub fn pattern(self, pattern: impl Into<String>) -> Self {
+        self.generate(&pattern.into());
         self
     }
-}
 
-impl Drop for Embed {
-    fn drop(&mut self) {
-        let variable = |name| env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: `embed` is for build scripts"));
-        let out = Path::new(&variable("OUT_DIR")).join(FILE);
-        let manager = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
-        let directory = absolute(&manager.join(&self.directory));
-        let found = files::find(&directory, &self.pattern);
-        let code = generate::code(&manager, &found, &env::var("PROFILE").unwrap_or_default());
-
-        // As it was given: in a copy of the whole workspace it is then the copy's.
-        say(&format!("cargo::rerun-if-changed={}", self.directory.display()));
-        say("cargo::rerun-if-changed=build.rs");
-        say(&format!("cargo::rerun-if-env-changed={MANAGER_DIR}"));
-        write(&out, &code.expression);
-        write(&out.with_file_name(ITEMS), &code.items);
+    /// Finds the files that match the pattern, and writes the code for them.
+    fn generate(&self, pattern: &str) {
+        let found = files::find(&absolute(&self.manager.join(&self.directory)), pattern);
+        let profile = env::var("PROFILE").unwrap_or_default();
+        write(&self.out, &generate::code(&self.manager, &found, &profile));
     }
 }
 
-/// An unchanged file keeps its time stamp, and the manager is not compiled again for nothing.
+/// Returns a variable that cargo sets for build scripts.
+#[track_caller]
+fn build_script_variable(name: &str) -> OsString {
+    let Some(value) = env::var_os(name) else {
+        panic!("{name} is not set: `embed` must be called from a build script (build.rs)");
+    };
+    value
+}
+
+/// Writes the file if its text has changed. An unchanged file keeps its time stamp, and rustc has nothing to do.
 fn write(path: &Path, text: &str) {
     if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
         return;
     }
     if let Err(error) = std::fs::write(path, text) {
-        say(&format!("cargo::error=cannot write {}: {error}", path.display()));
+        instruct_cargo(&format!("error=cannot write {}: {error}", path.display()));
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a build script talks to cargo on stdout")]
-fn say(line: &str) {
-    println!("{line}");
+#[expect(clippy::print_stdout, reason = "a build script passes instructions to cargo on stdout")]
+fn instruct_cargo(instruction: &str) {
+    println!("cargo::{instruction}");
 }
 
-/// The path without `..`, where it exists; cargo and rustc then show users a path they know.
+/// Returns the path without `..`, as compile errors and messages show it.
 fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| {
         let mut clean = PathBuf::new();

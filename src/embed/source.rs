@@ -1,36 +1,39 @@
-//! What is read off a migration file's text: its description, which functions it has, and its checksum.
+//! Reads a migration file's text: its description, which functions it has, and its checksum.
 //!
-//! The text is split into Rust's tokens, so that white space, line endings and comments count for nothing.
+//! The text is split into Rust's tokens, so that white space, line endings and comments make no difference.
 
 use std::str::FromStr;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use sha2::{Digest, Sha256};
 
-/// What a migration file's text tells.
+/// What is known of a migration file from its text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Source {
+    /// The first line of the file's own doc comment that is not empty.
     pub(super) description: Option<String>,
     pub(super) up: Option<Takes>,
     pub(super) down: Option<Takes>,
-    /// `Result` is the prelude's in this file, for sure.
+    /// Whether `Result` is certainly the prelude's in this file.
     pub(super) has_our_result: bool,
+    /// A checksum of the tokens without comments: `sha256:…`.
     pub(super) checksum: String,
 }
 
-/// What a function takes, as far as its text tells.
+/// What a function takes, as far as its text shows. `plain` means that its return type is written as `Result<()>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
-    /// `&Database` or `&Db`, and it returns a `Result`, which is written just `Result<()>`.
+    /// `&Database` or `&Db`; it returns a `Result`.
     Database { plain: bool },
-    /// `&mut Transaction`, and the same.
+    /// `&mut Transaction`; it returns a `Result`.
     Transaction { plain: bool },
-    /// The compiler will find out.
+    /// Left to the compiler.
     Unknown,
 }
 
+/// Reads the text of a migration file.
 pub(super) fn read(text: &str) -> Source {
-    // A byte order mark is no token.
+    // A byte order mark is not a token.
     let text = text.trim_start_matches('\u{feff}');
     match TokenStream::from_str(text) {
         Ok(tokens) => Source {
@@ -40,7 +43,7 @@ pub(super) fn read(text: &str) -> Source {
             has_our_result: has_our_result(&tokens),
             checksum: checksum(&canonical(tokens)),
         },
-        // The compiler will say what is wrong, at the file's own line: let it.
+        // The compiler reports what is wrong, with the file's own line.
         Err(_) => Source {
             description: None,
             up: Some(Takes::Unknown),
@@ -51,7 +54,7 @@ pub(super) fn read(text: &str) -> Source {
     }
 }
 
-/// The first line of the file's own doc comment that holds anything.
+/// Returns the first line of the file's own doc comment that is not empty.
 fn description(tokens: &TokenStream) -> Option<String> {
     let mut tokens = tokens.clone().into_iter().peekable();
     loop {
@@ -70,7 +73,7 @@ fn description(tokens: &TokenStream) -> Option<String> {
     }
 }
 
-/// The text of `doc = "…"`, which is what a doc comment is to the compiler.
+/// Returns the text of `doc = "…"`, the attribute that a doc comment stands for.
 fn doc_text(attribute: &TokenStream) -> Option<String> {
     let mut tokens = attribute.clone().into_iter();
     let (Some(TokenTree::Ident(name)), Some(TokenTree::Punct(_)), Some(TokenTree::Literal(text))) =
@@ -81,14 +84,14 @@ fn doc_text(attribute: &TokenStream) -> Option<String> {
     (name == "doc").then(|| unquote(&text.to_string()))
 }
 
-/// The value of a string literal. Of the escapes, those that doc comments are turned into.
+/// Returns the value of a string literal. It knows the escapes that occur when a doc comment becomes an attribute.
 fn unquote(literal: &str) -> String {
     if let Some(raw) = literal.strip_prefix('r') {
         return raw.trim_matches('#').trim_matches('"').to_owned();
     }
     let mut out = String::new();
     let mut chars = literal.trim_matches('"').chars();
-    // `trim_matches` would take an escaped quote at the end too, but leaves its backslash, which then stands for nothing.
+    // `trim_matches` also removes an escaped quote at the end, but not its backslash: a lone backslash stands for the quote.
     while let Some(c) = chars.next() {
         match c {
             '\\' => match chars.next() {
@@ -108,7 +111,8 @@ fn unquote(literal: &str) -> String {
     out
 }
 
-/// What the public function of that name takes which stands at the top of the file, or is imported there with `pub use`.
+/// Returns what the public function of that name takes. It stands at the top level of the file, or is imported there with
+/// `pub use`.
 fn public_fn(tokens: &TokenStream, name: &str) -> Option<Takes> {
     let mut public = false;
     let mut previous = String::new();
@@ -120,7 +124,7 @@ fn public_fn(tokens: &TokenStream, name: &str) -> Option<Takes> {
             TokenTree::Ident(ident) => {
                 let ident = ident.to_string();
                 if public && previous == "fn" && ident == name {
-                    // One that is not `async` is for the compiler.
+                    // A function that is not `async` is left to the compiler.
                     return Some(if is_async { takes(tokens) } else { Takes::Unknown });
                 }
                 match ident.as_str() {
@@ -153,13 +157,13 @@ fn public_fn(tokens: &TokenStream, name: &str) -> Option<Takes> {
     None
 }
 
-/// What a function takes; `rest` is what follows its name.
+/// Returns what a function takes. `rest` is the tokens after its name.
 fn takes(mut rest: impl Iterator<Item = TokenTree>) -> Takes {
-    // Generic ones are for the compiler.
+    // Generic functions are left to the compiler.
     let Some(TokenTree::Group(arguments)) = rest.next() else { return Takes::Unknown };
     let is_body = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
     let returns: Vec<_> = rest.take_while(|token| !is_body(token)).collect();
-    // `-> Result<…>`, by whatever path.
+    // `-> Result<…>`, with any path before the name.
     let is_result = last_name(&returns).is_some_and(|name| name == "Result");
     let text: String = returns.iter().map(ToString::to_string).collect();
     let plain = text == "->Result<()>";
@@ -174,14 +178,14 @@ fn takes(mut rest: impl Iterator<Item = TokenTree>) -> Takes {
     }
 }
 
-/// Whether the prelude is the one glob that the file imports, and nothing else in it is named `Result`.
+/// Whether the prelude's is the file's only glob import, and the file names nothing else `Result`.
 fn has_our_result(tokens: &TokenStream) -> bool {
     let mut globs = Vec::new();
     let mut item: Vec<String> = Vec::new();
     for token in tokens.clone() {
         match &token {
             TokenTree::Punct(punct) if punct.as_char() == ';' => {
-                // Attributes and doc comments may stand ahead of it.
+                // Attributes and doc comments may precede it.
                 let import = item.iter().position(|word| word == "use");
                 let is_import = import.is_some();
                 let text = item[import.unwrap_or(0)..].join("");
@@ -193,7 +197,7 @@ fn has_our_result(tokens: &TokenStream) -> bool {
                 item.clear();
             }
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && !item.iter().any(|word| word == "use") => {
-                // A type or trait of that name would be one of the file's.
+                // The file may define a type or trait of that name.
                 if item.iter().any(|word| matches!(word.as_str(), "struct" | "enum" | "trait"))
                     && item.iter().any(|w| w == "Result")
                 {
@@ -210,13 +214,13 @@ fn has_our_result(tokens: &TokenStream) -> bool {
     globs == ["usecargo_migrations::prelude::*"]
 }
 
-/// The last name of the path that stands first: `Result` of `-> anyhow::Result<()>`.
+/// Returns the last name of the first path: `Result` for `-> anyhow::Result<()>`.
 fn last_name(tokens: &[TokenTree]) -> Option<String> {
     let names = tokens.iter().take_while(|token| !matches!(token, TokenTree::Punct(p) if matches!(p.as_char(), '<' | ',')));
     names.filter_map(|token| if let TokenTree::Ident(name) = token { Some(name.to_string()) } else { None }).last()
 }
 
-/// The tokens, one space apart, without doc comments.
+/// Returns the tokens as text, separated by single spaces, without doc comments.
 fn canonical(tokens: TokenStream) -> String {
     fn write(tokens: TokenStream, out: &mut String) {
         let mut tokens = tokens.into_iter().peekable();
@@ -260,7 +264,7 @@ fn canonical(tokens: TokenStream) -> String {
 
 fn checksum(text: &str) -> String {
     use std::fmt::Write as _;
-    // A literal may hold a line ending: git may have turned it.
+    // A literal may contain line endings, and git may have converted them.
     let digest = Sha256::digest(text.replace("\r\n", "\n").as_bytes());
     digest.iter().fold(String::from("sha256:"), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
@@ -308,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_plain_to_see_is_not_left_to_the_compiler() {
+    fn a_signature_whose_text_is_clear_is_not_left_to_the_compiler() {
         for (signature, takes) in [
             ("async fn up(db: &Database) -> Result<()>", Takes::Database { plain: true }),
             ("async fn up(_: &mongodb::Database) -> std::result::Result<(), Own>", Takes::Database { plain: false }),
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_result_it_is_can_be_seen() {
+    fn the_preludes_result_is_recognized() {
         let prelude = "use cargo_migrations::prelude::*;";
         for ours in ["", "use std::io::Read;", "const A: i32 = 1; fn x() -> Result<()> { Ok(()) }", "use a::{b, c};"] {
             assert!(read(&format!("//! Doc.\n{prelude}\n{ours}")).has_our_result, "{ours}");
@@ -349,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_the_codes() {
+    fn the_checksum_depends_on_the_code_alone() {
         let checksum = |text: &str| read(text).checksum;
         let original = checksum(FILE);
         assert!(original.starts_with("sha256:") && original.len() == 7 + 64);
@@ -363,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rust_is_left_to_the_compiler() {
+    fn a_file_that_does_not_parse_is_left_to_the_compiler() {
         let source = read("pub async fn up( {");
         assert!(source.up.is_some());
         assert_ne!(source.checksum, read("pub async fn up( [").checksum);

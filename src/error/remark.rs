@@ -32,7 +32,9 @@ impl Error {
         let (messages, hints): (Vec<String>, Vec<Option<String>>) =
             remarks.into_iter().map(|remark| (remark.message, remark.hint)).unzip();
         let error = Self::new(kind, messages.join("\n"));
-        let hints: Vec<String> = hints.into_iter().flatten().collect();
+        let mut hints: Vec<String> = hints.into_iter().flatten().collect();
+        // Several problems often have the same remedy.
+        hints.dedup();
         if hints.is_empty() { error } else { error.with_hint(hints.join("\n")) }
     }
 }

@@ -1,21 +1,41 @@
-//! A migration: its name and number, and what its `up` and `down` are, told apart by the type that they take.
+//! A migration: its name and number, and its `up` and `down`.
 
+mod action;
 pub(crate) mod names;
 
 use std::fmt;
 
-use futures_util::future::LocalBoxFuture;
-use mongodb::Database;
+pub use action::{Action, IntoAction};
+pub(crate) use action::{InTransaction, Kind, OnDatabase};
 
-use crate::db::Db;
-use crate::db::Transaction;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Remark};
 use crate::model::Subject;
 use crate::model::file_name;
 
-/// One migration file, compiled into the manager.
+/// One migration: its name, what is known of its file, and the functions that run it.
 ///
-/// Managers get theirs from `embedded!()`; a value made by hand serves where migrations come from elsewhere.
+/// Managers get theirs from [`embedded!`](crate::embedded). A program that has its migrations elsewhere makes them by hand, and
+/// an [`Embedded`] of them:
+///
+/// ```
+/// use cargo_migrations::prelude::*;
+/// use cargo_migrations::{Embedded, Migration};
+///
+/// async fn up(db: &Database) -> Result<()> {
+///     db.create_collection("notes").await?;
+///     Ok(())
+/// }
+///
+/// async fn down(db: &Database) -> Result<()> {
+///     db.collection::<Document>("notes").drop().await?;
+///     Ok(())
+/// }
+///
+/// let migration = Migration::new("0001_create_notes.rs", up).with_down(down).with_description("Create the notes.");
+/// assert_eq!(migration.number(), "0001");
+/// let embedded = Embedded::from_migrations([migration]);
+/// ```
+#[derive(Clone)]
 pub struct Migration {
     name: String,
     number: String,
@@ -26,12 +46,18 @@ pub struct Migration {
 }
 
 impl Migration {
-    /// A migration by its file name (`0002_slugs.rs`), number (digits), description, checksum, and `up`.
-    pub fn new<K>(name: &str, number: &str, description: Option<&str>, checksum: &str, up: impl IntoAction<K>) -> Self {
-        Self::of([name, number, checksum], description, up.into_action(), None)
+    /// Creates a migration from the name under which it is registered (`0002_slugs.rs`) and its `up`.
+    ///
+    /// Its number is the digits that the name starts with, up to the first `_`: `0002`. For a name of another form,
+    /// [`with_number`](Self::with_number) sets it. It has no description, an empty checksum, and no `down`.
+    pub fn new<K>(name: impl Into<String>, up: impl IntoAction<K>) -> Self {
+        let name = name.into();
+        let digits = name.split('_').next().unwrap_or_default();
+        let number = if file_name::is_number(digits) { digits.to_owned() } else { String::new() };
+        Self { name, number, description: None, checksum: String::new(), up: up.into_action(), down: None }
     }
 
-    /// What the build script's code calls.
+    /// Creates a migration from what the build script knows of its file.
     #[doc(hidden)]
     pub fn of([name, number, checksum]: [&str; 3], description: Option<&str>, up: Action, down: Option<Action>) -> Self {
         Self {
@@ -44,44 +70,65 @@ impl Migration {
         }
     }
 
-    /// The same with a `down`.
+    /// Sets the number, in digits. Migrations run in the order of their numbers.
+    #[must_use]
+    pub fn with_number(mut self, number: impl Into<String>) -> Self {
+        self.number = number.into();
+        self
+    }
+
+    /// Sets the description that status and help show.
+    #[must_use]
+    pub fn with_description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Sets the checksum. It is stored when the migration is registered, and a warning is printed when it differs later.
+    #[must_use]
+    pub fn with_checksum(mut self, checksum: impl Into<String>) -> Self {
+        self.checksum = checksum.into();
+        self
+    }
+
+    /// Sets the function that rolls the migration back.
     #[must_use]
     pub fn with_down<K>(mut self, down: impl IntoAction<K>) -> Self {
         self.down = Some(down.into_action());
         self
     }
 
-    /// The file's name: `0002_slugs.rs`.
+    /// Returns the file's name: `0002_slugs.rs`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The file's name without its ending: `0002_slugs`.
+    /// Returns the file's name without its extension: `0002_slugs`.
     pub fn stem(&self) -> &str {
         file_name::stem(&self.name)
     }
 
-    /// The number's digits as the file's name has them: `0002`.
+    /// Returns the number's digits as they stand in the file's name: `0002`.
     pub fn number(&self) -> &str {
         &self.number
     }
 
-    /// The first line of the file's doc comment.
+    /// Returns the first line of the file's doc comment that is not empty.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }
 
-    /// A checksum of the file's code; white space, line endings and comments don't count.
+    /// Returns the checksum of the file's code, `sha256:…`. White space, line endings and comments do not change it.
     pub fn checksum(&self) -> &str {
         &self.checksum
     }
 
-    /// Whether it can be rolled back.
+    /// Whether the migration has a `down`, and so can be rolled back.
     pub fn has_down(&self) -> bool {
         self.down.is_some()
     }
 
-    /// What events say of it.
+    /// The name and number that events carry.
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject { name: &self.name, number: &self.number, checksum: &self.checksum }
     }
@@ -101,183 +148,60 @@ impl fmt::Debug for Migration {
     }
 }
 
-/// What `up` or `down` does, whatever it takes.
-pub struct Action(Kind);
-
-/// The two ways to run an action.
-pub(crate) enum Kind {
-    /// Takes the database, as the driver's type or ours.
-    Database(Box<dyn OnDatabase>),
-    /// Takes a transaction: it and its registration take effect together.
-    Transaction(Box<dyn InTransaction>),
-}
-
-impl Action {
-    /// What to run it with.
-    pub(crate) fn kind(&self) -> &Kind {
-        &self.0
-    }
-
-    pub(crate) fn is_transactional(&self) -> bool {
-        matches!(self.0, Kind::Transaction(_))
-    }
-
-    /// What the build script's code calls for a function that takes the database.
-    #[doc(hidden)]
-    pub fn on_database(run: for<'a> fn(&'a Db) -> LocalBoxFuture<'a, Result<()>>) -> Self {
-        Self(Kind::Database(Box::new(Direct(run))))
-    }
-
-    /// What the build script's code calls for one that takes a transaction.
-    #[doc(hidden)]
-    pub fn in_transaction(run: for<'a> fn(&'a mut Transaction) -> LocalBoxFuture<'a, Result<()>>) -> Self {
-        Self(Kind::Transaction(Box::new(Direct(run))))
-    }
-
-    /// Any error as a boxed one.
-    #[doc(hidden)]
-    pub fn ended<E: Into<BoxError>>(result: Result<(), E>) -> Result<()> {
-        result.map_err(Into::into)
-    }
-}
-
-/// A function that boxes by itself.
-struct Direct<F>(F);
-
-impl OnDatabase for Direct<for<'a> fn(&'a Db) -> LocalBoxFuture<'a, Result<()>>> {
-    fn run<'a>(&'a self, db: &'a Db) -> LocalBoxFuture<'a, Result<()>> {
-        (self.0)(db)
-    }
-}
-
-impl InTransaction for Direct<for<'a> fn(&'a mut Transaction) -> LocalBoxFuture<'a, Result<()>>> {
-    fn run<'a>(&'a self, tx: &'a mut Transaction) -> LocalBoxFuture<'a, Result<()>> {
-        (self.0)(tx)
-    }
-}
-
-impl fmt::Debug for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Action")
-    }
-}
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-pub(crate) trait OnDatabase: Send + Sync {
-    fn run<'a>(&'a self, db: &'a Db) -> LocalBoxFuture<'a, Result<()>>;
-}
-
-pub(crate) trait InTransaction: Send + Sync {
-    fn run<'a>(&'a self, tx: &'a mut Transaction) -> LocalBoxFuture<'a, Result<()>>;
-}
-
-/// An async function that can be a migration's `up` or `down`. `K` tells apart what it takes; it is always inferred.
-#[diagnostic::on_unimplemented(
-    message = "this function cannot be a migration's `up` or `down`",
-    label = "not an `async fn` that takes `&Database`, `&Db` or `&mut Transaction` and returns a `Result<(), E>`",
-    note = "write `pub async fn up(db: &Database) -> Result<()>`, or take `&Db` or `&mut Transaction`"
-)]
-pub trait IntoAction<K> {
-    /// Makes the action.
-    fn into_action(self) -> Action;
-}
-
-/// Marks functions that take the driver's `&Database`.
-#[derive(Debug)]
-pub struct TakesDatabase<E>(std::marker::PhantomData<E>);
-
-/// Marks functions that take our `&Db`.
-#[derive(Debug)]
-pub struct TakesDb<E>(std::marker::PhantomData<E>);
-
-/// Marks functions that take our `&mut Transaction`.
-#[derive(Debug)]
-pub struct TakesTransaction<E>(std::marker::PhantomData<E>);
-
-struct ByDatabase<F>(F);
-struct ByDb<F>(F);
-struct ByTransaction<F>(F);
-
-impl<F, E> IntoAction<TakesDatabase<E>> for F
-where
-    F: AsyncFn(&Database) -> Result<(), E> + Send + Sync + 'static,
-    E: Into<BoxError>,
-{
-    fn into_action(self) -> Action {
-        Action(Kind::Database(Box::new(ByDatabase(self))))
-    }
-}
-
-impl<F, E> IntoAction<TakesDb<E>> for F
-where
-    F: AsyncFn(&Db) -> Result<(), E> + Send + Sync + 'static,
-    E: Into<BoxError>,
-{
-    fn into_action(self) -> Action {
-        Action(Kind::Database(Box::new(ByDb(self))))
-    }
-}
-
-impl<F, E> IntoAction<TakesTransaction<E>> for F
-where
-    F: AsyncFn(&mut Transaction) -> Result<(), E> + Send + Sync + 'static,
-    E: Into<BoxError>,
-{
-    fn into_action(self) -> Action {
-        Action(Kind::Transaction(Box::new(ByTransaction(self))))
-    }
-}
-
-impl<F, E> InTransaction for ByTransaction<F>
-where
-    F: AsyncFn(&mut Transaction) -> Result<(), E> + Send + Sync,
-    E: Into<BoxError>,
-{
-    fn run<'a>(&'a self, tx: &'a mut Transaction) -> LocalBoxFuture<'a, Result<()>> {
-        Box::pin(async move { (self.0)(tx).await.map_err(Into::into) })
-    }
-}
-
-impl<F, E> OnDatabase for ByDatabase<F>
-where
-    F: AsyncFn(&Database) -> Result<(), E> + Send + Sync,
-    E: Into<BoxError>,
-{
-    fn run<'a>(&'a self, db: &'a Db) -> LocalBoxFuture<'a, Result<()>> {
-        Box::pin(async move { (self.0)(db).await.map_err(Into::into) })
-    }
-}
-
-impl<F, E> OnDatabase for ByDb<F>
-where
-    F: AsyncFn(&Db) -> Result<(), E> + Send + Sync,
-    E: Into<BoxError>,
-{
-    fn run<'a>(&'a self, db: &'a Db) -> LocalBoxFuture<'a, Result<()>> {
-        Box::pin(async move { (self.0)(db).await.map_err(Into::into) })
-    }
-}
-
-/// The migrations that the build script found, as `embedded!()` gives them to [`run`](crate::run).
-#[derive(Debug)]
+/// The migrations of a manager or a service, in the order in which they run.
+///
+/// [`embedded!`](crate::embedded) generates a function that returns the ones that the build script found;
+/// [`Embedded::from_migrations`] is for those made by hand. [`run`](crate::run) and [`Runner::new`](crate::Runner::new) take it.
+#[derive(Clone, Debug)]
 pub struct Embedded {
+    /// The profile of the build (`debug`, `release`), as cargo names it to build scripts.
     pub(crate) profile: &'static str,
     pub(crate) migrations: Vec<Migration>,
-    pub(crate) problems: &'static [&'static str],
+    /// What is wrong with the files, and what to do about it. With any of these, nothing runs.
+    problems: &'static [(&'static str, &'static str)],
 }
 
 impl Embedded {
-    /// What the build script's code calls.
+    /// Collects migrations that were made by hand. They are sorted by number, then by name.
+    pub fn from_migrations(migrations: impl IntoIterator<Item = Migration>) -> Self {
+        let mut migrations: Vec<_> = migrations.into_iter().collect();
+        migrations.sort_by(|a, b| file_name::compare(&a.number, &b.number).then_with(|| a.name.cmp(&b.name)));
+        // No build script has reported the profile, but a release build must never start a local server.
+        let profile = if cfg!(debug_assertions) { "" } else { "release" };
+        Self { profile, migrations, problems: &[] }
+    }
+
+    /// Collects what the build script found. The migrations are sorted already.
     #[doc(hidden)]
-    pub fn new(profile: &'static str, migrations: Vec<Migration>, problems: &'static [&'static str]) -> Self {
+    pub fn from_build_script(
+        profile: &'static str,
+        migrations: Vec<Migration>,
+        problems: &'static [(&'static str, &'static str)],
+    ) -> Self {
         Self { profile, migrations, problems }
+    }
+
+    /// What is wrong with the files.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = Remark> {
+        self.problems.iter().map(|(message, hint)| Remark::new(*message).with_hint(*hint))
+    }
+
+    /// Fails with everything that is wrong with the files.
+    pub(crate) fn check_files(&self) -> Result<(), Error> {
+        match self.problems {
+            [] => Ok(()),
+            _ => Err(Error::of_remarks(ErrorKind::Usage, self.problems())),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mongodb::Database;
+
     use super::*;
+    use crate::db::{Db, Transaction};
+    use crate::error::Result;
 
     #[derive(Debug)]
     struct Own;
@@ -309,15 +233,40 @@ mod tests {
 
     #[test]
     fn what_takes_a_transaction_is_transactional() {
-        let migration = Migration::new("0001_a.rs", "0001", None, "", in_a_transaction).with_down(with_ours);
+        let migration = Migration::new("0001_a.rs", in_a_transaction).with_down(with_ours);
         assert!(migration.up().is_transactional());
         assert!(!migration.down().unwrap().is_transactional());
     }
 
     #[test]
     fn up_and_down_may_differ_in_kind_and_error() {
-        let migration = Migration::new("0001_a.rs", "0001", None, "", with_the_drivers).with_down(with_ours);
+        let migration = Migration::new("0001_a.rs", with_the_drivers).with_down(with_ours);
         assert!(migration.has_down());
-        assert!(!Migration::new("0001_a.rs", "0001", None, "", with_an_own_error).has_down());
+        assert!(!Migration::new("0001_a.rs", with_an_own_error).has_down());
+    }
+
+    #[test]
+    fn the_number_is_what_the_name_starts_with() {
+        for (name, number) in [("0002_slugs.rs", "0002"), ("12_a_3", "12"), ("m-7.rs", ""), ("2a_b.rs", ""), ("", "")] {
+            assert_eq!(Migration::new(name, with_ours).number(), number, "{name}");
+        }
+        assert_eq!(Migration::new("m-7.rs", with_ours).with_number("7").number(), "7");
+    }
+
+    #[test]
+    fn migrations_made_by_hand_are_sorted_by_number_and_name() {
+        let names = ["10_c.rs", "9_b.rs", "2_z.rs", "02_a.rs"];
+        let embedded = Embedded::from_migrations(names.map(|name| Migration::new(name, with_ours)));
+        let sorted: Vec<_> = embedded.migrations.iter().map(Migration::name).collect();
+        assert_eq!(sorted, ["02_a.rs", "2_z.rs", "9_b.rs", "10_c.rs"]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_files_is_one_error_with_one_hint() {
+        let problems = &[("a is wrong", "fix it"), ("b is wrong", "fix it"), ("c is wrong", "fix c")];
+        let error = Embedded::from_build_script("debug", Vec::new(), problems).check_files().unwrap_err();
+        assert_eq!(error.to_string(), "a is wrong\nb is wrong\nc is wrong");
+        assert_eq!(error.hint(), Some("fix it\nfix c"));
+        assert!(Embedded::from_migrations([]).check_files().is_ok());
     }
 }

@@ -53,10 +53,7 @@ mod tests {
     fn migrations() -> Vec<Migration> {
         ["0001_create_posts", "0002_slugs", "2_again", "0010_create_users"]
             .into_iter()
-            .map(|stem| {
-                let number = stem.split_once('_').unwrap().0;
-                Migration::new(&format!("{stem}.rs"), number, None, "", async |_: &crate::Db| Ok::<_, Error>(()))
-            })
+            .map(|stem| Migration::new(format!("{stem}.rs"), async |_: &crate::Db| Ok::<_, Error>(())))
             .collect()
     }
 

@@ -222,8 +222,8 @@ pub(crate) mod tests {
     use mongodb::bson::Bson;
 
     pub(crate) fn migration(stem: &str) -> Migration {
-        let number = stem.split_once('_').unwrap().0;
-        Migration::new(&format!("{stem}.rs"), number, Some("what"), "sum", async |_: &crate::Db| Ok::<_, Error>(()))
+        let migration = Migration::new(format!("{stem}.rs"), async |_: &crate::Db| Ok::<_, Error>(()));
+        migration.with_description("what").with_checksum("sum")
     }
 
     pub(crate) fn entry(name: &str) -> Entry {

@@ -86,13 +86,9 @@ fn a_thousand_migrations_cost_a_thousand_times_as_much_and_no_more() {
     let proxy = Proxy::start(server.port());
     let database = TestDatabase::on(&server.uri());
     let migrations = (1..=COUNT)
-        .map(|number| {
-            let digits = format!("{number:04}");
-            Migration::new(&format!("{digits}_x.rs"), &digits, None, "0", async |_: &Db| Result::<()>::Ok(()))
-        })
-        .collect();
+        .map(|number| Migration::new(format!("{number:04}_x.rs"), async |_: &Db| Result::<()>::Ok(())).with_checksum("0"));
     let config = Config::new().mongo_uri(proxy.uri()).mongo_database(database.name());
-    let executed = block_on(Runner::new(config, Embedded::new("test", migrations, &[])).execute()).unwrap();
+    let executed = block_on(Runner::new(config, Embedded::from_migrations(migrations)).execute()).unwrap();
     assert_eq!(executed.len(), COUNT);
     let commands = proxy.commands();
     let name = |command: &Document| command.keys().next().cloned().unwrap_or_default();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cargo_migrations::mongodb::bson::Document;
 
-use super::support::recover::{AT_A_TIME, Frozen, check_what_is_told, in_parallel, let_the_lease_run_out, put_right};
+use super::support::recover::{AT_A_TIME, Frozen, check_reported_states, in_parallel, recover, wait_for_lease_to_expire};
 use super::support::{
     Outcome, STEMS, Scene, Truth, check, crash, crash_plain, faulty_server, is_transactional, standalone_server,
 };
@@ -31,9 +31,9 @@ fn killed_at_every_point(new: impl Fn() -> Scene + Sync, prepare: &str, line: &s
         assert!(was_killed(&outcome), "at {index} ({}): {outcome:?}", points[index]);
         // While its lease may hold: what is under way is not told as interrupted. Then it is.
         check(&scene);
-        let_the_lease_run_out(&scene);
-        let truths = check_what_is_told(&scene);
-        put_right(&scene, &truths, index);
+        wait_for_lease_to_expire(&scene);
+        let truths = check_reported_states(&scene);
+        recover(&scene, &truths, index);
     });
 }
 
@@ -83,9 +83,9 @@ fn frozen_at_every_point(new: impl Fn() -> Scene + Sync) {
     in_parallel(points.len(), |index| {
         let scene = new();
         let mut frozen = Frozen::at(&scene, "execute", index);
-        let_the_lease_run_out(&scene);
+        wait_for_lease_to_expire(&scene);
         let truths = check(&scene);
-        put_right(&scene, &truths, index);
+        recover(&scene, &truths, index);
         // Where it had registered all there was, nobody had to take over: here somebody does.
         scene.run("unlock --yes").exits(0);
         let before = stored(&scene);
@@ -96,7 +96,7 @@ fn frozen_at_every_point(new: impl Fn() -> Scene + Sync) {
         let had_ended = points[index..].iter().all(|point| AT_THE_END.contains(&point.as_str()));
         assert!(status.code() == Some(i32::from(!had_no_plan && !had_ended)), "at {index} ({}): {status:?}", points[index]);
         assert_eq!(stored(&scene), before, "at {index} ({}) it wrote when it woke up", points[index]);
-        check_what_is_told(&scene);
+        check_reported_states(&scene);
     });
 }
 
@@ -121,13 +121,13 @@ fn ctrl_c_while_a_migration_is_registered_leaves_the_next_one_as_it_was() {
         frozen.signal("INT");
         frozen.wake();
         assert_eq!(frozen.0.wait().unwrap().code(), Some(130));
-        let truths = check_what_is_told(&scene);
+        let truths = check_reported_states(&scene);
         let registered = truths.values().filter(|truth| **truth == Truth::Registered).count();
         assert!((1..=2).contains(&registered), "{truths:?}");
         assert!(truths.values().all(|truth| [Truth::Registered, Truth::Unregistered].contains(truth)), "{truths:?}");
         // The lock is free at once.
         scene.run("execute").exits(0);
-        check_what_is_told(&scene);
+        check_reported_states(&scene);
     }
 }
 
@@ -155,9 +155,9 @@ fn killed_at_random_again_and_again() {
                 let truths = check(&scene);
                 let is_decided = |(stem, truth): (&String, &Truth)| *truth != Truth::Interrupted || is_transactional(stem);
                 if killed.load(Ordering::Relaxed) >= kills || round > 12 || !truths.iter().all(is_decided) {
-                    let_the_lease_run_out(&scene);
-                    let truths = check_what_is_told(&scene);
-                    put_right(&scene, &truths, round);
+                    wait_for_lease_to_expire(&scene);
+                    let truths = check_reported_states(&scene);
+                    recover(&scene, &truths, round);
                     break;
                 }
                 let all = STEMS.iter().all(|stem| truths.get(*stem) == Some(&Truth::Registered));

@@ -4,23 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::support::{Line, Outcome, TestDatabase, Workspace, assert_has, server_uri};
-
-const MANAGER: &str = r#"
-use cargo_migrations::prelude::*;
-
-struct Migrations;
-
-impl MigrationsManager for Migrations {
-    fn config(&self) -> Config {
-        Config::new().mongo_database("DATABASE").from_env().or_local_server()
-    }
-}
-
-fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
-}
-"#;
+use super::support::{Line, Outcome, TestDatabase, Workspace, assert_has, fixture, server_uri};
 
 fn run(binary: &Path, args: &str, uri: Option<&str>) -> Outcome {
     let folder = binary.parent().unwrap();
@@ -33,7 +17,7 @@ fn run(binary: &Path, args: &str, uri: Option<&str>) -> Outcome {
 fn one_file_of_a_release_build_does_everything_that_needs_no_sources() {
     let database = TestDatabase::new();
     let workspace = Workspace::new();
-    workspace.manager_source(&MANAGER.replace("DATABASE", database.name()));
+    workspace.manager_source(&fixture("deployed/xtask/src/main.rs").replace("DATABASE", database.name()));
     ["0001_a.rs", "0002_b.rs", "0003_c.rs"].iter().for_each(|name| workspace.tracing_migration(name));
     let manifest = workspace.read("xtask/Cargo.toml");
     workspace.write("xtask/Cargo.toml", &manifest.replace("[\"manager\"]", "[\"manager\", \"srv\"]"));

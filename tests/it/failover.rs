@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::recover::{Frozen, check_what_is_told, let_the_lease_run_out, put_right};
+use super::support::recover::{Frozen, check_reported_states, recover, wait_for_lease_to_expire};
 use super::support::{ReplicaSet, Scene, check, fifty};
 
 /// Runs that are frozen at a time, each at a point of its own, while the primary goes.
@@ -50,9 +50,9 @@ fn goes_in_every_phase(mut goes: impl FnMut(&mut ReplicaSet) -> Option<usize>) {
             assert!(status.success() || stderr.contains("error: "), "{case}");
             assert!(!stderr.contains("Error {") && !stderr.contains("panicked"), "{case}");
             check(&scene);
-            let_the_lease_run_out(&scene);
-            let truths = check_what_is_told(&scene);
-            put_right(&scene, &truths, point);
+            wait_for_lease_to_expire(&scene);
+            let truths = check_reported_states(&scene);
+            recover(&scene, &truths, point);
         }
         if let Some(member) = gone {
             set.restart(member);
@@ -96,7 +96,7 @@ fn fifty_migrations_while_primaries_come_and_go() {
     assert!(matches!(output.status.code(), Some(0 | 1)), "{stderr}");
     set.primary();
     check(&scene);
-    let_the_lease_run_out(&scene);
-    let truths = check_what_is_told(&scene);
-    put_right(&scene, &truths, 0);
+    wait_for_lease_to_expire(&scene);
+    let truths = check_reported_states(&scene);
+    recover(&scene, &truths, 0);
 }

@@ -9,7 +9,7 @@ use cargo_migrations::mongod::Throwaway;
 use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::{Document, doc};
 
-use super::support::recover::{check_what_is_told, let_the_lease_run_out, put_right};
+use super::support::recover::{check_reported_states, recover, wait_for_lease_to_expire};
 use super::support::{Outcome, Proxy, Scene, Then, block_on, check, crash};
 
 /// How many cases are tried at a time, each lane on a server of its own: what is injected is the whole server's.
@@ -120,9 +120,9 @@ impl Stage {
         fail_command(&server, doc! { "configureFailPoint": "failCommand", "mode": "off" });
         ended_clearly(&outcome, &case);
         check(&scene);
-        let_the_lease_run_out(&scene);
-        let truths = check_what_is_told(&scene);
-        put_right(&scene, &truths, nth);
+        wait_for_lease_to_expire(&scene);
+        let truths = check_reported_states(&scene);
+        recover(&scene, &truths, nth);
     }
 }
 

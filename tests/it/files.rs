@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::support::{TestDatabase, Workspace, assert_has};
+use super::support::{TestDatabase, Workspace, assert_has, fixture};
 
 #[test]
 fn new_edited_and_removed_files_are_picked_up_by_the_next_run() {
@@ -40,15 +40,15 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
     let wrong = |name: &str, text: &[u8], told: &str| {
         std::fs::write(directory.join(name), text).unwrap();
         let outcome = workspace.run("execute", &database).exits(2);
-        assert_has(&outcome.stderr, &[told, &shown(name)]);
+        assert_has(&outcome.stderr, &[told, &shown(name), "\nhint: "]);
         assert!(
-            outcome.stderr.starts_with("error: ") && outcome.stderr.lines().count() == 1,
-            "one message: {}",
+            outcome.stderr.starts_with("error: ") && outcome.stderr.lines().count() == 2,
+            "one message and its hint: {}",
             outcome.stderr
         );
         std::fs::remove_file(directory.join(name)).unwrap();
     };
-    wrong("0002-dashes.rs", b"", r"does not match `(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs`; rename the file");
+    wrong("0002-dashes.rs", b"", r"does not match `(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs`");
     wrong("0002_Upper.rs", b"", "does not match");
     wrong("helper.rs", b"pub async fn up() {}", "does not match");
     wrong("0002_empty.rs", b"//! Nothing.\n", "has no `pub async fn up`");
@@ -69,7 +69,7 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
 
     std::fs::remove_dir_all(&directory).unwrap();
     let outcome = workspace.run("show_status", &database).exits(2);
-    let told = format!("error: the migrations directory {} does not exist; create it", directory.display());
+    let told = format!("error: the migrations directory {} does not exist\nhint: create it", directory.display());
     assert_has(&outcome.stderr, &[&told]);
     std::fs::create_dir(&directory).unwrap();
     workspace.run("show_status", &database).exits(0);
@@ -79,7 +79,7 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
 fn a_pattern_that_cannot_be_used_is_told() {
     let workspace = Workspace::new();
     let database = TestDatabase::new();
-    for (pattern, told) in [("(", "is not a regular expression"), ("[0-9]+_.*", "has no group named migr_nr")] {
+    for (pattern, told) in [("(", "is not a valid regular expression"), ("[0-9]+_.*", "has no group named migr_nr")] {
         workspace.write(
             "xtask/build.rs",
             &format!("fn main() {{\n    cargo_migrations::build::embed(\"../mongomigrations\").pattern({pattern:?});\n}}\n"),
@@ -101,7 +101,7 @@ fn numbers_of_any_length_order_the_run_and_shared_ones_are_a_warning() {
     assert_eq!(database.trace(), ["up 0", "up 9", "up 010", "up 10", &format!("up {long}")]);
     assert_has(&outcome.stderr, &["warning: `010_ten_b`, `10_ten` share number 010; they run in order of name"]);
     let outcome = workspace.run("rollback:10", &database).exits(2);
-    assert_has(&outcome.stderr, &["`10` names 2 migrations: `010_ten_b`, `10_ten`; give the whole name"]);
+    assert_has(&outcome.stderr, &["`10` names 2 migrations: `010_ten_b`, `10_ten`\nhint: give the full name"]);
     workspace.run(&format!("rollback:{long}"), &database).exits(0);
     let status = workspace.run("--format json", &database).exits(0).json();
     assert_eq!(status["migrations"][4]["number"], long);
@@ -110,13 +110,10 @@ fn numbers_of_any_length_order_the_run_and_shared_ones_are_a_warning() {
 #[test]
 fn compile_errors_point_at_the_users_file() {
     let workspace = Workspace::new();
-    workspace.migration("0001_typo.rs", "use cargo_migrations::prelude::*;\n\npub async fn up(db: &Database) -> Result<()> {\n    db.colection();\n    Ok(())\n}\n");
+    workspace.copy_fixture("typo");
     let outcome = workspace.line(["execute"]).run().exits(101);
     assert_has(&outcome.stderr, &["no method named `colection`", "mongomigrations/0001_typo.rs:4:8"]);
-    workspace.migration(
-        "0001_typo.rs",
-        "use cargo_migrations::prelude::*;\n\npub async fn up(db: &str) -> Result<()> {\n    let _ = db;\n    Ok(())\n}\n",
-    );
+    workspace.migration("0001_typo.rs", &fixture("templates/0000_takes_text.rs"));
     let outcome = workspace.line(["execute"]).run().exits(101);
     assert_has(&outcome.stderr, &["this function cannot be a migration's `up` or `down`", "take `&Db`"]);
 }

@@ -97,8 +97,8 @@ fn a_migration_is_named_by_file_name_stem_or_number() {
 fn an_unknown_migration_is_met_with_the_nearest_before_anything_runs() {
     let database = TestDatabase::new();
     for (line, told) in [
-        ("execute:0001_a execute:0002_bb", "no migration `0002_bb`; the nearest: `0002_b`"),
-        ("execute ignore:77", "no migration `77`; the last ones are `0001_a`, `0002_b`, `0010_c`"),
+        ("execute:0001_a execute:0002_bb", "no migration `0002_bb`\nhint: the most similar names are `0002_b`"),
+        ("execute ignore:77", "no migration `77`\nhint: the last migrations are `0001_a`, `0002_b`, `0010_c`"),
         ("rollback:0003_x", "no migration `0003_x`"),
     ] {
         let outcome = simple().run(line, &database).exits(2);

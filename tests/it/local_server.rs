@@ -7,23 +7,7 @@ use std::time::{Duration, Instant};
 use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::{Document, doc};
 
-use super::support::{Line, Workspace, assert_has, block_on};
-
-const MANAGER: &str = r#"
-use cargo_migrations::prelude::*;
-
-struct Migrations;
-
-impl MigrationsManager for Migrations {
-    fn config(&self) -> Config {
-        Config::new().mongo_database("local").from_env().or_local_server()
-    }
-}
-
-fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
-}
-"#;
+use super::support::{Line, Workspace, assert_has, block_on, fixture};
 
 /// A workspace whose local server is its own, and ends with the test.
 struct Local {
@@ -34,7 +18,7 @@ struct Local {
 impl Local {
     fn new() -> Self {
         let workspace = Workspace::new();
-        workspace.manager_source(MANAGER);
+        workspace.copy_fixture("local_server");
         workspace.tracing_migration("0001_a.rs");
         workspace.built_manager();
         Self { workspace, folder: tempfile::tempdir().unwrap() }
@@ -168,7 +152,7 @@ fn ten_starts_at_once_make_one_server() {
 #[test]
 fn the_plugin_keeps_it_below_the_target_folder() {
     let workspace = Workspace::new();
-    workspace.manager_source(MANAGER);
+    workspace.copy_fixture("local_server");
     let outcome = workspace.line(["mongod"]).run().exits(0);
     assert_has(&outcome.stderr, &["no local server is running; `cargo migrations mongod:start` starts it"]);
     let outcome = workspace.line(["mongod:start"]).run().exits(0);
@@ -193,7 +177,10 @@ fn there_is_none_outside_cargo_and_none_in_a_release_build() {
     );
     // What a release build is told by its build script, without compiling the driver again for it.
     local.workspace.manager_source(
-        &MANAGER.replace("cargo_migrations::embedded!()", "cargo_migrations::Embedded::new(\"release\", vec![], &[])"),
+        &fixture("local_server/xtask/src/main.rs").replace(
+            "migrations::embedded()",
+            "cargo_migrations::Embedded::from_build_script(\"release\", vec![], &[], &[])",
+        ),
     );
     local.workspace.built_manager();
     let outcome = local.line(&["execute"]).run().exits(2);

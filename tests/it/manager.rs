@@ -4,7 +4,7 @@ use std::path::Path;
 
 use snapbox::{assert_data_eq, str};
 
-use super::support::{CRATE, Line, TestDatabase, Workspace, assert_has, blog};
+use super::support::{CRATE, Line, TestDatabase, Workspace, assert_has, blog, fixture};
 
 #[test]
 fn a_built_in_can_be_overridden_and_reached_as_super() {
@@ -131,35 +131,40 @@ fn help_needs_no_server() {
 fn wrong_subtasks_of_a_manager_are_told() {
     let workspace = Workspace::new();
     let with = |calls: &str| {
-        workspace.manager_source(&format!(
-            r#"
-use cargo_migrations::prelude::*;
-
-struct Migrations;
-
-impl MigrationsManager for Migrations {{
-    fn subtasks(subtasks: Subtasks<Self>) -> Subtasks<Self> {{
-        subtasks{calls}
-    }}
-}}
-
-impl Migrations {{
-    #[allow(dead_code)]
-    async fn one(&self, _: &Context, _: Option<&str>) -> Result<()> {{
-        Ok(())
-    }}
-}}
-
-fn main() -> ExitCode {{
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
-}}
-"#
-        ));
+        let source = fixture("wrong_subtasks/xtask/src/main.rs");
+        workspace.manager_source(&source.replace("        subtasks\n", &format!("        subtasks{calls}\n")));
         workspace.line(["help"]).run().exits(2).stderr
     };
-    assert_has(&with(r#".add("execute", "Mine", Self::one)"#), &["two subtasks named `execute`", "overriding its method"]);
-    assert_has(&with(r#".add("a b", "Mine", Self::one)"#), &["a subtask named `a b`, which the line cannot name"]);
+    assert_has(
+        &with(r#".add("execute", "Mine", Self::nothing)"#),
+        &["two subtasks named `execute`", "overriding its method"],
+    );
+    assert_has(&with(r#".add("a b", "Mine", Self::nothing)"#), &["a subtask named `a b`, which the line cannot name"]);
     assert_has(&with(r#".default("nobody")"#), &["default subtask `nobody` does not exist"]);
+}
+
+#[test]
+fn the_module_of_the_migrations_takes_attributes_and_a_visibility_and_another_form_is_explained() {
+    let workspace = Workspace::new();
+    let plain = workspace.read("xtask/src/main.rs");
+    let source = plain
+        .replace("use cargo_migrations::prelude", "#![deny(unreachable_pub)]\n\nuse cargo_migrations::prelude")
+        .replace(
+            "(mod migrations)",
+            "(\n    /// The migrations.\n    #[allow(non_snake_case)]\n    pub(crate) mod migrations\n)",
+        );
+    workspace.manager_source(&source);
+    workspace.tracing_migration("0001_a.rs");
+    workspace.line(["help"]).run().exits(0);
+
+    workspace.manager_source(&plain.replace(", migrations::embedded()", ", cargo_migrations::embedded!()"));
+    let outcome = workspace.line(["help"]).run().exits(101);
+    assert_has(
+        &outcome.stderr,
+        &[
+            "write `cargo_migrations::embedded!(mod migrations);` at the top of main.rs, and `migrations::embedded()` in main",
+        ],
+    );
 }
 
 #[test]

@@ -103,20 +103,13 @@ fn handling_different_environments_with_task_hook_and_fab_command() {
 fn you_can_import_your_own_models_in_a_migration_file() {
     let workspace = Workspace::new();
     let database = TestDatabase::new();
+    workspace.copy_fixture("models");
     workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace("[\"xtask\"]", "[\"xtask\", \"models\"]"));
-    workspace.write("models/Cargo.toml", "[package]\nname = \"models\"\nversion = \"0.0.0\"\nedition = \"2024\"\n");
-    workspace.write("models/src/lib.rs", "pub struct Note {\n    pub content: String,\n}\n");
     workspace.write(
         "xtask/Cargo.toml",
         &workspace
             .read("xtask/Cargo.toml")
             .replace("[dependencies]\n", "[dependencies]\nmodels = { path = \"../models\" }\n"),
-    );
-    workspace.migration(
-        "0001_note.rs",
-        "use cargo_migrations::prelude::*;\nuse models::Note;\n\n\
-         pub async fn up(db: &Database) -> Result<()> {\n    let note = Note { content: \"test\".into() };\n    \
-         db.collection::<Document>(\"notes\").insert_one(doc! { \"content\": note.content }).await?;\n    Ok(())\n}\n",
     );
     workspace.run("execute", &database).exits(0);
     assert_eq!(database.documents("notes")[0].get_str("content"), Ok("test"));

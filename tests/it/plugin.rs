@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::support::{CRATE, Line, TestDatabase, Workspace, assert_has, manager, plugin, simple};
+use super::support::{CRATE, Line, TestDatabase, Workspace, assert_has, fixture, manager, plugin, simple};
 
 #[test]
 fn it_works_from_any_folder_of_the_workspace() {
@@ -191,12 +191,7 @@ fn nothing_old_is_ever_run() {
     let workspace = Workspace::new();
     let database = TestDatabase::new();
     for text in ["one", "two"] {
-        workspace.manager_source(&format!(
-            "use cargo_migrations::prelude::*;\nstruct M;\nimpl MigrationsManager for M {{\n\
-             fn subtasks(s: Subtasks<Self>) -> Subtasks<Self> {{\n\
-             s.add(\"say\", \"\", async |_: &Self, cx: &Context, _: Option<&str>| {{ cx.reporter().println(\"{text}\"); Ok(()) }})\n}}\n}}\n\
-             fn main() -> ExitCode {{ cargo_migrations::run(M, cargo_migrations::embedded!()) }}\n"
-        ));
+        workspace.manager_source(&fixture("say/xtask/src/main.rs").replace("TEXT", text));
         assert_eq!(workspace.run("say", &database).exits(0).stdout, format!("{text}\n"));
     }
 }
@@ -210,9 +205,7 @@ fn two_workspaces_that_share_a_target_folder_never_run_each_others_migrations() 
         for file in ["Cargo.toml", "xtask/Cargo.toml"] {
             workspace.write(file, &workspace.read(file).replace(&name, "xtask-shared"));
         }
-        let migration =
-            "use cargo_migrations::prelude::*;\n\npub async fn up(_: &Database) -> Result<()> {\n    Ok(())\n}\n";
-        workspace.migration(&format!("0001_{text}.rs"), migration);
+        workspace.migration(&format!("0001_{text}.rs"), &fixture("templates/0000_nothing.rs"));
         (text, workspace)
     });
     for _ in 0..2 {

@@ -27,12 +27,12 @@ async fn second(db: &Database) -> Result<()> {
 }
 
 fn runner(database: &TestDatabase) -> Runner {
-    let migrations = vec![
-        Migration::new("0001_first.rs", "0001", None, "1", first),
-        Migration::new("0002_second.rs", "0002", None, "2", second),
+    let migrations = [
+        Migration::new("0001_first.rs", first).with_checksum("1"),
+        Migration::new("0002_second.rs", second).with_checksum("2"),
     ];
     let config = Config::new().mongo_uri(server_uri()).mongo_database(database.name());
-    Runner::new(config, Embedded::new("test", migrations, &[]))
+    Runner::new(config, Embedded::from_migrations(migrations))
 }
 
 fn is_send<T: Send>(value: T) -> T {
@@ -114,11 +114,12 @@ fn a_failure_is_an_error_and_the_log_knows_it() {
     assert_has(&error.to_string(), &["the migration 0002_second failed", "stumbled"]);
     assert_eq!(block_on(runner(&database).unregistered()).unwrap(), ["0002_second"]);
     assert_eq!(database.registered(), ["0001_first.rs"]);
-    let misnamed = Embedded::new("test", Vec::new(), &["x.rs is no migration's name"]);
+    let misnamed = Embedded::from_build_script("test", Vec::new(), &[("x.rs is misnamed", "rename it")]);
     let config = Config::new().mongo_uri(server_uri()).mongo_database(database.name());
     let error = block_on(Runner::new(config, misnamed).check()).unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Usage, "x.rs is no migration's name"));
-    let nowhere = Runner::new(Config::new(), Embedded::new("test", Vec::new(), &[]));
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Usage, "x.rs is misnamed"));
+    assert_eq!(error.hint(), Some("rename it"));
+    let nowhere = Runner::new(Config::new(), Embedded::from_migrations([]));
     assert_eq!(block_on(nowhere.execute()).unwrap_err().kind(), ErrorKind::Usage);
 }
 

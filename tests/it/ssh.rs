@@ -8,7 +8,7 @@ use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::{Document, doc};
 
 use super::support::{
-    Line, PLACES, Sshd, TestDatabase, Workspace, assert_has, block_on, children, command, places, pty_with, server_uri,
+    Line, Sshd, TestDatabase, Workspace, assert_has, block_on, children, command, fixture, places, pty_with, server_uri,
     signal, signal_group,
 };
 
@@ -87,7 +87,7 @@ fn cargo_runs_it_in_a_checkout() {
     let Some(sshd) = far(&database, &more) else { return };
     // Away from this checkout, whose own cargo configuration has an alias.
     let checkout = Workspace::new();
-    checkout.manager_source(PLACES);
+    checkout.manager_source(&fixture("places/xtask/src/main.rs"));
     (1..4).for_each(|number| checkout.tracing_migration(&format!("000{number}_x.rs")));
     let line = near("checkout execute --format json --offline", &sshd).env("FAR_FOLDER", checkout.root());
     let outcome = line.run().exits(0);

@@ -14,104 +14,11 @@ fn workspace() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
     WORKSPACE.get_or_init(|| {
         let workspace = Workspace::kept("it-transactions");
-        workspace.migration("0001_whole.rs", WHOLE);
-        workspace.migration("0002_part.rs", PART);
+        workspace.copy_fixture("transactions");
         workspace.built_manager();
         workspace
     })
 }
-
-const WHOLE: &str = r#"//! All or nothing.
-use cargo_migrations::mongodb::IndexModel;
-use cargo_migrations::prelude::*;
-
-pub async fn up(tx: &mut Transaction) -> Result<()> {
-    tx.collection::<Document>("notes").insert_one(doc! { "_id": 1 }).await?;
-    tx.collection::<Document>("notes").insert_many([doc! { "_id": 2 }, doc! { "_id": 3 }]).await?;
-    let count = tx.collection::<Document>("notes").count_documents(doc! {}).await?;
-    assert_eq!(count, 3, "it sees what it wrote");
-    let mut seen = 0;
-    let mut cursor = tx.collection::<Document>("notes").find(doc! {}).await?;
-    while let Some(note) = cursor.next(tx.session()).await {
-        note?;
-        seen += 1;
-    }
-    assert_eq!(seen, 3);
-    match std::env::var("DO").as_deref() {
-        Ok("fail") => return Err("changed its mind".into()),
-        Ok("panic") => panic!("out of ink"),
-        Ok("slow") => {
-            let ms = std::env::var("SLOW_MS").ok().and_then(|ms| ms.parse().ok()).unwrap_or(0);
-            for _ in 0..ms / 10 {
-                tx.collection::<Document>("notes").find_one(doc! {}).await?;
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-            tx.collection::<Document>("notes").insert_one(doc! { "_id": 4 }).await?;
-        }
-        Ok("index") => {
-            tx.collection::<Document>("old").create_index(IndexModel::builder().keys(doc! { "a": 1 }).build()).await?;
-        }
-        Ok("modify") => {
-            tx.run_command(doc! { "collMod": "old", "validator": {} }).await?;
-        }
-        Ok("large") => {
-            tx.collection::<Document>("notes").insert_one(doc! { "_id": 5, "x": "x".repeat(9 << 20) }).await?;
-            let grow = vec![doc! { "$set": { "y": "$x" } }];
-            tx.collection::<Document>("notes").update_one(doc! { "_id": 5 }, grow).await?;
-        }
-        Ok("new") => {
-            tx.create_collection("fresh").await?;
-            tx.collection::<Document>("fresh").create_index(IndexModel::builder().keys(doc! { "a": 1 }).build()).await?;
-        }
-        Ok("conflict") => {
-            // Somebody else writes the same document, once, while this is under way.
-            let first = std::env::temp_dir().join(format!("conflict-{}", tx.database_name()));
-            tx.collection::<Document>("notes").find_one(doc! { "_id": 1 }).await?;
-            if std::fs::File::create_new(&first).is_ok() {
-                let client = tx.session().client();
-                let other = client.database(tx.database_name()).collection::<Document>("old");
-                other.update_one(doc! { "_id": 1 }, doc! { "$inc": { "n": 1 } }).await?;
-            } else {
-                let _ = std::fs::remove_file(&first);
-            }
-            tx.collection::<Document>("old").update_one(doc! { "_id": 1 }, doc! { "$inc": { "n": 10 } }).await?;
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-pub async fn down(tx: &mut Transaction) -> Result<()> {
-    tx.collection::<Document>("notes").delete_many(doc! {}).await?;
-    if std::env::var("DO").as_deref() == Ok("fail") { Err("would rather not".into()) } else { Ok(()) }
-}
-"#;
-
-const PART: &str = r#"//! A transaction in the middle.
-use cargo_migrations::prelude::*;
-
-pub async fn up(db: &Db) -> Result<()> {
-    db.collection::<Document>("steps").insert_one(doc! { "step": "before" }).await?;
-    let moved = db
-        .transaction(async |tx| {
-            tx.collection::<Document>("accounts").update_one(doc! { "_id": "ada" }, doc! { "$inc": { "n": -50 } }).await?;
-            if std::env::var("DO").as_deref() == Ok("fail") {
-                return Err("no funds".into());
-            }
-            tx.collection::<Document>("accounts").update_one(doc! { "_id": "bob" }, doc! { "$inc": { "n": 50 } }).await?;
-            Ok(50)
-        })
-        .await?;
-    if std::env::var("DO").as_deref() == Ok("patient") {
-        for _ in 0..2000 {
-            db.collection::<Document>("steps").find_one(doc! {}).await?;
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
-    db.collection::<Document>("steps").insert_one(doc! { "step": "after", "moved": moved }).await?;
-    Ok(())
-}
-"#;
 
 fn line(task: &str, database: &TestDatabase, uri: &str, what: &str) -> Line {
     let args = task.split_whitespace();

@@ -2,11 +2,13 @@
 
 use cargo_migrations::prelude::*;
 
+cargo_migrations::embedded!(mod migrations);
+
 struct Migrations;
 
 impl MigrationsManager for Migrations {
     fn config(&self) -> Config {
-        // What the environment sets (MONGO_URI, MONGO_DATABASE, …) wins; with no server named, a local one is used.
+        // MONGO_URI, MONGO_DATABASE and so on take precedence. Without a server, a local one is started.
         Config::new().mongo_database("blog").from_env().or_local_server()
     }
 
@@ -31,5 +33,5 @@ impl Migrations {
 }
 
 fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+    cargo_migrations::run(Migrations, migrations::embedded())
 }

@@ -1,4 +1,5 @@
-//! A service that runs its migrations at start-up, or, with `SERVICE_MAY_MIGRATE=no`, refuses to start without them.
+//! A service that runs its migrations when it starts. With `SERVICE_MAY_MIGRATE=no` it only checks that they were run, and
+//! refuses to start if they were not.
 //!
 //! ```console
 //! $ MONGO_URI=mongodb://127.0.0.1:27017 MONGO_DATABASE=blog cargo run -p service-example
@@ -12,14 +13,16 @@ use cargo_migrations::{Error, Runner};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-/// Brings the database to where this build needs it.
+cargo_migrations::embedded!(mod migrations);
+
+/// Runs the migrations that are not registered yet, or checks that there are none.
 async fn migrate() -> Result<(), Error> {
-    let runner = Runner::new(Config::from_env(), cargo_migrations::embedded!())
-        // Other instances may start at the same time: one runs the migrations, the others wait for it.
+    let runner = Runner::new(Config::from_env(), migrations::embedded())
+        // When several instances start at the same time, one runs the migrations and the others wait for it.
         .wait(Duration::from_secs(60))
         .on_message(|message| log(&message.text));
     if std::env::var("SERVICE_MAY_MIGRATE").is_ok_and(|may| may == "no") {
-        // In production somebody runs `cargo migrations production execute` ahead of the deployment.
+        // In production, `cargo migrations production execute` runs before the deployment.
         return runner.check().await;
     }
     let executed = runner.execute().await?;
@@ -51,7 +54,7 @@ async fn serve() -> std::io::Result<()> {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "stands for the service's own log")]
+#[expect(clippy::print_stderr, reason = "stands in for the log of a real service")]
 fn log(text: &str) {
     eprintln!("service: {text}");
 }

@@ -25,7 +25,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// # Errors
 /// One error names everything that is wrong. Exit code 2.
 pub async fn check<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
-    let mut problems: Vec<Remark> = cx.problems().iter().map(|problem| Remark::new(*problem)).collect();
+    let mut problems: Vec<Remark> = cx.problems().collect();
     problems.extend(plan::shared_numbers(cx.migrations()));
     problems.extend(cx.config().check().err().map(Remark::from));
     if problems.is_empty() {

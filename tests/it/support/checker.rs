@@ -1,4 +1,5 @@
-//! Reads what is stored, and the witness beside it, and asserts the guarantees. It knows nothing of the tool's code or output.
+//! Reads what is stored in the database and in the witness, and asserts the guarantees. It depends neither on the tool's code nor
+//! on its output.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,7 @@ use cargo_migrations::mongodb::bson::Document;
 
 use super::crash::{Scene, is_transactional};
 
-/// Where a migration stands, as the checker works it out for itself.
+/// The state of a migration as the checker derives it from what is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Truth {
     Registered,
@@ -15,7 +16,7 @@ pub(crate) enum Truth {
     Interrupted,
 }
 
-/// Checks everything that holds at any time, and works out where each migration stands.
+/// Checks the invariants that hold at any time, and returns the state of each migration.
 #[track_caller]
 pub(crate) fn check(scene: &Scene) -> BTreeMap<String, Truth> {
     let registry = scene.database.documents("migrations");
@@ -48,7 +49,7 @@ pub(crate) fn check(scene: &Scene) -> BTreeMap<String, Truth> {
         let is_registered = registered.contains(stem);
         never_up_while_registered(stem, &events);
         if is_transactional(stem) {
-            // Its effect and its registration are one.
+            // Its effect and its registration are one transaction.
             let times = effects.get(number).copied().unwrap_or_default();
             let ignored = registry.iter().any(|e| text(e, "name") == format!("{stem}.rs") && text(e, "state") == "ignored");
             assert_eq!(times, i32::from(is_registered && !ignored), "the effect of {stem}, registered: {is_registered}");
@@ -59,10 +60,10 @@ pub(crate) fn check(scene: &Scene) -> BTreeMap<String, Truth> {
         }
         truths.insert(stem.clone(), truth(is_registered, events.last().expect("an event")));
     }
-    // What the log has not, did not begin.
+    // A migration that is not in the log has not begun.
     for line in scene.witness() {
         let number = line.rsplit(' ').next().expect("a number");
-        assert!(stems.iter().any(|stem| stem.starts_with(number)), "`{line}`, but the log knows nothing of it");
+        assert!(stems.iter().any(|stem| stem.starts_with(number)), "`{line}`, but it is not in the log");
     }
     truths
 }
@@ -82,7 +83,7 @@ fn check_lock(scene: &Scene, log: &[Document]) {
     }
 }
 
-/// Every end has its start, in the same run; a run has one number, and a number one run.
+/// Every end has a start in the same run. Each run has one fence number, and each number belongs to one run.
 fn check_log(log: &[Document]) {
     let mut places = BTreeSet::new();
     let mut runs: BTreeMap<i64, &str> = BTreeMap::new();
@@ -103,7 +104,7 @@ fn check_log(log: &[Document]) {
     }
 }
 
-/// From the end of an `up` that was done to a `down` that was done, or began, no `up` begins.
+/// Between the successful end of an `up` and the next `down`, no `up` begins.
 fn never_up_while_registered(stem: &str, events: &[&Document]) {
     let mut is_up = false;
     for event in events {
@@ -121,8 +122,8 @@ fn truth(is_registered: bool, last: &Document) -> Truth {
     let down = text(last, "direction") == "down";
     let was_registered = last.get_bool("was_registered").expect("a bool");
     match (is_registered, is_end) {
-        // The last step of an `up` is to register, of a `down` to unregister: what the log lacks then, is known.
-        // A killed transaction has undone nothing.
+        // The last step of an `up` registers the migration, and that of a `down` unregisters it. So the registry shows how a
+        // migration ended whose end is not in the log. A transaction that was killed has undone nothing.
         (true, false) if down && last.get_bool("transactional") == Ok(true) => Truth::Registered,
         (true, false) if down || was_registered => Truth::Interrupted,
         (true, _) => Truth::Registered,

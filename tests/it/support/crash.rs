@@ -1,14 +1,14 @@
-//! A workspace whose manager dies or freezes where it is told to, and what watches it.
+//! A workspace whose manager dies or freezes at a given crash point, and what records its migrations.
 //!
-//! Its migrations are witnessed on disk, beside the database: `begin up 0001`, `end up 0001`, in order, each line synced. What
-//! they do in the database is in `effects`: how often.
+//! Each migration appends `begin up 0001` and `end up 0001` to a file outside the database, the witness. In the collection
+//! `effects` it counts how often it took effect.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::run::{Line, Outcome};
-use super::{TestDatabase, Workspace};
+use super::{TestDatabase, Workspace, fixture};
 
 /// 0001 and 0003 take the database, 0002 and 0004 a transaction.
 pub(crate) const STEMS: [&str; 4] = ["0001_plain", "0002_tx", "0003_plain", "0004_tx"];
@@ -17,19 +17,19 @@ pub(crate) fn is_transactional(stem: &str) -> bool {
     stem.ends_with("_tx")
 }
 
-/// The workspace with all four.
+/// The workspace with all of [`STEMS`].
 pub(crate) fn crash() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
     WORKSPACE.get_or_init(|| workspace("it-crash", &STEMS))
 }
 
-/// The same with those that a standalone server can run.
+/// A workspace with only the migrations that a standalone server can run.
 pub(crate) fn crash_plain() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
     WORKSPACE.get_or_init(|| workspace("it-crash-plain", &["0001_plain", "0003_plain"]))
 }
 
-/// Fifty plain ones, on the same kind of manager.
+/// A workspace with fifty migrations, every fifth of which is transactional.
 pub(crate) fn fifty() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
     WORKSPACE.get_or_init(|| {
@@ -45,65 +45,17 @@ fn workspace(name: &str, stems: &[&str]) -> Workspace {
         "xtask/Cargo.toml",
         &workspace.read("xtask/Cargo.toml").replace("[\"manager\"]", "[\"manager\", \"_crash-points\"]"),
     );
-    workspace.manager_source(MANAGER);
+    workspace.copy_fixture("crash");
     for stem in stems {
-        workspace.migration(&format!("{stem}.rs"), &migration(stem));
+        let template = if is_transactional(stem) { "templates/0000_tx.rs" } else { "templates/0000_plain.rs" };
+        let number = stem.split('_').next().expect("a number");
+        workspace.migration(&format!("{stem}.rs"), &fixture(template).replace("0000", number));
     }
     workspace.built_manager();
     workspace
 }
 
-fn migration(stem: &str) -> String {
-    let number = stem.split('_').next().expect("a number");
-    let (argument, name) = if is_transactional(stem) { ("tx: &mut Transaction", "tx") } else { ("db: &Database", "db") };
-    let body = |what: &str, amount: i32| {
-        format!(
-            r#"pub async fn {what}({argument}) -> Result<()> {{
-    crate::witness("begin {what} {number}");
-    {name}.collection::<Document>("effects")
-        .update_one(doc! {{ "_id": "{number}" }}, doc! {{ "$inc": {{ "times": {amount} }} }})
-        .upsert(true)
-        .await?;
-    crate::pause().await;
-    crate::witness("end {what} {number}");
-    Ok(())
-}}
-"#
-        )
-    };
-    format!("use cargo_migrations::prelude::*;\n\n{}\n{}", body("up", 1), body("down", -1))
-}
-
-const MANAGER: &str = r#"
-use std::io::Write as _;
-
-use cargo_migrations::prelude::*;
-
-struct Migrations;
-
-impl MigrationsManager for Migrations {}
-
-/// A line in the file that WITNESS names.
-pub fn witness(text: &str) {
-    let Some(path) = std::env::var_os("WITNESS") else { return };
-    let mut file = std::fs::File::options().append(true).create(true).open(path).unwrap();
-    writeln!(file, "{text}").unwrap();
-}
-
-/// As many milliseconds as PAUSE_MS says.
-pub async fn pause() {
-    if let Some(ms) = std::env::var("PAUSE_MS").ok().and_then(|ms| ms.parse().ok()) {
-        // The thread sleeps, as careless code does; the lock is renewed all the same.
-        std::thread::sleep(std::time::Duration::from_millis(ms));
-    }
-}
-
-fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
-}
-"#;
-
-/// A database, and the witness of what was run on it.
+/// A database, and the witness of the migrations that were run on it.
 pub(crate) struct Scene {
     pub(crate) database: TestDatabase,
     pub(crate) workspace: &'static Workspace,
@@ -123,7 +75,7 @@ impl Scene {
         }
     }
 
-    /// The manager itself, ahead of its arguments.
+    /// The manager's command line on this database.
     pub(crate) fn line<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Line {
         Line::new(self.workspace.path("manager"), self.workspace.root())
             .args(args)
@@ -137,7 +89,7 @@ impl Scene {
         self.line(args.split_whitespace()).run()
     }
 
-    /// The names of the points that a run comes to.
+    /// Runs the manager, and returns the names of the crash points that it reached.
     pub(crate) fn trace(&self, args: &str) -> Vec<String> {
         let file = self.folder.path().join("trace");
         self.line(args.split_whitespace()).env("CARGO_MIGRATIONS_CRASH_TRACE", &file).run().exits(0);
@@ -148,12 +100,12 @@ impl Scene {
         self.folder.path().join("witness")
     }
 
-    /// What the migrations themselves noted, in order.
+    /// What the migrations themselves have noted, in order.
     pub(crate) fn witness(&self) -> Vec<String> {
         read_lines(&self.witness_file())
     }
 
-    /// How often the witness has that line.
+    /// How often the witness contains that line.
     pub(crate) fn witnessed(&self, text: &str) -> usize {
         self.witness().iter().filter(|line| *line == text).count()
     }

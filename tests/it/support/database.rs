@@ -15,7 +15,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// The shared server's connection string, without a database.
 pub(crate) fn server_uri() -> &'static str {
-    // Never dropped, as statics are: the server ends with this process.
+    // Statics are never dropped: the server ends with this process.
     static SERVER: OnceLock<(Option<Throwaway>, String)> = OnceLock::new();
     let (_, uri) = SERVER.get_or_init(|| match std::env::var("CARGO_MIGRATIONS_TEST_URI") {
         Ok(uri) if !uri.is_empty() => (None, uri),
@@ -28,7 +28,7 @@ pub(crate) fn server_uri() -> &'static str {
     uri
 }
 
-/// A database that is dropped at the test's end, and kept when the test failed.
+/// A database that is dropped when the test ends, unless the test failed.
 pub(crate) struct TestDatabase {
     database: Database,
 }
@@ -38,7 +38,7 @@ impl TestDatabase {
         Self::on(server_uri())
     }
 
-    /// One on another server.
+    /// A database on another server.
     pub(crate) fn on(uri: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("it_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -59,7 +59,7 @@ impl TestDatabase {
         block_on(self.collection(collection).insert_many(documents).into_future()).expect("an insert");
     }
 
-    /// All documents of a collection, by insertion.
+    /// All documents of a collection, in the order of their insertion.
     pub(crate) fn documents(&self, collection: &str) -> Vec<Document> {
         block_on(async {
             let mut cursor = self.collection(collection).find(doc! {}).sort(doc! { "$natural": 1 }).await.expect("a find");
@@ -79,7 +79,7 @@ impl TestDatabase {
         names
     }
 
-    /// What the fixtures' migrations wrote: `up 0001`, `down 0001`, …
+    /// What the migrations of the fixtures wrote: `up 0001`, `down 0001`, …
     pub(crate) fn trace(&self) -> Vec<String> {
         self.documents("trace").iter().map(|entry| entry.get_str("did").expect("a trace").to_owned()).collect()
     }
@@ -94,19 +94,19 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            note(&format!("the database {} is kept while its server runs", self.name()));
+            print_note(&format!("the database {} is kept while its server runs", self.name()));
         } else {
             let _ = block_on(self.database.drop().into_future());
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "it stands beside the test's own failure")]
-fn note(text: &str) {
+#[expect(clippy::print_stderr, reason = "it is shown with the failure of the test")]
+fn print_note(text: &str) {
     eprintln!("{text}");
 }
 
-/// A shared replica set of one with fault injection, that gives up a transaction after three seconds.
+/// A shared replica set of one member with fault injection. It aborts a transaction after three seconds.
 pub(crate) fn faulty_server() -> &'static Throwaway {
     static SERVER: OnceLock<Throwaway> = OnceLock::new();
     SERVER.get_or_init(|| {
@@ -115,7 +115,7 @@ pub(crate) fn faulty_server() -> &'static Throwaway {
     })
 }
 
-/// A shared server that is no replica set.
+/// A shared standalone server.
 pub(crate) fn standalone_server() -> &'static Throwaway {
     static SERVER: OnceLock<Throwaway> = OnceLock::new();
     SERVER.get_or_init(|| block_on(Throwaway::start(&[])).expect("a mongod for the tests"))

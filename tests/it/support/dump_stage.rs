@@ -1,4 +1,4 @@
-//! A database whose dumps go to a folder of the test's own.
+//! A database whose dumps go to the test's own folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,7 +44,7 @@ impl DumpStage {
         });
     }
 
-    /// The names of the whole dumps, and of what else lies there.
+    /// The names of the complete dumps, and of everything else in the folder.
     pub(crate) fn dumps(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).unwrap().flatten();
         let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -57,7 +57,7 @@ impl DumpStage {
         self.folder.path().join(self.dumps().last().unwrap()).join(self.database.name()).join(name)
     }
 
-    /// The server's own checksum of each collection, but for our lock and log.
+    /// The server's own checksum of each collection except the tool's lock and log.
     pub(crate) fn hashes(&self) -> BTreeMap<String, String> {
         let hashes = self.command(doc! { "dbHash": 1 });
         let hashes = hashes.get_document("collections").unwrap().iter();
@@ -68,7 +68,7 @@ impl DumpStage {
             .collect()
     }
 
-    /// Options and indexes of each collection, without what no restore can keep.
+    /// The options and indexes of each collection, without what a restore cannot keep.
     pub(crate) fn catalog(&self) -> BTreeMap<String, String> {
         let list = self.command(doc! { "listCollections": 1 });
         let batch = list.get_document("cursor").unwrap().get_array("firstBatch").unwrap().clone();

@@ -1,4 +1,4 @@
-//! What tests start, and end.
+//! What the tests run: workspaces, servers, processes and the databases they work on.
 
 mod blog;
 mod checker;
@@ -18,14 +18,14 @@ pub(crate) use checker::{Truth, check};
 pub(crate) use crash::{STEMS, Scene, crash, crash_plain, fifty, is_transactional};
 pub(crate) use database::{TestDatabase, block_on, faulty_server, server_uri, standalone_server};
 pub(crate) use dump_stage::DumpStage;
-pub(crate) use places::{PLACES, places};
+pub(crate) use places::places;
 pub(crate) use proxy::{Proxy, Then};
 pub(crate) use replica_set::ReplicaSet;
 pub(crate) use run::{Line, Outcome, manager, plugin, pty, pty_with, signal, signal_group};
 pub(crate) use sshd::{Sshd, children, command};
-pub(crate) use workspace::{CRATE, Workspace, clean, target};
+pub(crate) use workspace::{CRATE, Workspace, clean, fixture, target};
 
-/// Whether the text holds all of these; the whole text if not.
+/// Asserts that the text contains all of the parts, and shows the text if it does not.
 #[track_caller]
 pub(crate) fn assert_has(text: &str, parts: &[&str]) {
     for part in parts {

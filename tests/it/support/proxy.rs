@@ -1,4 +1,4 @@
-//! A proxy in front of a `mongod`: sees every command, can lose the answer to one, and can arm a fault right ahead of one.
+//! A proxy in front of a `mongod`. It sees every command, can lose the reply to one, and can cause a fault right before one.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,9 +9,9 @@ use cargo_migrations::mongodb::bson::Document;
 
 /// What happens to a command.
 pub(crate) enum Then {
-    /// The server carries it out, and the connection is cut before its answer comes.
+    /// The server carries it out, but the connection is cut before its reply arrives.
     LoseAnswer,
-    /// This is done before the server gets it.
+    /// The function is called before the server receives the command.
     Arm(Box<dyn Fn() + Send>),
 }
 
@@ -28,8 +28,9 @@ struct State {
 
 struct Rule {
     command: String,
-    /// Commands of that name to let through first, and then to catch.
+    /// How many commands of that name are let through first.
     pass: usize,
+    /// How many of them are caught after that.
     catch: usize,
     then: Then,
 }
@@ -55,25 +56,25 @@ impl Proxy {
         format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port)
     }
 
-    /// Every command so far, with its payload as far as that stands in the command itself.
+    /// Every command so far. Documents that were sent as a separate section of the message are missing.
     pub(crate) fn commands(&self) -> Vec<Document> {
         self.state.commands.lock().unwrap().clone()
     }
 
-    /// From now on, catches `catch` commands of that name, after `pass` of them.
+    /// From now on, lets `pass` commands of that name through, and catches the next `catch` of them.
     pub(crate) fn catch(&self, command: &str, pass: usize, catch: usize, then: Then) {
         *self.state.rule.lock().unwrap() = Some(Rule { command: command.to_owned(), pass, catch, then });
     }
 
-    /// Lets everything through; whether anything was caught.
+    /// Lets everything through from now on. Returns whether any command was caught.
     pub(crate) fn let_go(&self, catch: usize) -> bool {
         self.state.rule.lock().unwrap().take().is_some_and(|rule| rule.catch < catch)
     }
 }
 
 impl State {
-    /// Whether the answer is to be lost.
-    fn note(&self, command: Document) -> bool {
+    /// Records the command, and returns whether its reply is to be lost.
+    fn record(&self, command: Document) -> bool {
         let name = command.keys().next().cloned().unwrap_or_default();
         self.commands.lock().unwrap().push(command);
         let mut rule = self.rule.lock().unwrap();
@@ -108,7 +109,7 @@ fn serve(mut client: TcpStream, mut server: TcpStream, state: &State) {
         let _ = from.shutdown(Shutdown::Both);
     });
     while let Some(message) = read_message(&mut client) {
-        if command(&message).is_some_and(|command| state.note(command)) {
+        if command(&message).is_some_and(|command| state.record(command)) {
             mute.store(true, Ordering::SeqCst);
         }
         if server.write_all(&message).is_err() {
@@ -130,8 +131,8 @@ fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     Some(message)
 }
 
-/// The body of an OP_MSG: a header of 16 bytes, flags of 4, and sections, each with its kind ahead. The body is of kind 0, the
-/// others are sequences of documents.
+/// Returns the body of an OP_MSG. The message is a header of 16 bytes, 4 bytes of flags, and sections that start with a byte for
+/// their kind. The body has kind 0. The other sections are sequences of documents.
 fn command(message: &[u8]) -> Option<Document> {
     const OP_MSG: u32 = 2013;
     if u32::from_le_bytes(message.get(12..16)?.try_into().ok()?) != OP_MSG {

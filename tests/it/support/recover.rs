@@ -1,4 +1,5 @@
-//! What follows a fault: the checker's word against the tool's, a person's decisions, and the end to which all must come.
+//! What follows a fault: the checker's states are compared with the tool's, interrupted migrations are decided, and in the end
+//! everything must be registered.
 
 use std::collections::BTreeMap;
 use std::process::Child;
@@ -12,10 +13,10 @@ use cargo_migrations::mongodb::options::{CollectionOptions, ReadConcern};
 use super::crash::{Scene, is_transactional};
 use super::{Truth, assert_has, block_on, check, signal};
 
-/// How many of the points are tried at a time: each waits for a lease to run out.
+/// How many crash points are tried at a time. Each waits for a lease to expire.
 pub(crate) const AT_A_TIME: usize = 6;
 
-/// Runs `each` for every number below `count`.
+/// Calls `each` with every number below `count`, on several threads.
 pub(crate) fn in_parallel(count: usize, each: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -33,39 +34,40 @@ pub(crate) fn in_parallel(count: usize, each: impl Fn(usize) + Sync) {
     });
 }
 
-/// What the tool says of each migration.
-pub(crate) fn told(scene: &Scene) -> BTreeMap<String, String> {
+/// The state of each migration as `show_status` reports it.
+pub(crate) fn reported_states(scene: &Scene) -> BTreeMap<String, String> {
     let status = scene.run("show_status --format json").exits(0).json();
     let migrations = status["migrations"].as_array().unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().trim_end_matches(".rs").to_owned();
     migrations.iter().map(|migration| (text(&migration["name"]), text(&migration["state"]))).collect()
 }
 
-/// Guarantee 3: what the tool says is what is so.
+/// Guarantee 3: the reported states are the true ones.
 #[track_caller]
-pub(crate) fn check_what_is_told(scene: &Scene) -> BTreeMap<String, Truth> {
+pub(crate) fn check_reported_states(scene: &Scene) -> BTreeMap<String, Truth> {
     let truths = check(scene);
-    for (stem, told) in told(scene) {
+    for (stem, reported) in reported_states(scene) {
         let expected = match truths.get(&stem) {
             Some(Truth::Registered) => "registered",
             Some(Truth::Failed) => "failed",
             Some(Truth::Interrupted) => "interrupted",
             Some(Truth::Unregistered) | None => "unregistered",
         };
-        let told = if told == "ignored" { "registered".into() } else { told };
-        assert_eq!(told, expected, "{stem} in {truths:?}");
+        let reported = if reported == "ignored" { "registered".into() } else { reported };
+        assert_eq!(reported, expected, "{stem} in {truths:?}");
         let number = stem.split('_').next().unwrap();
-        if told == "unregistered" && !is_transactional(&stem) {
+        if reported == "unregistered" && !is_transactional(&stem) {
             let ups = scene.witnessed(&format!("end up {number}"));
             let downs = scene.witnessed(&format!("end down {number}"));
-            assert!(ups <= downs, "{stem} is told to be unregistered: {:?}", scene.witness());
+            assert!(ups <= downs, "{stem} is reported as unregistered: {:?}", scene.witness());
         }
     }
     truths
 }
 
-/// Waits until a dead run's lease is over. Looked at as the tool does: a release that was not confirmed may not be seen yet.
-pub(crate) fn let_the_lease_run_out(scene: &Scene) {
+/// Waits until the lease of a run that died has expired. It reads the lease with the tool's own read concern, which may not show a
+/// release yet that was not confirmed.
+pub(crate) fn wait_for_lease_to_expire(scene: &Scene) {
     let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
     let lock = block_on(async {
         let client = Client::with_uri_str(&scene.uri).await.expect("a client");
@@ -77,8 +79,8 @@ pub(crate) fn let_the_lease_run_out(scene: &Scene) {
     }
 }
 
-/// Brings everything to be registered: a person's decisions, then a plain `execute`.
-pub(crate) fn put_right(scene: &Scene, truths: &BTreeMap<String, Truth>, decision: usize) {
+/// Decides each interrupted migration as a person would, then runs a plain `execute`. Everything must be registered then.
+pub(crate) fn recover(scene: &Scene, truths: &BTreeMap<String, Truth>, decision: usize) {
     let undecided: Vec<&String> = truths
         .iter()
         .filter(|(stem, truth)| **truth == Truth::Interrupted && !is_transactional(stem))
@@ -88,33 +90,33 @@ pub(crate) fn put_right(scene: &Scene, truths: &BTreeMap<String, Truth>, decisio
         let before = scene.witness();
         let refused = scene.run("execute --wait 20s").exits(3);
         assert_has(&refused.stderr, &["was interrupted", undecided[0]]);
-        assert_eq!(scene.witness(), before, "nothing runs until a person has decided");
+        assert_eq!(scene.witness(), before, "nothing may run before a person has decided");
         for stem in undecided {
             let verb = ["execute", "ignore", "rollback"][decision % 3];
             scene.run(&format!("{verb}:{stem}")).exits(0);
-            check_what_is_told(scene);
+            check_reported_states(scene);
         }
     }
     scene.run("execute --wait 20s").exits(0);
-    let truths = check_what_is_told(scene);
+    let truths = check_reported_states(scene);
     assert!(truths.values().all(|truth| *truth == Truth::Registered), "{truths:?}");
     let before = scene.witness();
-    let again = scene.run("execute").exits(0);
-    assert_has(&again.stderr, &["nothing to execute"]);
+    let second = scene.run("execute").exits(0);
+    assert_has(&second.stderr, &["nothing to execute"]);
     assert_eq!(scene.witness(), before);
 }
 
-/// A process that freezes at one of its points; ended with the test.
+/// A process that is frozen at a crash point. It is killed when the value is dropped.
 pub(crate) struct Frozen(pub(crate) Child);
 
 impl Frozen {
-    /// Runs `args` until it is frozen at the point of that number.
+    /// Starts the manager with `args`, and waits until it is frozen at the crash point of that number.
     pub(crate) fn at(scene: &Scene, args: &str, point: usize) -> Self {
         let line = scene.line(args.split_whitespace()).env("CARGO_MIGRATIONS_CRASH_AT", format!("STOP:{point}"));
         let this = Self(line.spawn());
         let since = Instant::now();
         while !is_stopped(&this.0) {
-            assert!(since.elapsed() < Duration::from_secs(60), "it does not come to {point}");
+            assert!(since.elapsed() < Duration::from_secs(60), "it does not reach crash point {point}");
             std::thread::sleep(Duration::from_millis(20));
         }
         this

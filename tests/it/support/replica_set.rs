@@ -23,7 +23,7 @@ impl ReplicaSet {
             .enumerate()
             .map(|(index, member)| doc! { "_id": index as i32, "host": format!("127.0.0.1:{}", member.port()) })
             .collect();
-        // Elections of a second, so that a test sees many.
+        // Elections take about a second, so that a test sees many.
         let settings = doc! { "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 300 };
         let config = doc! { "_id": NAME, "members": list, "settings": settings };
         block_on(direct(members[0].port(), doc! { "replSetInitiate": config })).expect("a replica set");
@@ -34,11 +34,11 @@ impl ReplicaSet {
 
     pub(crate) fn uri(&self) -> String {
         let hosts: Vec<_> = self.members.iter().map(|member| format!("127.0.0.1:{}", member.port())).collect();
-        // What the tests themselves read and write is to last as well.
+        // The tests' own reads and writes must survive a failover as well.
         format!("mongodb://{}/?replicaSet={NAME}&readConcernLevel=majority&w=majority", hosts.join(","))
     }
 
-    /// The primary's place among the members, once there is one.
+    /// Waits until there is a primary, and returns its index among the members.
     pub(crate) fn primary(&self) -> usize {
         let since = Instant::now();
         loop {
@@ -53,14 +53,14 @@ impl ReplicaSet {
         }
     }
 
-    /// Lets the primary step down.
+    /// Makes the primary step down.
     pub(crate) fn step_down(&self) {
         let port = self.members[self.primary()].port();
         block_on(direct(port, doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 2, "force": true }))
             .expect("a step-down");
     }
 
-    /// Kills the primary; its place, for [`ReplicaSet::restart`].
+    /// Kills the primary, and returns its index for [`ReplicaSet::restart`].
     pub(crate) fn kill_primary(&mut self) -> usize {
         let primary = self.primary();
         self.members[primary].kill();
@@ -72,7 +72,7 @@ impl ReplicaSet {
     }
 }
 
-/// A command to one member, whatever its state is.
+/// Runs a command on one member, whatever its state.
 async fn direct(port: u16, command: Document) -> cargo_migrations::mongodb::error::Result<Document> {
     let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=1000");
     Client::with_uri_str(uri).await?.database("admin").run_command(command).await

@@ -13,7 +13,7 @@ pub(crate) fn plugin() -> PathBuf {
     env!("CARGO_BIN_EXE_cargo-migrations").into()
 }
 
-/// A command line under way: the program, its folder, and an environment with nothing of ours or cargo's but what is set here.
+/// A command line that is being put together. Of the tool's and cargo's variables, its environment has only those set here.
 pub(crate) struct Line {
     command: Command,
 }
@@ -30,7 +30,7 @@ impl Line {
                 command.env_remove(&name);
             }
         }
-        // What is compiled is shared; what comes of it, and the local server, is each workspace's own.
+        // The workspaces share what is compiled, but each has its own binaries and its own local server.
         command.env("CARGO_BUILD_BUILD_DIR", target()).env("CARGO_INCREMENTAL", "0").env("USER", "tester");
         Self { command }
     }
@@ -45,7 +45,7 @@ impl Line {
         self
     }
 
-    /// Works on that database.
+    /// Makes it work on that database.
     pub(crate) fn on(self, database: &TestDatabase) -> Self {
         self.env("MONGO_URI", server_uri()).env("MONGO_DATABASE", database.name())
     }
@@ -67,7 +67,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     send(name, &child.id().to_string());
 }
 
-/// Sends a signal to its whole group, as a terminal does.
+/// Sends a signal to the process's group, as a terminal does.
 pub(crate) fn signal_group(child: &Child, name: &str) {
     send(name, &format!("-{}", child.id()));
 }
@@ -76,12 +76,12 @@ fn send(name: &str, to: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), "--", to]).status().expect("kill").success());
 }
 
-/// `cargo-migrations ARGS` on a pseudo-terminal of 100 columns: what it shows, escapes and all, and its exit code.
+/// Runs a program on a pseudo-terminal of 100 columns. Returns what it shows, including escape sequences, and its exit code.
 pub(crate) fn pty(program: &Path, folder: &Path, args: &[&str], database: &TestDatabase, input: &str) -> (String, i32) {
     pty_with(program, folder, args, &[("MONGO_URI", server_uri()), ("MONGO_DATABASE", database.name())], input)
 }
 
-/// The same with other variables.
+/// Runs a program on a pseudo-terminal as [`pty`] does, with these variables.
 pub(crate) fn pty_with(
     program: &Path,
     folder: &Path,
@@ -89,31 +89,10 @@ pub(crate) fn pty_with(
     variables: &[(&str, &str)],
     input: &str,
 ) -> (String, i32) {
-    // The tests need Python anyway, and its standard library has pseudo-terminals.
-    const SCRIPT: &str = "
-import fcntl, os, pty, struct, sys, termios
-pid, fd = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 40, 100, 0, 0))
-if sys.stdin.isatty() is False:
-    data = sys.stdin.buffer.read()
-    if data:
-        os.write(fd, data)
-while True:
-    try:
-        data = os.read(fd, 65536)
-    except OSError:
-        break
-    if not data:
-        break
-    sys.stdout.buffer.write(data)
-_, status = os.waitpid(pid, 0)
-sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(status))
-";
+    // The tests need Python anyway, and its standard library provides pseudo-terminals.
+    const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pseudo_terminal.py");
     use std::io::Write as _;
-    let mut line = Line::new("python3", folder).args(["-c", SCRIPT]).args([program]).args(args);
+    let mut line = Line::new("python3", folder).args([SCRIPT]).args([program]).args(args);
     for (name, value) in variables {
         line = line.env(name, value);
     }
@@ -130,7 +109,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
     (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))
 }
 
-/// What a command line came to.
+/// The result of a command line.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     line: String,
@@ -149,7 +128,7 @@ impl Outcome {
         }
     }
 
-    /// It ended with that exit code, and nobody saw a panic or a password.
+    /// Asserts that it ended with that exit code, and that its output shows no panic.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}\nstdout:\n{}\nstderr:\n{}", self.line, self.stdout, self.stderr);
@@ -164,13 +143,13 @@ impl Outcome {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {}", self.stdout))
     }
 
-    /// One JSON value a line.
+    /// The JSON values of stdout, one per line.
     #[track_caller]
     pub(crate) fn json_lines(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}"))).collect()
     }
 
-    /// stderr, with what differs from run to run replaced.
+    /// stderr, with everything replaced that differs from run to run.
     pub(crate) fn stderr_of(&self, database: &TestDatabase) -> String {
         redact(&self.stderr.replace(database.name(), "DATABASE"))
     }
@@ -180,7 +159,7 @@ impl Outcome {
     }
 }
 
-/// Times and durations.
+/// Replaces times, durations and ports.
 fn redact(text: &str) -> String {
     let text = regex::Regex::new(r"\b\d+\.\d\ds\b").unwrap().replace_all(text, "0.00s");
     let text = regex::Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ").unwrap().replace_all(&text, "2026-01-02 03:04:05Z");
@@ -189,7 +168,7 @@ fn redact(text: &str) -> String {
     text.into_owned()
 }
 
-/// Cargo's own lines about building are not what is tested.
+/// Removes cargo's own lines about the build.
 fn without_cargo(stderr: &str) -> String {
     const CARGOS: [&str; 8] =
         ["Compiling ", "Finished `", "Blocking ", "Locking ", "Adding ", "Downloading", "Downloaded ", "Updating "];
@@ -197,7 +176,7 @@ fn without_cargo(stderr: &str) -> String {
     stderr.lines().filter(|line| !is_cargos(line)).map(|line| format!("{line}\n")).collect()
 }
 
-/// Runs a manager's binary by itself.
+/// Runs a manager's binary without the plugin.
 pub(crate) fn manager(binary: &Path, folder: &Path, args: &[&str], database: &TestDatabase) -> Outcome {
     Line::new(binary, folder).args(args).on(database).run()
 }

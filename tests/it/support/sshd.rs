@@ -1,4 +1,4 @@
-//! A real sshd on a loopback port, with keys of the test's own, and an `ssh` on PATH that knows it as `box`.
+//! A real sshd on a loopback port with the test's own keys, and an `ssh` that knows it as `box`.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Where distributions put it.
+/// Where distributions install sshd.
 const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
 
 pub(crate) struct Sshd {
@@ -18,10 +18,11 @@ pub(crate) struct Sshd {
 }
 
 impl Sshd {
-    /// Starts one whose sessions have these variables; `None`, and a line that says so, where none is installed.
+    /// Starts an sshd whose sessions have these variables. Where no sshd is installed, it prints that the test is skipped, and
+    /// returns `None`.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Option<Self> {
         let Some(sshd) = SSHD.iter().map(Path::new).find(|path| path.exists()) else {
-            // Not through the captured output: a test that was left out is to be seen.
+            // Not through the captured output, so that a skipped test is always visible.
             let thread = std::thread::current();
             let name = thread.name().unwrap_or("a test");
             let _ = writeln!(std::io::stderr().lock(), "skipped: {name}: no sshd is installed (Debian: openssh-server)");
@@ -58,7 +59,7 @@ impl Sshd {
         let script = format!("#!/bin/sh\nexec /usr/bin/ssh -F {folder_name}/config \"$@\"\n");
         fs::write(path("bin/ssh"), script).expect("a file");
         fs::set_permissions(path("bin/ssh"), fs::Permissions::from_mode(0o755)).expect("a mode");
-        // Debian's unit makes it; sshd of root wants it.
+        // An sshd that runs as root needs this folder, which Debian's service unit creates.
         let _ = fs::create_dir_all("/run/sshd");
         let log = fs::File::create(path("log")).expect("a file");
         let process = Command::new(sshd)
@@ -78,7 +79,7 @@ impl Sshd {
         Some(this)
     }
 
-    /// PATH with that `ssh` ahead of all.
+    /// A PATH on which that `ssh` comes first.
     pub(crate) fn path(&self) -> String {
         format!("{}:{}", self.folder.path().join("bin").display(), std::env::var("PATH").unwrap_or_default())
     }
@@ -87,12 +88,12 @@ impl Sshd {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// Cuts every connection there is: the processes that serve them are killed, and their commands are left alone.
+    /// Cuts every connection. It kills the processes that serve them, but not the commands that they started.
     pub(crate) fn cut(&self) {
         self.processes().into_iter().for_each(kill);
     }
 
-    /// The processes that serve connections. With root's sshd it is a monitor's child that has one.
+    /// The processes that serve connections. When sshd runs as root, the child of a monitor process serves a connection.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let monitors = children(self.process.id());
         let served = monitors.iter().flat_map(|pid| children(*pid)).filter(|pid| command(*pid).starts_with("sshd"));
@@ -104,7 +105,7 @@ impl Sshd {
         children(self.process.id()).len()
     }
 
-    /// Waits until nobody is connected.
+    /// Waits until no connection is open.
     #[track_caller]
     pub(crate) fn wait_until_idle(&self) {
         let since = Instant::now();
@@ -127,7 +128,7 @@ fn kill(pid: u32) {
     let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
 }
 
-/// A process's children, as /proc tells them.
+/// The children of a process, from /proc.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     tasks

@@ -1,4 +1,4 @@
-//! A user's workspace in a temporary folder.
+//! A user's workspace: a manager and migration files in a folder of their own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,13 @@ use super::run::{Line, Outcome, plugin};
 /// This crate's checkout.
 pub(crate) const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The target folder of this test run, which the user workspaces share: the driver is there already.
+/// The target folder of this test run. The workspaces share it, because the driver is compiled there already.
 pub(crate) fn target() -> PathBuf {
     plugin().ancestors().nth(2).expect("target/debug/cargo-migrations").to_owned()
 }
 
-/// A workspace. Its manager has a name of its own, so that nothing depends on it being `xtask`.
+/// A workspace. Its manager has a unique name: in the shared target folder, cargo would confuse packages of the same name, and
+/// nothing may depend on the name `xtask`.
 pub(crate) struct Workspace {
     folder: Folder,
     manager: String,
@@ -23,25 +24,34 @@ pub(crate) struct Workspace {
 
 enum Folder {
     Temporary(tempfile::TempDir),
-    /// Below the target folder; the next test run finds it built.
+    /// Below the target folder, so that the next test run finds it built.
     Kept(PathBuf),
 }
 
-/// The manager that does no more than needed.
-const PLAIN_MANAGER: &str = r#"
-use cargo_migrations::prelude::*;
-
-struct Migrations;
-
-impl MigrationsManager for Migrations {}
-
-fn main() -> ExitCode {
-    cargo_migrations::run(Migrations, cargo_migrations::embedded!())
+/// Returns the text of a file in `tests/fixtures`.
+pub(crate) fn fixture(path: &str) -> String {
+    fs::read_to_string(fixtures().join(path)).unwrap_or_else(|error| panic!("the fixture {path}: {error}"))
 }
-"#;
+
+fn fixtures() -> PathBuf {
+    Path::new(CRATE).join("tests/fixtures")
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of fixtures") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
 
 impl Workspace {
-    /// A workspace with a plain manager and an empty directory for migrations.
+    /// A workspace with a plain manager and an empty directory for migrations, in a temporary folder.
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let manager = format!("xtask-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -50,7 +60,7 @@ impl Workspace {
         this
     }
 
-    /// The same in a folder that stays, for what many tests share.
+    /// A workspace in a folder that is kept between test runs, for one that many tests share.
     pub(crate) fn kept(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(folder.join("mongomigrations"));
@@ -60,28 +70,28 @@ impl Workspace {
     }
 
     fn lay_out(&self) {
-        let (this, manager) = (self, &self.manager);
-        this.write(
-            "Cargo.toml",
-            &format!(
-                "[workspace]\nmembers = [\"xtask\"]\nresolver = \"3\"\n\n\
-                 [workspace.metadata.migrations]\nmanager = \"{manager}\"\n\n\
-                 [profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.dev.package.sha2]\nopt-level = 3\n"
-            ),
-        );
-        // The versions that this checkout was built with: nothing is compiled twice, nothing is looked up.
-        this.write("Cargo.lock", &fs::read_to_string(Path::new(CRATE).join("Cargo.lock")).expect("a lock file"));
-        this.write(
-            "xtask/Cargo.toml",
-            &format!(
-                "[package]\nname = \"{manager}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-                 [dependencies]\ncargo-migrations = {{ path = {CRATE:?}, default-features = false, features = [\"manager\"] }}\n\n\
-                 [build-dependencies]\ncargo-migrations = {{ path = {CRATE:?}, default-features = false }}\n"
-            ),
-        );
-        this.write("xtask/build.rs", "fn main() {\n    cargo_migrations::build::embed(\"../mongomigrations\");\n}\n");
-        this.manager_source(PLAIN_MANAGER);
-        fs::create_dir_all(this.path("mongomigrations")).expect("a folder");
+        // The versions that this checkout was built with: nothing is compiled twice, nothing is downloaded.
+        self.write("Cargo.lock", &fs::read_to_string(Path::new(CRATE).join("Cargo.lock")).expect("a lock file"));
+        self.copy_fixture("plain");
+        fs::create_dir_all(self.path("mongomigrations")).expect("a folder");
+    }
+
+    /// Copies the files of `tests/fixtures/NAME` into the workspace.
+    ///
+    /// A manifest there is called `Cargo.toml.in`, since cargo would take a folder with a `Cargo.toml` for a package. The names
+    /// of the manager and of this crate's folder are filled in.
+    pub(crate) fn copy_fixture(&self, name: &str) {
+        let source = fixtures().join(name);
+        for path in files_below(&source) {
+            let relative = path.strip_prefix(&source).expect("a path below it").to_str().expect("a UTF-8 path");
+            let text = fs::read_to_string(&path).expect("a fixture");
+            match relative.strip_suffix(".in") {
+                Some(relative) => {
+                    self.write(relative, &text.replace("@MANAGER@", &self.manager).replace("@CRATE@", CRATE));
+                }
+                None => self.write(relative, &text),
+            }
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -98,7 +108,7 @@ impl Workspace {
     pub(crate) fn write(&self, relative: &str, text: &str) {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
-        // A file that stays as it is keeps its time stamp, and nothing is built again.
+        // An unchanged file keeps its time stamp, so that nothing is built again.
         if fs::read_to_string(&path).is_ok_and(|before| before == text) {
             return;
         }
@@ -125,37 +135,20 @@ impl Workspace {
     /// A migration file whose `up` and `down` leave a trace.
     pub(crate) fn tracing_migration(&self, name: &str) {
         let number = name.split('_').next().expect("a number");
-        self.migration(
-            name,
-            &format!(
-                r#"//! Leave a trace of {number}.
-use cargo_migrations::prelude::*;
-
-pub async fn up(db: &Database) -> Result<()> {{
-    db.collection::<Document>("trace").insert_one(doc! {{ "did": "up {number}" }}).await?;
-    Ok(())
-}}
-
-pub async fn down(db: &Database) -> Result<()> {{
-    db.collection::<Document>("trace").insert_one(doc! {{ "did": "down {number}" }}).await?;
-    Ok(())
-}}
-"#
-            ),
-        );
+        self.migration(name, &fixture("templates/0000_trace.rs").replace("0000", number));
     }
 
-    /// `cargo-migrations` in the workspace's root, without any server named.
+    /// The command line of `cargo-migrations` in the workspace's root, with no server configured.
     pub(crate) fn line<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Line {
         Line::new(plugin(), self.root()).args(args)
     }
 
-    /// `cargo migrations ARGS` on that database.
+    /// Runs `cargo migrations ARGS` on that database.
     pub(crate) fn run(&self, args: &str, database: &TestDatabase) -> Outcome {
         self.line(args.split_whitespace()).on(database).run()
     }
 
-    /// The manager, built and copied to a place where nothing replaces it.
+    /// Builds the manager, and copies it to a path where no other build replaces it.
     pub(crate) fn built_manager(&self) -> PathBuf {
         let copy = self.path("manager");
         Line::new("cargo", self.root()).args(["build", "--quiet", "--package", &self.manager]).run().exits(0);
@@ -173,7 +166,7 @@ impl Drop for Workspace {
     }
 }
 
-/// Removes what was compiled of a folder's packages: each manager is a binary with the driver in it.
+/// Removes what was compiled for the packages of a folder. Each manager is a large binary, as it contains the driver.
 pub(crate) fn clean(folder: &Path) {
     let entries = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     let mentions = |path: &Path| {
@@ -181,9 +174,9 @@ pub(crate) fn clean(folder: &Path) {
             && fs::read_to_string(path).is_ok_and(|text| text.contains(&*folder.to_string_lossy()))
     };
     let debug = target().join("debug");
-    for note in entries(debug.join("deps")).filter(|path| mentions(path)) {
+    for dependencies in entries(debug.join("deps")).filter(|path| mentions(path)) {
         for suffix in ["", "d", "rmeta", "rlib"] {
-            let _ = fs::remove_file(note.with_extension(suffix));
+            let _ = fs::remove_file(dependencies.with_extension(suffix));
         }
     }
     for unit in entries(debug.join("build")) {
