@@ -239,11 +239,18 @@ impl Default for Config {
 /// // MONGO_DATABASE wins over `blog`, if it is set.
 /// let config = Config::new().mongo_database("blog").from_env();
 /// ```
-pub trait FromEnv: Sized {
+pub trait FromEnv: sealed::Sealed + Sized {
     /// Lets what the environment sets win over what was set before.
     #[must_use]
     #[expect(clippy::wrong_self_convention, reason = "it reads as `mongo_database` and the other setters do")]
     fn from_env(self) -> Self;
+}
+
+/// [`FromEnv`] is only for [`Config`].
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::Config {}
 }
 
 impl FromEnv for Config {

@@ -1,4 +1,9 @@
-#![doc = include_str!("../docs/library.md")]
+#![cfg_attr(feature = "manager", doc = include_str!("../docs/library.md"))]
+#![cfg_attr(
+    not(feature = "manager"),
+    doc = "The plugin `cargo migrations`, and what a manager's build script calls ([`build::embed`]).\n\nThe feature `manager` adds \
+           the library for managers, migrations and services, and its documentation."
+)]
 
 mod embed;
 mod error;
@@ -55,7 +60,7 @@ pub use {
     dispatch::run,
     environment::Environment,
     manager::{Flow, MigrationsManager, Subtasks},
-    migration::{Action, Embedded, IntoAction, Migration},
+    migration::{Action, Embedded, IntoAction, Migration, TakesDatabase, TakesDb, TakesTransaction},
     mongodb,
     report::{Message, Progress, Reporter},
     runner::Runner,

@@ -95,9 +95,20 @@ pub(crate) trait InTransaction: Send + Sync {
     label = "expected an `async fn` that takes `&Database`, `&Db` or `&mut Transaction` and returns a `Result<(), E>`",
     note = "write `pub async fn up(db: &Database) -> Result<()>`, or take `&Db` or `&mut Transaction`"
 )]
-pub trait IntoAction<K> {
+pub trait IntoAction<K>: sealed::Sealed<K> {
     /// Converts the function into an action.
     fn into_action(self) -> Action;
+}
+
+/// Only functions are actions: no other crate implements [`IntoAction`].
+mod sealed {
+    use super::{BoxError, Database, Db, Result, TakesDatabase, TakesDb, TakesTransaction, Transaction};
+
+    pub trait Sealed<K> {}
+
+    impl<F: AsyncFn(&Database) -> Result<(), E>, E: Into<BoxError>> Sealed<TakesDatabase<E>> for F {}
+    impl<F: AsyncFn(&Db) -> Result<(), E>, E: Into<BoxError>> Sealed<TakesDb<E>> for F {}
+    impl<F: AsyncFn(&mut Transaction) -> Result<(), E>, E: Into<BoxError>> Sealed<TakesTransaction<E>> for F {}
 }
 
 /// Marks a function that takes the driver's `&Database`.

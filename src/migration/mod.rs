@@ -5,7 +5,7 @@ pub(crate) mod names;
 
 use std::fmt;
 
-pub use action::{Action, IntoAction};
+pub use action::{Action, IntoAction, TakesDatabase, TakesDb, TakesTransaction};
 pub(crate) use action::{InTransaction, Kind, OnDatabase};
 
 use crate::error::{Error, ErrorKind, Remark};

@@ -3,6 +3,8 @@
 //! They share one server (a replica set of one, or the one that CARGO_MIGRATIONS_TEST_URI names), each with a database of its
 //! own, and one target folder, so that the driver is compiled once.
 
+#![expect(clippy::unwrap_used, reason = "a test that unwraps says enough")]
+
 mod support;
 
 mod builtins;
