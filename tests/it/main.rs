@@ -15,7 +15,7 @@ mod deployed;
 mod dump;
 mod dump_damage;
 mod environments;
-mod errors;
+
 mod failover;
 mod faults;
 mod files;
@@ -33,6 +33,7 @@ mod plugin;
 mod protocol_model;
 mod registry;
 mod service;
+mod snapshots;
 mod ssh;
 mod tenants;
 mod transactions;
