@@ -1,8 +1,6 @@
 //! What every subtask prints, in two files that people can read: snapshots/output.txt if it succeeds, and snapshots/errors.txt
 //! if it does not. A changed word shows in review.
 
-use std::collections::BTreeMap;
-
 use cargo_migrations::mongodb::bson::{DateTime, doc};
 use regex::Regex;
 use snapbox::{assert_data_eq, file};
@@ -79,7 +77,7 @@ fn each_error_and_its_exit_code() {
 }
 
 /// What differs from run to run, and what stands for it in the snapshot.
-fn redact(text: &str, names: &BTreeMap<&str, String>) -> String {
+fn redact(text: &str, names: &[(&str, String)]) -> String {
     const PATTERNS: [(&str, &str); 9] = [
         (r"\d{4}-\d\d-\d\d_\d\d_\d\d_\d\d_\d{3}", "DUMP"),
         (r"\b[0-9a-f]{24}\b", "ID"),
@@ -114,7 +112,7 @@ fn each_subtask_that_succeeds() {
     let (database, other) = (TestDatabase::new(), TestDatabase::new());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_owned();
     let mut all = String::new();
-    let mut show = |line: Line, words: &str, names: &BTreeMap<&str, String>, is_sorted: bool| {
+    let mut show = |line: Line, words: &str, names: &[(&str, String)], is_sorted: bool| {
         let outcome: Outcome = line.run();
         let [stdout, stderr] = [outcome.stdout_of(&database), outcome.stderr_of(&database)].map(|text| {
             let text = redact(&text, names);
@@ -122,11 +120,11 @@ fn each_subtask_that_succeeds() {
         });
         all.push_str(&format!("$ cargo migrations {words}\n{stdout}{stderr}[exit {}]\n\n", outcome.code));
     };
-    let names = BTreeMap::from([
+    let names = [
         ("HOST", host),
         ("WORKSPACE", simple().root().display().to_string()),
         ("WORKSPACE", blog().root().display().to_string()),
-    ]);
+    ];
     let _ = std::fs::remove_dir_all(simple().path("mongodumps"));
     for words in [
         "",
@@ -173,16 +171,16 @@ fn each_subtask_that_succeeds() {
             "before": "unregistered", "who": "deploy", "where": "web-2",
         }],
     );
-    let of_blog = BTreeMap::from([("DATABASE", other.name().to_owned())]);
+    let of_blog = [("DATABASE", other.name().to_owned())];
     for words in ["show_status", "show_status --check", "show_status --format json", "execute", "ignore:6", "execute --strict"] {
         show(Line::new(plugin(), blog().root()).args(words.split_whitespace()).on(&other), words, &of_blog, false);
     }
     let tenants = [TestDatabase::new(), TestDatabase::new()];
     let listed = tenants.each_ref().map(TestDatabase::name).join(",");
-    let of_tenants = BTreeMap::from([
+    let of_tenants = [
         ("TENANT_1", tenants[0].name().to_owned()),
         ("TENANT_2", tenants[1].name().to_owned()),
-    ]);
+    ];
     for words in ["listed execute", "listed show_status", "listed rollback:3 --format json"] {
         let line = Line::new(plugin(), places().root()).args(words.split_whitespace());
         show(line.env("MONGO_URI", server_uri()).env("LISTED", &listed), words, &of_tenants, true);
