@@ -8,7 +8,7 @@ use tokio::sync::{Notify, OnceCell};
 use crate::config::Config;
 use crate::connect::{self, Connection, Target};
 use crate::environment::tunnel::Tunnel;
-use crate::environment::{Environment, Place};
+use crate::environment::{Environment, Route};
 use crate::error::{Error, Result};
 use crate::mongod;
 use crate::report::Reporter;
@@ -86,7 +86,7 @@ impl Site {
             return Ok(this);
         }
         this.config = environment.config(this.config).await?;
-        if let Place::Tunnel(host) = environment.place() {
+        if let Route::Tunnel(host) = environment.route() {
             this.tunnel_through = Some(host.to_owned());
         }
         if this.config.names_a_server() || !this.config.local_server {

@@ -11,12 +11,12 @@ use crate::manager::{MigrationsManager, Subtasks};
 use crate::migration::{Embedded, names};
 
 /// The tasks of the line that follow an environment's name, or that come before any.
-pub(super) struct Leg<'s, M> {
+pub(super) struct Segment<'s, M> {
     pub(super) environment: Option<&'s Environment>,
     pub(super) tasks: Vec<Checked<'s, M>>,
 }
 
-impl<M> Leg<'_, M> {
+impl<M> Segment<'_, M> {
     /// Whether any of its tasks needs the configuration.
     pub(super) fn needs_configuration(&self) -> bool {
         self.tasks.iter().any(|checked| checked.reach() != Reach::Nothing)
@@ -52,54 +52,54 @@ pub(super) fn line<'s, M: MigrationsManager>(
     args: &Args,
     subtasks: &'s Subtasks<M>,
     embedded: &Embedded,
-) -> Result<Vec<Leg<'s, M>>, Error> {
-    let mut legs = legs(args, subtasks, embedded)?;
-    flags(args, subtasks, &legs)?;
-    let mut checked = legs.iter().flat_map(|leg| &leg.tasks);
+) -> Result<Vec<Segment<'s, M>>, Error> {
+    let mut segments = segments(args, subtasks, embedded)?;
+    flags(args, subtasks, &segments)?;
+    let mut checked = segments.iter().flat_map(|segment| &segment.tasks);
     if checked.any(|checked| checked.subtask.needs_files()) {
         embedded.check_files()?;
     }
-    for Checked { subtask, options, .. } in legs.iter_mut().flat_map(|leg| &mut leg.tasks) {
+    for Checked { subtask, options, .. } in segments.iter_mut().flat_map(|segment| &mut segment.tasks) {
         look_up(subtask, options, subtasks, embedded)?;
     }
-    Ok(legs)
+    Ok(segments)
 }
 
-fn legs<'s, M: MigrationsManager>(
+fn segments<'s, M: MigrationsManager>(
     args: &Args,
     subtasks: &'s Subtasks<M>,
     embedded: &Embedded,
-) -> Result<Vec<Leg<'s, M>>, Error> {
+) -> Result<Vec<Segment<'s, M>>, Error> {
     let environment = args.env.as_deref().map(|name| subtasks.find_environment(name)).transpose()?;
-    let mut legs = vec![Leg { environment, tasks: Vec::new() }];
+    let mut segments = vec![Segment { environment, tasks: Vec::new() }];
     for word in &args.tasks {
         let task = Task::read(word)?;
-        let leg = legs.last_mut().expect("there is always one");
+        let segment = segments.last_mut().expect("there is always one");
         if let Some(environment) = subtasks.environment_named(&task.name) {
-            check_environment(args, &task, leg)?;
-            legs.push(Leg { environment: Some(environment), tasks: Vec::new() });
+            check_environment(args, &task, segment)?;
+            segments.push(Segment { environment: Some(environment), tasks: Vec::new() });
             continue;
         }
         let Some(subtask) = subtasks.get(&task.name) else {
-            let before = leg.tasks.last().map(|checked| checked.subtask);
+            let before = segment.tasks.last().map(|checked| checked.subtask);
             return Err(unknown(&task.name, before, subtasks, embedded));
         };
-        leg.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
+        segment.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
     }
     // There may be no task before the first environment.
-    if legs.len() > 1 {
-        legs.retain(|leg| leg.environment.is_some() || !leg.tasks.is_empty());
+    if segments.len() > 1 {
+        segments.retain(|segment| segment.environment.is_some() || !segment.tasks.is_empty());
     }
-    if let Some(leg) = legs.last_mut().filter(|leg| leg.tasks.is_empty()) {
+    if let Some(segment) = segments.last_mut().filter(|segment| segment.tasks.is_empty()) {
         let task: Task = Task { name: subtasks.default_name().to_owned(), options: Vec::new() };
         let subtask = subtasks.find(&task.name)?;
-        leg.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
+        segment.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
     }
-    Ok(legs)
+    Ok(segments)
 }
 
-/// Whether an environment's name may follow the tasks of a leg.
-fn check_environment<M>(args: &Args, task: &Task, leg: &Leg<'_, M>) -> Result<(), Error> {
+/// Whether an environment's name may follow the tasks of a segment.
+fn check_environment<M>(args: &Args, task: &Task, segment: &Segment<'_, M>) -> Result<(), Error> {
     let name = &task.name;
     if let Some(named) = &args.env {
         return Err(Error::usage(format!("the line names two environments, `{name}` and `--env {named}`"))
@@ -108,7 +108,7 @@ fn check_environment<M>(args: &Args, task: &Task, leg: &Leg<'_, M>) -> Result<()
     if !task.options.is_empty() {
         return Err(Error::usage(format!("`{name}` is an environment, which takes no options")));
     }
-    if let (Some(before), true) = (leg.environment, leg.tasks.is_empty()) {
+    if let (Some(before), true) = (segment.environment, segment.tasks.is_empty()) {
         return Err(Error::usage(format!("there is no task between the environments `{}` and `{name}`", before.name))
             .with_hint("write a task after each of them, or leave one out"));
     }
@@ -116,9 +116,9 @@ fn check_environment<M>(args: &Args, task: &Task, leg: &Leg<'_, M>) -> Result<()
 }
 
 /// Checks the flags that go with some subtasks only.
-fn flags<M: MigrationsManager>(args: &Args, subtasks: &Subtasks<M>, legs: &[Leg<'_, M>]) -> Result<(), Error> {
+fn flags<M: MigrationsManager>(args: &Args, subtasks: &Subtasks<M>, segments: &[Segment<'_, M>]) -> Result<(), Error> {
     for flag in args.task_flags() {
-        if legs.iter().any(|leg| leg.takes_flag(flag)) {
+        if segments.iter().any(|segment| segment.takes_flag(flag)) {
             continue;
         }
         let flag_name = flag.as_str();

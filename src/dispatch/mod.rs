@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::context::{Context, Line, OfLine, Site};
-use crate::environment::{Place, remote};
+use crate::environment::{Route, remote};
 use crate::error::describe::describe;
 use crate::error::{Error, Result, exit_code_of};
 use crate::line::Task;
@@ -21,8 +21,8 @@ use crate::process::runtime::Runtime;
 use crate::process::{panics, stop};
 use crate::report::Reporter;
 use crate::run::plan;
-use crate::terminal::{self, far_side, stdin};
-use check::{Checked, Leg};
+use crate::terminal::{self, hop, stdin};
+use check::{Checked, Segment};
 
 /// Runs the manager on the process's command line. It is the complete body of a manager's `main`.
 ///
@@ -60,23 +60,23 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
 /// Returns the exit code. If it is another machine's, that machine has already printed what is wrong.
 fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -> Result<u8> {
     let subtasks = Subtasks::<M>::of()?;
-    let legs = check::line(&args, &subtasks, &embedded)?;
+    let segments = check::line(&args, &subtasks, &embedded)?;
     let reporter = Reporter::new(&args);
     let config = manager.config();
     let line = Rc::new(Line::new(embedded, args));
-    if legs.iter().flat_map(|leg| &leg.tasks).any(Checked::is_about_files) {
+    if segments.iter().flat_map(|segment| &segment.tasks).any(Checked::is_about_files) {
         plan::shared_numbers(&line.embedded.migrations).iter().for_each(|remark| reporter.remark(remark));
     }
     Runtime::new()?.run(async {
         line.stop.watch(reporter.clone());
-        if far_side::is_here() {
+        if hop::is_here() {
             let stop = line.stop.clone();
             stdin::watch_for_ctrl_c(move || stop.signal());
         }
         let result = tokio::select! {
             biased;
             () = line.stop.now() => Err(stop::ended().into()),
-            result = run_legs(manager, &line, &legs, &config, &reporter) => result,
+            result = run_segments(manager, &line, &segments, &config, &reporter) => result,
         };
         // Runs that were ended halfway give their locks back, so that the next run need not wait until they expire.
         let _ = tokio::time::timeout(stop::GRACE / 2, line.locks.give_all_back()).await;
@@ -84,38 +84,38 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
     })
 }
 
-async fn run_legs<M: MigrationsManager>(
+async fn run_segments<M: MigrationsManager>(
     manager: &M,
     line: &Rc<Line>,
-    legs: &[Leg<'_, M>],
+    segments: &[Segment<'_, M>],
     config: &Config,
     reporter: &Reporter,
 ) -> Result<u8> {
     let of_line = OfLine { profile: line.embedded.profile, shows_commands: line.args.verbose > 1 };
     // An environment with an invalid configuration is found before the first task starts.
     let mut sites = Vec::new();
-    for leg in legs {
-        let site = match leg.environment {
+    for segment in segments {
+        let site = match segment.environment {
             None => Site::plain(config.clone(), reporter.clone(), of_line),
             Some(environment) => {
-                let is_here = !matches!(environment.place(), Place::Host(_));
-                let needs_server = is_here && leg.needs_configuration();
+                let is_here = !matches!(environment.route(), Route::Host(_));
+                let needs_server = is_here && segment.needs_configuration();
                 Site::of(environment, config.clone(), reporter.clone(), of_line, needs_server).await?
             }
         };
         sites.push(Rc::new(site));
     }
     line.sites.borrow_mut().extend(sites.iter().cloned());
-    for (leg, site) in legs.iter().zip(&sites) {
+    for (segment, site) in segments.iter().zip(&sites) {
         if line.stop.is_asked() {
             return Err(stop::as_asked().into());
         }
-        if let Some((environment, Place::Host(host))) = leg.environment.map(|environment| (environment, environment.place()))
+        if let Some((environment, Route::Host(host))) = segment.environment.map(|environment| (environment, environment.route()))
         {
             reporter.status("Running", format!("{} on {}", environment.name, host.name));
             let tasks = std::iter::once(Task { name: environment.name.clone(), options: Vec::new() });
-            let tasks: Vec<Task> = tasks.chain(leg.tasks.iter().map(|checked| checked.task.clone())).collect();
-            let words = line.args.words_for(&tasks, |flag| leg.takes_flag(flag), terminal::is_colored());
+            let tasks: Vec<Task> = tasks.chain(segment.tasks.iter().map(|checked| checked.task.clone())).collect();
+            let words = line.args.words_for(&tasks, |flag| segment.takes_flag(flag), terminal::is_colored());
             match remote::run(&host, &words, !line.args.yes, &line.stop).await? {
                 0 => continue,
                 code => return Ok(code),
@@ -124,7 +124,7 @@ async fn run_legs<M: MigrationsManager>(
         let flow = tokio::select! {
             biased;
             lost = site.tunnel_lost() => return Err(lost.into()),
-            flow = run_leg(manager, line, leg, site) => flow?,
+            flow = run_segment(manager, line, segment, site) => flow?,
         };
         if flow == Flow::Stop {
             break;
@@ -134,15 +134,15 @@ async fn run_legs<M: MigrationsManager>(
 }
 
 /// Runs the tasks of one environment, or those before any.
-async fn run_leg<M: MigrationsManager>(manager: &M, line: &Rc<Line>, leg: &Leg<'_, M>, site: &Rc<Site>) -> Result<Flow> {
-    let many = leg.environment.filter(|environment| environment.is_many());
-    if leg.needs_configuration() {
+async fn run_segment<M: MigrationsManager>(manager: &M, line: &Rc<Line>, segment: &Segment<'_, M>, site: &Rc<Site>) -> Result<Flow> {
+    let many = segment.environment.filter(|environment| environment.is_many());
+    if segment.needs_configuration() {
         match many {
             Some(environment) => site.announce(&databases::named(environment)),
             None => site.announce(&format!("database {}", site.database())),
         }
     }
-    for checked in &leg.tasks {
+    for checked in &segment.tasks {
         if line.stop.is_asked() {
             return Err(stop::as_asked().into());
         }

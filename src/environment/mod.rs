@@ -12,7 +12,7 @@ use regex::Regex;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::terminal::far_side;
+use crate::terminal::hop;
 use configure::Configure;
 
 /// The default number of databases that are worked on at the same time.
@@ -73,7 +73,7 @@ pub(crate) enum Databases {
 
 /// Where an environment's tasks run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'e> {
+pub(crate) enum Route<'e> {
     Here,
     /// On this machine; the server is reached through this host.
     Tunnel(&'e str),
@@ -203,16 +203,16 @@ impl Environment {
     }
 
     /// Returns where the tasks run.
-    pub(crate) fn place(&self) -> Place<'_> {
+    pub(crate) fn route(&self) -> Route<'_> {
         match (&self.host, &self.tunnel) {
             // A line that another machine has sent here is not sent on.
-            (Some(host), _) if !far_side::is_here() => Place::Host(remote::Host {
+            (Some(host), _) if !hop::is_here() => Route::Host(remote::Host {
                 name: host,
                 working_directory: self.working_directory.as_deref(),
                 manager: self.manager.as_deref(),
             }),
-            (_, Some(tunnel)) => Place::Tunnel(tunnel),
-            _ => Place::Here,
+            (_, Some(tunnel)) => Route::Tunnel(tunnel),
+            _ => Route::Here,
         }
     }
 
@@ -272,7 +272,7 @@ impl Environment {
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment").field("name", &self.name).field("place", &self.place()).finish_non_exhaustive()
+        f.debug_struct("Environment").field("name", &self.name).field("route", &self.route()).finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs the line on another machine over ssh. `terminal::far_side` is the other half of the protocol.
+//! Runs the line on another machine over ssh. `terminal::hop` is the other half of the protocol.
 //!
 //! There is no pseudo-terminal on the other machine, because it would mix stderr into stdout. What one would do is done in
 //! other ways:
@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::model::variables;
 use crate::process::stop::Stop;
 use crate::terminal;
-use crate::terminal::far_side;
+use crate::terminal::hop;
 use crate::terminal::stdin;
 
 /// Adds the folder in which rustup installs cargo, which is not on PATH in a shell without a login. The remote shell expands
@@ -87,7 +87,7 @@ pub(crate) async fn run(host: &Host<'_>, words: &[String], asks: bool, stop: &St
 async fn forward_stderr(mut stderr: ChildStderr, questions: mpsc::UnboundedSender<()>) {
     let mut bytes = vec![0; 8192];
     while let Ok(count @ 1..) = stderr.read(&mut bytes).await {
-        for (index, text) in bytes[..count].split(|byte| *byte == far_side::ENQUIRY).enumerate() {
+        for (index, text) in bytes[..count].split(|byte| *byte == hop::ENQUIRY).enumerate() {
             if index > 0 {
                 let _ = questions.send(());
             }
@@ -110,7 +110,7 @@ async fn forward_input(input: &mut ChildStdin, stop: &Stop, mut asked: mpsc::Unb
         let text = tokio::select! {
             () = stop.asked(), if !is_stopped => {
                 is_stopped = true;
-                far_side::CTRL_C.to_owned()
+                hop::CTRL_C.to_owned()
             }
             answer = answer => match answer {
                 Some(answer) => answer,
@@ -118,7 +118,7 @@ async fn forward_input(input: &mut ChildStdin, stop: &Stop, mut asked: mpsc::Unb
                 None => {
                     stop.asked().await;
                     is_stopped = true;
-                    far_side::CTRL_C.to_owned()
+                    hop::CTRL_C.to_owned()
                 }
             },
         };
@@ -134,7 +134,7 @@ fn command(host: &Host<'_>, words: &[String], is_asked: bool) -> Result<String, 
     if let Some(directory) = host.working_directory {
         command.push(format!("cd {} &&", quoted([path(directory)?])?));
     }
-    command.push(format!("exec env {}={}", variables::ON_HOST, if is_asked { far_side::ASK } else { "1" }));
+    command.push(format!("exec env {}={}", variables::ON_HOST, if is_asked { hop::ASK } else { "1" }));
     if let Some(columns) = terminal::columns() {
         command.push(format!("{}={columns}", variables::COLUMNS));
     }

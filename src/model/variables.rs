@@ -26,7 +26,7 @@ pub(crate) const WORKSPACE_ROOT: &str = "CARGO_MIGRATIONS_WORKSPACE_ROOT";
 /// change makes the build script run again.
 pub(crate) const MANAGER_DIR: &str = "CARGO_MIGRATIONS_MANAGER_DIR";
 
-/// Set where another machine has sent the line over ssh; see `terminal::far_side` for its values.
+/// Set where another machine has sent the line over ssh; see `terminal::hop` for its values.
 #[cfg(feature = "manager")]
 pub(crate) const ON_HOST: &str = "CARGO_MIGRATIONS_ON_HOST";
 

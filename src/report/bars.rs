@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 use super::said::{Said, Stderr};
 use super::{Task, Unit};
 use crate::terminal;
-use crate::terminal::far_side;
+use crate::terminal::hop;
 
 /// How often a bar that does not move is redrawn, so that the elapsed time goes on.
 const TICK: Duration = Duration::from_millis(100);
@@ -19,8 +19,8 @@ const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// Where bars are drawn, if anywhere.
 pub(super) fn draw_target() -> Option<ProgressDrawTarget> {
-    match far_side::columns() {
-        Some(columns) => Some(ProgressDrawTarget::term_like(Box::new(FarTerminal { columns }))),
+    match hop::columns() {
+        Some(columns) => Some(ProgressDrawTarget::term_like(Box::new(SendersTerminal { columns }))),
         None => terminal::is_on_terminal().then(ProgressDrawTarget::stderr),
     }
 }
@@ -141,17 +141,17 @@ impl Task for Plain {
 
 /// The terminal of the machine that sent the line here. It is at the other end of stderr, and understands the usual codes.
 #[derive(Debug)]
-struct FarTerminal {
+struct SendersTerminal {
     columns: u16,
 }
 
-impl FarTerminal {
+impl SendersTerminal {
     fn cursor(lines: usize, direction: char) -> io::Result<()> {
         if lines == 0 { Ok(()) } else { terminal::draw(format!("\x1b[{lines}{direction}").as_bytes()) }
     }
 }
 
-impl TermLike for FarTerminal {
+impl TermLike for SendersTerminal {
     fn width(&self) -> u16 {
         self.columns
     }

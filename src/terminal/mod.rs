@@ -2,7 +2,7 @@
 //! bars of `report` write there.
 
 #[cfg(feature = "manager")]
-pub(crate) mod far_side;
+pub(crate) mod hop;
 #[cfg(feature = "manager")]
 pub(crate) mod stdin;
 
@@ -68,7 +68,7 @@ pub(crate) fn note(message: &str) {
 #[cfg(feature = "manager")]
 pub(crate) fn can_ask() -> bool {
     use std::io::IsTerminal as _;
-    crate::terminal::far_side::can_ask() || std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    crate::terminal::hop::can_ask() || std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Whether stderr is a terminal.
@@ -82,7 +82,7 @@ pub(crate) fn is_on_terminal() -> bool {
 #[cfg(feature = "manager")]
 pub(crate) fn columns() -> Option<u16> {
     let here = || console::Term::stderr().size_checked().map(|(_, columns)| columns);
-    crate::terminal::far_side::columns().or_else(here)
+    crate::terminal::hop::columns().or_else(here)
 }
 
 /// Writes to stderr without changes, for code that draws there.
@@ -104,8 +104,8 @@ pub(crate) fn is_colored() -> bool {
 pub(crate) fn question(text: &str) {
     let mut stderr = anstream::stderr();
     let _ = write!(stderr, "{YELLOW}{:>12}{YELLOW:#} {} ", "Confirm", scrub(text));
-    if crate::terminal::far_side::can_ask() {
-        let _ = stderr.write_all(&[crate::terminal::far_side::ENQUIRY]);
+    if crate::terminal::hop::can_ask() {
+        let _ = stderr.write_all(&[crate::terminal::hop::ENQUIRY]);
     }
     let _ = stderr.flush();
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use tokio::sync::{Mutex, mpsc as lines};
 
-use crate::terminal::far_side;
+use crate::terminal::hop;
 
 /// A single thread does all the reading, so that two readers never compete for a line. It lives as long as the process, since a
 /// blocking read cannot be cancelled.
@@ -26,7 +26,7 @@ pub(crate) async fn line() -> Option<String> {
     lines.recv().await.flatten()
 }
 
-/// From now on calls `on_ctrl_c` for each Ctrl-C that the sender of this line passes on through stdin (see [`far_side`]), and
+/// From now on calls `on_ctrl_c` for each Ctrl-C that the sender of this line passes on through stdin (see [`hop`]), and
 /// when stdin ends.
 pub(crate) fn watch_for_ctrl_c(on_ctrl_c: impl Fn() + Send + 'static) {
     READER.get_or_init(|| start(Some(Box::new(on_ctrl_c))));
@@ -43,7 +43,7 @@ fn start(on_ctrl_c: Option<Box<dyn Fn() + Send>>) -> Reader {
         }
         Some(on_ctrl_c) => {
             while let Some(line) = read() {
-                if line == far_side::CTRL_C {
+                if line == hop::CTRL_C {
                     on_ctrl_c();
                 } else {
                     let _ = sender.send(Some(line));
