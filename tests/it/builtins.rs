@@ -196,7 +196,7 @@ fn a_migration_without_down_cannot_be_rolled_back() {
     let outcome = blog().run("rollback:4", &database).exits(2);
     assert_has(
         &outcome.stderr,
-        &["error: 0004_no_down cannot be undone: it has no `pub async fn down`; write one in 0004_no_down.rs"],
+        &["error: 0004_no_down cannot be rolled back: it has no `pub async fn down`\nhint: write one in 0004_no_down.rs"],
     );
     assert_eq!(database.registered(), ["0004_no_down.rs"]);
 }

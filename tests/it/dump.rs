@@ -284,7 +284,7 @@ fn a_run_takes_one_first_the_log_knows_which_and_a_failure_tells_how_to_go_back(
     let name = stage.dumps().pop().expect("a dump");
     assert_has(
         &outcome.stderr,
-        &["Dumped", &format!("`cargo migrations restore:{name}` puts the database back as it was before this run")],
+        &["Dumped", &format!("`cargo migrations restore:{name}` puts the database back to its state before this run")],
     );
     let log = stage.database.documents("migrations_log");
     assert_eq!(log[0].get_str("dump"), Ok(name.as_str()), "{}", log[0]);

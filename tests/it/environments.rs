@@ -62,8 +62,8 @@ fn the_whole_line_is_checked_environments_too_before_anything_runs() {
         ("execute staging execute", "takes its server from STAGING_MONGO_URI, which is not set"),
         ("execute stagign execute", "did you mean `staging`?"),
         ("execute --env nowhere", "no environment is named `nowhere`; there are `staging`, `production`"),
-        ("execute staging:x execute", "`staging` is an environment, and takes no option"),
-        ("execute staging production execute", "no task stands between the environments `staging` and `production`"),
+        ("execute staging:x execute", "`staging` is an environment, which takes no options"),
+        ("execute staging production execute", "there is no task between the environments `staging` and `production`"),
         ("execute --env staging production execute", "the line names two environments"),
         ("execute staging execute:0009_x", "no migration `0009_x`"),
         ("execute computed execute", "the environment `computed` could not be configured"),
@@ -121,7 +121,7 @@ fn one_that_asks_shows_the_plan_and_refuses_without_a_terminal() {
         ["production execute", "production ignore", "production execute:1", "production mytask", "--env production execute"]
     {
         let outcome = run(args).exits(3);
-        assert_has(&outcome.stderr, &["Environment production: ", "there is no terminal to ask on; `--yes` answers"]);
+        assert_has(&outcome.stderr, &["Environment production: ", "confirmation is needed, but there is no terminal"]);
     }
     assert_has(&run("production execute").stderr, &["Plan execute 0001_a  Leave a trace of 0001.\n", "Plan execute 0003_c"]);
     assert_eq!(staging.collections(), [""; 0]);

@@ -32,13 +32,13 @@ fn keys_and_places_name_the_values_that_a_task_takes() {
 fn options_that_a_task_does_not_take_are_refused_with_what_it_takes() {
     let database = TestDatabase::new();
     for (word, told) in [
-        ("mytask:a,b", "mytask takes no further value (`b`); it takes: mytask[:VALUE]"),
-        ("execute:1,2", "execute takes no further value (`2`); it takes: execute[:MIGRATION]"),
-        ("execute:to=b", "execute takes no option `to`; it takes: execute[:MIGRATION]"),
-        ("show_status:x", "show_status takes no further value (`x`); it takes: show_status"),
-        ("copy:a,b,c,d", "copy takes no further value (`d`); it takes: copy[:VALUE][,to=…][,as=…]"),
+        ("mytask:a,b", "mytask takes no further value (`b`)\nhint: its usage is `mytask[:VALUE]`"),
+        ("execute:1,2", "execute takes no further value (`2`)\nhint: its usage is `execute[:MIGRATION]`"),
+        ("execute:to=b", "execute takes no option `to`\nhint: its usage is `execute[:MIGRATION]`"),
+        ("show_status:x", "show_status takes no further value (`x`)\nhint: its usage is `show_status`"),
+        ("copy:a,b,c,d", "copy takes no further value (`d`)\nhint: its usage is `copy[:VALUE][,to=…][,as=…]`"),
         ("copy:a,to=b,to=c", "copy takes `to` once, not twice"),
-        ("mongod:destroy", "mongod takes no `destroy`; it takes: mongod[:start|stop]"),
+        ("mongod:destroy", "`destroy` is not a valid value for mongod\nhint: its usage is `mongod[:start|stop]`"),
     ] {
         // A good task ahead: the whole line is checked before it.
         let outcome = blog().line(["mytask", word]).on(&database).run().exits(2);
@@ -54,10 +54,10 @@ fn words_that_are_no_tasks_are_refused() {
         ("execute:", "error: `execute:` has an empty option\nhint: drop the `:` or put a value after it\n"),
         (":x", "error: `:x` does not start with the name of a task\nhint: write the name first"),
         ("mytask:=v", "error: `mytask:=v` has an option that starts with `=`\nhint: write `key=value`"),
-        ("excute", "no subtask or environment is named `excute`; did you mean `execute`?"),
-        ("qqq", "no subtask or environment is named `qqq` (`cargo migrations help` lists them)"),
-        ("help:rolback", "no subtask or environment is named `rolback`; did you mean `rollback`?"),
-        ("rollback", "rollback needs a migration: `cargo migrations rollback:0002_x`"),
+        ("excute", "there is no subtask or environment named `excute`\nhint: did you mean `execute`?"),
+        ("qqq", "there is no subtask or environment named `qqq`\nhint: `cargo migrations help` lists them"),
+        ("help:rolback", "there is no subtask or environment named `rolback`\nhint: did you mean `rollback`?"),
+        ("rollback", "rollback needs a migration\nhint: write `cargo migrations rollback:0002_x`"),
     ] {
         let outcome = blog().line(["mytask", word]).on(&database).run().exits(2);
         assert!(outcome.stderr.contains(told), "{word}: {}", outcome.stderr);
@@ -69,7 +69,7 @@ fn words_that_are_no_tasks_are_refused() {
 fn a_migration_in_a_tasks_place_is_met_with_the_right_spelling() {
     let database = TestDatabase::new();
     for (line, told) in [
-        ("execute 0002_b", "`0002_b` is a migration, not a subtask: write `execute:0002_b`; nothing has run"),
+        ("execute 0002_b", "`0002_b` is a migration, not a subtask. Nothing has run\nhint: write `execute:0002_b`"),
         ("rollback:1 0002_b.rs", "write `rollback:0002_b.rs`"),
         ("2", "write `execute:2`"),
     ] {
@@ -97,7 +97,7 @@ fn a_migration_is_named_by_file_name_stem_or_number() {
 fn an_unknown_migration_is_met_with_the_nearest_before_anything_runs() {
     let database = TestDatabase::new();
     for (line, told) in [
-        ("execute:0001_a execute:0002_bb", "no migration `0002_bb`\nhint: the most similar names are `0002_b`"),
+        ("execute:0001_a execute:0002_bb", "no migration `0002_bb`\nhint: did you mean `0002_b`?"),
         ("execute ignore:77", "no migration `77`\nhint: the last migrations are `0001_a`, `0002_b`, `0010_c`"),
         ("rollback:0003_x", "no migration `0003_x`"),
     ] {
@@ -122,7 +122,7 @@ fn flags_stand_anywhere_and_unknown_ones_are_refused() {
     simple().run("--format json show_status", &database).exits(0).json();
     simple().run("execute --forse", &database).exits(2);
     let outcome = simple().run("execute --check", &database).exits(2);
-    assert!(outcome.stderr.contains("`--check` goes with show_status"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("`--check` can only be used with show_status"), "{}", outcome.stderr);
     let outcome = simple().run("execute --path .", &database).exits(2);
     assert!(outcome.stderr.contains("`--path` is only valid with init"), "{}", outcome.stderr);
     assert!(database.collections().is_empty(), "nothing has run");

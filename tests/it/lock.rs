@@ -116,7 +116,7 @@ fn a_killed_runs_lease_ends_by_itself_in_ten_seconds() {
 fn unlock_shows_asks_and_frees() {
     let database = TestDatabase::new();
     let outcome = blog().run("unlock", &database).exits(0);
-    assert_has(&outcome.stderr, &["nobody holds the lock"]);
+    assert_has(&outcome.stderr, &["the lock on ", " is free"]);
     let child = holder(&database, 6_000);
     let lock = |id: &str| {
         let lock = database.documents("migrations_lock");
@@ -124,10 +124,10 @@ fn unlock_shows_asks_and_frees() {
     };
     let number = lock("fence").get_i64("number").unwrap();
     let outcome = blog().run("unlock", &database).exits(3);
-    assert_has(&outcome.stderr, &["held by tester@", "running 0006_slow", "error: there is no terminal to ask on; `--yes`"]);
+    assert_has(&outcome.stderr, &["held by tester@", "running 0006_slow", "error: confirmation is needed, but there is no terminal"]);
     let (screen, code) = pty(&plugin(), blog().root(), &["unlock"], &database, "n\n");
     assert_eq!(code, 3, "{screen}");
-    assert_has(&screen, &["Free the lock on", "[y/N]", "not confirmed; nothing was changed"]);
+    assert_has(&screen, &["Free the lock on", "[y/N]", "not confirmed. Nothing was changed"]);
     assert!(lock("lease").get_str("owner").is_ok());
     let (screen, code) = pty(&plugin(), blog().root(), &["unlock"], &database, "y\n");
     assert_eq!(code, 0, "{screen}");
@@ -187,9 +187,9 @@ fn an_interrupted_migration_whose_file_is_gone_still_needs_a_decision() {
     end(holder(&database, 60_000));
     // Another branch's manager, which has no such file.
     let outcome = simple().run("execute --wait 60s", &database).exits(3);
-    assert_has(&outcome.stderr, &["0006_slow was interrupted (up, by tester@", "its file is not here; bring the file back"]);
+    assert_has(&outcome.stderr, &["0006_slow was interrupted (up, by tester@", "and its file is gone\nhint: bring the file back"]);
     let outcome = simple().run("show_status", &database).exits(0);
-    assert_has(&outcome.stderr, &["its file is not here"]);
+    assert_has(&outcome.stderr, &["its file is gone"]);
     blog().run("ignore:6", &database).exits(0);
     simple().run("execute", &database).exits(0);
 }

@@ -137,7 +137,7 @@ fn wrong_subtasks_of_a_manager_are_told() {
     };
     assert_has(
         &with(r#".add("execute", "Mine", Self::nothing)"#),
-        &["two subtasks named `execute`", "overriding its method"],
+        &["two subtasks named `execute`", "override its method"],
     );
     assert_has(&with(r#".add("a b", "Mine", Self::nothing)"#), &["a subtask named `a b`, which the line cannot name"]);
     assert_has(&with(r#".default("nobody")"#), &["default subtask `nobody` does not exist"]);

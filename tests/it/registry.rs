@@ -47,7 +47,7 @@ fn what_migopy_registered_is_registered_by_its_stem() {
     simple().run("execute", &database).exits(0);
     assert_eq!(database.trace(), ["up 0010"]);
     let outcome = simple().run("execute:1", &database).exits(2);
-    assert_has(&outcome.stderr, &["0001_a is registered already"]);
+    assert_has(&outcome.stderr, &["0001_a is already registered"]);
     simple().run("rollback:1", &database).exits(0);
     let names: Vec<_> =
         database.documents("migrations").into_iter().filter_map(|d| d.get_str("name").map(str::to_owned).ok()).collect();
@@ -71,7 +71,7 @@ fn duplicates_that_migopy_left_are_a_warning_and_no_failure() {
     let database = TestDatabase::new();
     database.insert("migrations", [doc! { "name": "0001_a.rs" }, doc! { "name": "0001_a.rs" }]);
     let told =
-        "warning: `0001_a.rs` stand in `migrations` more than once, so the server cannot keep them unique; delete all";
+        "warning: the registry `migrations` has more than one document for `0001_a.rs`, so the server cannot keep the names unique";
     let outcome = simple().run("show_status", &database).exits(0);
     assert_has(&outcome.stderr, &[told]);
     let outcome = simple().run("execute", &database).exits(0);
@@ -91,7 +91,7 @@ fn an_index_of_that_name_with_other_options_is_a_warning() {
     let outcome = simple().run("execute:1", &database).exits(0);
     assert_has(
         &outcome.stderr,
-        &["warning: the server does not keep the names in `migrations` unique", "all works without"],
+        &["warning: the server does not keep the names in `migrations` unique", "Everything works without it"],
     );
     assert_eq!(database.registered(), ["0001_a.rs"]);
 }

@@ -62,7 +62,7 @@ fn the_line_runs_there_as_if_it_ran_here() {
     near("far execute:1", &sshd).run().exits(2);
     assert_has(&near("far mytask:fail", &sshd).run().exits(1).stderr, &["error: paper jam"]);
     assert_has(&near("far mytask:fail help", &sshd).run().exits(1).stderr, &["error: paper jam"]);
-    assert_has(&near("cautious rollback:1", &sshd).run().exits(3).stderr, &["there is no terminal to ask on"]);
+    assert_has(&near("cautious rollback:1", &sshd).run().exits(3).stderr, &["confirmation is needed, but there is no terminal"]);
     near("cautious rollback:1 --yes", &sshd).run().exits(0);
     assert_eq!(database.registered().len(), 2);
     // Nothing hops from there: its own `far` is here.
@@ -105,7 +105,7 @@ fn ctrl_c_reaches_the_other_side() {
     signal_group(&child, "INT");
     let (code, stderr) = output(child);
     assert_eq!(code, 130, "{stderr}");
-    assert_has(&stderr, &["stopping after the migration under way", "Stopped 2 migrations executed", "stopped as asked"]);
+    assert_has(&stderr, &["stopping after the migration under way", "Stopped after 2 migrations were executed", "stopped as asked"]);
     assert_eq!(stderr.matches("stopping after").count(), 1, "{stderr}");
     assert_eq!(database.registered(), ["0001_a.rs", "0002_slow.rs"]);
 

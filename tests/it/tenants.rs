@@ -135,7 +135,7 @@ fn a_dump_goes_back_to_its_own_database_only() {
 fn one_question_is_asked_for_all_after_every_plan_was_shown() {
     let (tenants, pattern) = ten();
     let outcome = line("asked execute").env("TENANTS", &pattern).run().exits(3);
-    assert_has(&outcome.stderr, &[&format!("Plan {}: execute 0003_c", tenants[9].name()), "no terminal to ask on"]);
+    assert_has(&outcome.stderr, &[&format!("Plan {}: execute 0003_c", tenants[9].name()), "there is no terminal"]);
     assert!(tenants.iter().all(|tenant| tenant.registered().is_empty()));
     line("asked --check").env("TENANTS", &pattern).run().exits(4);
     line("asked execute --yes").env("TENANTS", &pattern).run().exits(0);
