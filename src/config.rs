@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         assert_eq!(
             error.to_string(),
-            "MONGO_PORT is `x`, which is not a port number\n       DO_MONGO_DUMP is `maybe`, which is neither true nor false"
+            "MONGO_PORT is `x`, which is not a port number\nDO_MONGO_DUMP is `maybe`, which is neither true nor false"
         );
         assert_eq!(error.hint(), Some("set MONGO_PORT to a number from 1 to 65535\nset DO_MONGO_DUMP to true or false"));
     }

@@ -143,9 +143,9 @@ fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
         .map_err(|problem| Error::usage(format!("{name} takes {problem}")).with_hint(format!("its usage is `{usage}`")))?;
     match (subtask.first(), options.first()) {
         (First::NeedsMigration, None) => Err(Error::usage(format!("{name} needs a migration"))
-            .with_hint(format!("write `cargo migrations {name}:0002_x`; `cargo migrations` shows what is registered"))),
+            .with_hint(format!("write `cargo migrations {name}:0002_x` (`cargo migrations` shows what is registered)"))),
         (First::NeedsDump, None) => Err(Error::usage(format!("{name} needs a dump"))
-            .with_hint(format!("write `cargo migrations {name}:latest`; `cargo migrations dumps` lists them"))),
+            .with_hint(format!("write `cargo migrations {name}:latest` (`cargo migrations dumps` lists them)"))),
         (First::OneOf(words), Some(word)) if !words.contains(&word) => {
             Err(Error::usage(format!("`{word}` is not a valid value for {name}"))
                 .with_hint(format!("its usage is `{usage}`")))

@@ -71,7 +71,7 @@ pub(super) async fn run<M: MigrationsManager>(
     let kind = if is_check { ErrorKind::Check } else { ErrorKind::Failed };
     let message =
         format!("{} failed on {} of {} databases: {}", checked.task.name, failed.len(), names.len(), shortened(&failed));
-    Err(Error::new(kind, message).with_hint("the errors are printed above; run the same line again for what is left").into())
+    Err(Error::new(kind, message).with_hint("see the errors above, then run the same line again for what is left").into())
 }
 
 async fn run_each<M: MigrationsManager>(

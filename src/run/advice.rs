@@ -64,7 +64,7 @@ pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + 
     let name = step.migration.stem();
     if has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
         let message = format!("the server did not say whether the transaction of {name} was committed");
-        let hint = format!("`cargo migrations` shows whether {name} is registered; if it is, the transaction was committed");
+        let hint = format!("`cargo migrations` shows whether {name} is registered: if it is, the transaction was committed");
         return Error::failed(message).with_hint(hint).caused_by(error);
     }
     let no_effect = if step.is_transactional() { ", and had no effect since it is transactional" } else { "" };

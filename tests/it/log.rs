@@ -191,7 +191,7 @@ fn a_file_that_changed_since_is_shown_warned_of_and_refused_when_strict() {
     assert!(json["migrations"][1].get("changed").is_none());
     let told = "`0001_a` was edited after it ran";
     let outcome = workspace.run("execute --strict", &database).exits(3);
-    assert_has(&outcome.stderr, &["error: ", told, "--strict refuses to run"]);
+    assert_has(&outcome.stderr, &["error: ", told, "refused because of `--strict`"]);
     assert_eq!(database.registered().len(), 3);
     let outcome = workspace.run("execute", &database).exits(0);
     assert_has(&outcome.stderr, &["warning: ", told]);
@@ -210,7 +210,7 @@ fn a_lower_number_runs_late_and_is_shown_as_out_of_order() {
     assert_eq!(outcome.stdout.matches("unregistered (out of order)").count(), 2, "{}", outcome.stdout);
     let told = "out of order: `0001_a`, `0002_b` have a lower number than `0010_c`, which is registered";
     let outcome = simple().run("execute --strict", &database).exits(3);
-    assert_has(&outcome.stderr, &["error: ", told, "--strict refuses to run"]);
+    assert_has(&outcome.stderr, &["error: ", told, "refused because of `--strict`"]);
     let outcome = simple().run("execute:2 --strict", &database).exits(3);
     assert_has(&outcome.stderr, &["out of order: `0002_b` has a lower number"]);
     assert_eq!(database.trace(), ["up 0010"]);
