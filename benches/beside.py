@@ -624,7 +624,7 @@ def server():
 def working_folder(keep: Path | None):
     """Yields the working folder, which is a temporary one unless it is to be kept."""
     if keep is None:
-        with tempfile.TemporaryDirectory(prefix="beside-") as folder:
+        with tempfile.TemporaryDirectory(prefix="compare-") as folder:
             yield Path(folder).resolve()
         return
     folder = keep.resolve()

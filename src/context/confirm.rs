@@ -73,7 +73,7 @@ impl Context {
         self.confirm(&format!("Run {name} on {}?", self.place(self.site().database()))).await
     }
 
-    /// Whether there is no need to ask. An error if nobody can be asked.
+    /// Whether there is no need to ask. An error if there is no terminal to ask on.
     fn is_answered(&self) -> Result<bool, Error> {
         if self.yes() {
             return Ok(true);

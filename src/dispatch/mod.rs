@@ -110,7 +110,8 @@ async fn run_segments<M: MigrationsManager>(
         if line.stop.is_asked() {
             return Err(stop::as_asked().into());
         }
-        if let Some((environment, Route::Host(host))) = segment.environment.map(|environment| (environment, environment.route()))
+        if let Some((environment, Route::Host(host))) =
+            segment.environment.map(|environment| (environment, environment.route()))
         {
             reporter.status("Running", format!("{} on {}", environment.name, host.name));
             let tasks = std::iter::once(Task { name: environment.name.clone(), options: Vec::new() });
@@ -134,7 +135,12 @@ async fn run_segments<M: MigrationsManager>(
 }
 
 /// Runs the tasks of one environment, or those before any.
-async fn run_segment<M: MigrationsManager>(manager: &M, line: &Rc<Line>, segment: &Segment<'_, M>, site: &Rc<Site>) -> Result<Flow> {
+async fn run_segment<M: MigrationsManager>(
+    manager: &M,
+    line: &Rc<Line>,
+    segment: &Segment<'_, M>,
+    site: &Rc<Site>,
+) -> Result<Flow> {
     let many = segment.environment.filter(|environment| environment.is_many());
     if segment.needs_configuration() {
         match many {

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::line::words::listed;
 
 impl<M: MigrationsManager> Subtasks<M> {
-    /// Adds an environment: a name that, ahead of a task (`cargo migrations staging execute`) or after `--env`, changes what the
+    /// Adds an environment: a name that, before a task (`cargo migrations staging execute`) or after `--env`, changes what the
     /// tasks after it talk to. See [`Environment`] for what it can do; with nothing said it is the manager's configuration.
     ///
     /// ```

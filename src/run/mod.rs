@@ -79,7 +79,7 @@ impl From<Failed> for BoxError {
 /// Whether a person has confirmed the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Confirmed {
-    /// Nobody was asked: the plan may differ by the time that the lock is held.
+    /// No question was asked: the plan may differ by the time that the lock is held.
     NotAsked,
     /// These steps and no others.
     Exactly,

@@ -31,7 +31,7 @@ impl Run {
     }
 }
 
-/// How a migration's `up` or `down`, or a whole run, ended.
+/// How a migration's `up` or `down`, or a complete run, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Done,

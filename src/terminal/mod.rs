@@ -93,7 +93,7 @@ pub(crate) fn draw(text: &[u8]) -> std::io::Result<()> {
     stderr.flush()
 }
 
-/// Whether both stdout and stderr are coloured. Another machine that runs the line is told to do likewise.
+/// Whether both stdout and stderr are coloured. Another machine that runs the line gets the same setting.
 #[cfg(feature = "manager")]
 pub(crate) fn is_colored() -> bool {
     stderr_has_color() && anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never

@@ -256,9 +256,9 @@ fn execute_as_json_lines() {
     let database = TestDatabase::new();
     let outcome = blog().line(["execute", "--format", "json"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
     let events: Vec<_> = outcome.json_lines();
-    let told: Vec<_> = events.iter().map(|event| (event["event"].as_str().unwrap(), event["name"].as_str())).collect();
+    let reported: Vec<_> = events.iter().map(|event| (event["event"].as_str().unwrap(), event["name"].as_str())).collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("run_started", None),
             ("migration_started", Some("0001_first.rs")),

@@ -1,4 +1,4 @@
-//! Every command that is sent to the server, as the driver's own command events tell them (`-vv`): more than listed here fails.
+//! Every command that is sent to the server, as the driver's command events report them (`-vv`): more than listed here fails.
 
 use std::collections::BTreeMap;
 

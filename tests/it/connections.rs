@@ -1,4 +1,4 @@
-//! Connections: users, TLS, servers that are down, and what is told of them. Passwords are told nowhere.
+//! Connections: users, TLS, servers that are down, and what is reported about them. Passwords are shown nowhere.
 
 use std::path::PathBuf;
 use std::process::Command;

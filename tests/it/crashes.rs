@@ -29,7 +29,7 @@ fn killed_at_every_point(new: impl Fn() -> Scene + Sync, prepare: &str, line: &s
         scene.run(prepare);
         let outcome = scene.line(line.split_whitespace()).env("CARGO_MIGRATIONS_CRASH_AT", format!("KILL:{index}")).run();
         assert!(was_killed(&outcome), "at {index} ({}): {outcome:?}", points[index]);
-        // While its lease may hold: what is under way is not told as interrupted. Then it is.
+        // While its lease may hold: what is under way is not reported as interrupted. Then it is.
         check(&scene);
         wait_for_lease_to_expire(&scene);
         let truths = check_reported_states(&scene);
@@ -86,7 +86,7 @@ fn frozen_at_every_point(new: impl Fn() -> Scene + Sync) {
         wait_for_lease_to_expire(&scene);
         let truths = check(&scene);
         recover(&scene, &truths, index);
-        // Where it had registered all there was, nobody had to take over: here somebody does.
+        // If it had registered everything, no run had to take over. Here one does.
         scene.run("unlock --yes").exits(0);
         let before = stored(&scene);
         frozen.wake();
@@ -131,14 +131,14 @@ fn ctrl_c_while_a_migration_is_registered_leaves_the_next_one_as_it_was() {
     }
 }
 
-/// CARGO_MIGRATIONS_KILLS=500 for the whole.
+/// CARGO_MIGRATIONS_KILLS=500 for the long form.
 #[test]
 fn killed_at_random_again_and_again() {
     let kills: usize = std::env::var("CARGO_MIGRATIONS_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(24);
     let killed = AtomicUsize::new(0);
     let started = Instant::now();
     in_parallel(AT_A_TIME, |lane| {
-        // Not the same each time, and told when it fails.
+        // Different each time, and printed when it fails.
         let mut random = u64::from(std::process::id()).wrapping_mul(6_364_136_223_846_793_005) ^ lane as u64;
         while killed.load(Ordering::Relaxed) < kills {
             let scene = on_replica_set();

@@ -147,7 +147,7 @@ fn a_dump_of_mongodumps_own_is_taken_too_and_into_another_database() {
     stage.run("execute").exits(0);
     stage.run("dbdump").exits(0);
     let (hashes, catalog) = (stage.hashes(), stage.catalog());
-    // What mongodump writes has no manifest, and a file of its own beside the databases.
+    // What mongodump writes has no manifest, and a file of its own next to the databases.
     let dump = stage.folder.path().join(&stage.dumps()[0]);
     fs::remove_file(dump.join("manifest.json")).unwrap();
     fs::write(dump.join("prelude.json"), "{}").unwrap();
@@ -259,7 +259,7 @@ fn dumps_are_listed_with_what_was_registered_and_pruned() {
     let theirs = stage.dumps().pop().unwrap();
     let outcome = stage.run(&format!("restore:{theirs}")).exits(3);
     assert_has(&outcome.stderr, &[&format!("{theirs} of the database {}", other.database.name())]);
-    // One that is broken is in nobody's way.
+    // A broken dump does not affect the others.
     fs::write(stage.folder.path().join(&theirs).join("manifest.json"), "{").unwrap();
     let outcome = stage.run("dumps:keep=2").exits(0);
     assert_has(&outcome.stderr, &["Removed", &names[0]]);
@@ -268,7 +268,7 @@ fn dumps_are_listed_with_what_was_registered_and_pruned() {
     {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = fs::metadata(stage.folder.path().join(&names[2])).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700, "nobody else reads it");
+        assert_eq!(mode & 0o777, 0o700, "other users cannot read it");
     }
     assert_eq!(fs::read_to_string(stage.folder.path().join(".gitignore")).unwrap(), "*\n");
 }

@@ -1,5 +1,5 @@
 //! Dumps that are damaged, dumps and restores that fail in the middle, and people who say no: nothing is touched, or what is
-//! left is told.
+//! left is reported.
 
 use std::fs;
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ fn a_damaged_dump_is_refused_and_nothing_is_touched() {
             "which is not in the dump",
         ),
     ];
-    for (damage, told) in damages {
+    for (damage, expected) in damages {
         let stage = Stage::new();
         stage.database.insert("notes", (0..100).map(|id| doc! { "_id": id, "text": "x".repeat(50) }));
         stage.run("dbdump").exits(0);
@@ -78,9 +78,9 @@ fn a_damaged_dump_is_refused_and_nothing_is_touched() {
         let dump = dump.display();
         for line in [format!("restore:{dump} --yes"), format!("dbdump:verify={dump}"), format!("dbdump:prove={dump}")] {
             let outcome = stage.run(&line).exits(1);
-            assert_has(&outcome.stderr, &["error: ", told, "another dump"]);
+            assert_has(&outcome.stderr, &["error: ", expected, "another dump"]);
         }
-        assert_eq!((stage.hashes(), stage.database.collections()), before, "{told}");
+        assert_eq!((stage.hashes(), stage.database.collections()), before, "{expected}");
     }
 }
 
@@ -123,7 +123,10 @@ fn a_restore_that_is_cut_off_stops_what_would_run_on_half_of_it() {
     fault("off".into());
     for line in ["execute", "ignore", "rollback:1"] {
         let outcome = stage.run(line).exits(3);
-        assert_has(&outcome.stderr, &["error: a restore of ", " by tester@", "was cut off", "hint: run `cargo migrations restore:"]);
+        assert_has(
+            &outcome.stderr,
+            &["error: a restore of ", " by tester@", "was cut off", "hint: run `cargo migrations restore:"],
+        );
     }
     let outcome = stage.run("--check").exits(4);
     assert_has(&outcome.stderr, &["was cut off"]);

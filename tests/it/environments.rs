@@ -1,4 +1,4 @@
-//! Environments: named ahead of a task, they change what it talks to.
+//! Environments: named before a task, they change what it talks to.
 
 use super::support::{Line, TestDatabase, assert_has, places, pty_with, server_uri};
 
@@ -75,8 +75,8 @@ fn the_whole_line_is_checked_environments_too_before_anything_runs() {
     }
     let bad = line("staging").env("STAGING_MONGO_URI", "mongodb://u:hu@sh@h/x").run().exits(2);
     assert_has(&bad.stderr, &["STAGING_MONGO_URI has a user name or password that cannot be read"]);
-    let nobody = line("staging").env("STAGING_MONGO_URI", "mongodb://127.0.0.1:9/x").run().exits(1);
-    assert_has(&nobody.stderr, &["hint: check the host and port in STAGING_MONGO_URI,"]);
+    let unreachable = line("staging").env("STAGING_MONGO_URI", "mongodb://127.0.0.1:9/x").run().exits(1);
+    assert_has(&unreachable.stderr, &["hint: check the host and port in STAGING_MONGO_URI,"]);
     // Help needs no server.
     line("staging help").run().exits(0);
 }
@@ -87,7 +87,7 @@ fn a_configuration_is_computed_for_the_environment_that_is_named_and_wins() {
     let store = tempfile::NamedTempFile::new().unwrap();
     let host = server_uri().strip_prefix("mongodb://").unwrap().split(['/', '?']).next().unwrap();
     std::fs::write(store.path(), format!("{host}\n")).unwrap();
-    // A connection string of elsewhere is no match for the host that the environment names.
+    // The host that the environment names wins over a connection string from elsewhere.
     let computed = |args: &str| {
         let elsewhere = line(args).env("MONGO_URI", "mongodb://127.0.0.1:9/elsewhere").env("MONGO_DATABASE", own.name());
         elsewhere.env("SECRET_STORE", store.path())
@@ -96,7 +96,7 @@ fn a_configuration_is_computed_for_the_environment_that_is_named_and_wins() {
     assert_has(&outcome.stderr, &[&format!("Environment computed: {host}, database {}", own.name())]);
     assert_eq!(own.registered().len(), 3);
     computed("").run().exits(1);
-    // Not named: not run, so that nobody misses the store.
+    // It does not run if it is not named, so a missing store does no harm.
     line("").env("MONGO_URI", uri(&own)).env("SECRET_STORE", "/nowhere").run().exits(0);
 }
 
@@ -105,7 +105,7 @@ fn help_lists_them() {
     let help = line("help").run().exits(0).stdout;
     assert_has(
         &help,
-        &["Environments, ahead of the tasks", "  staging     The staging cluster\n", "  production  The real one\n"],
+        &["Environments, written before the tasks", "  staging     The staging cluster\n", "  production  The real one\n"],
     );
     assert_has(
         &line("help:production").run().exits(0).stdout,
@@ -125,7 +125,7 @@ fn one_that_asks_shows_the_plan_and_refuses_without_a_terminal() {
     }
     assert_has(&run("production execute").stderr, &["Plan execute 0001_a  Leave a trace of 0001.\n", "Plan execute 0003_c"]);
     assert_eq!(staging.collections(), [""; 0]);
-    // Who is asked is told, quiet or not.
+    // A person who is asked sees what it is about, even with `--quiet`.
     assert_has(&run("production execute -q").exits(3).stderr, &["Environment production: ", "Plan execute 0001_a"]);
     // What only shows something asks nothing.
     run("production").exits(0);

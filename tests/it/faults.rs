@@ -1,4 +1,4 @@
-//! Guarantee 5: every command that the tool sends fails, in every way, ahead of its effect and behind it.
+//! Guarantee 5: every command that the tool sends fails, in every way, before its effect and after it.
 //!
 //! The server's own fault injection (`failCommand`) makes it fail; a proxy loses the answer to what the server has done.
 
@@ -12,13 +12,13 @@ use cargo_migrations::mongodb::bson::{Document, doc};
 use super::support::recover::{check_reported_states, recover, wait_for_lease_to_expire};
 use super::support::{Outcome, Proxy, Scene, Then, block_on, check, crash};
 
-/// How many cases are tried at a time, each lane on a server of its own: what is injected is the whole server's.
+/// How many cases are tried at a time, each lane on a server of its own: a fault is injected for all clients of a server.
 const LANES: usize = 4;
 
 /// One way to fail.
 #[derive(Clone)]
 enum Fault {
-    /// The server fails the command, ahead of its effect.
+    /// The server fails the command, before its effect.
     Fails(&'static str, Document),
     /// The server carries it out, and says that it is not confirmed.
     Unconfirmed(&'static str, Document),

@@ -1,4 +1,4 @@
-//! The migration files: what is picked up, and what is told of wrong ones.
+//! The migration files: what is picked up, and what is reported about invalid ones.
 
 use std::path::Path;
 
@@ -37,10 +37,10 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
     let shown = |name: &str| directory.join(name).display().to_string();
 
     // Each by itself, and none may cost anything: nothing runs, not even the good file.
-    let wrong = |name: &str, text: &[u8], told: &str| {
+    let wrong = |name: &str, text: &[u8], expected: &str| {
         std::fs::write(directory.join(name), text).unwrap();
         let outcome = workspace.run("execute", &database).exits(2);
-        assert_has(&outcome.stderr, &[told, &shown(name), "\nhint: "]);
+        assert_has(&outcome.stderr, &[expected, &shown(name), "\nhint: "]);
         assert!(
             outcome.stderr.starts_with("error: ") && outcome.stderr.lines().count() == 2,
             "one message and its hint: {}",
@@ -56,7 +56,7 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
     wrong("0002_latin.rs", b"//! caf\xe9\npub async fn up() {}\n", "is not UTF-8");
     assert!(database.collections().is_empty());
 
-    // What is no migration file does not disturb.
+    // Other files are ignored.
     workspace.migration("mod.rs", "// for the editor\n");
     workspace.migration("notes.txt", "");
     workspace.write("mongomigrations/shared/helper.rs", "");
@@ -69,8 +69,8 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
 
     std::fs::remove_dir_all(&directory).unwrap();
     let outcome = workspace.run("show_status", &database).exits(2);
-    let told = format!("error: the migrations directory {} does not exist\nhint: create it", directory.display());
-    assert_has(&outcome.stderr, &[&told]);
+    let expected = format!("error: the migrations directory {} does not exist\nhint: create it", directory.display());
+    assert_has(&outcome.stderr, &[&expected]);
     std::fs::create_dir(&directory).unwrap();
     workspace.run("show_status", &database).exits(0);
 }
@@ -79,13 +79,13 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
 fn a_pattern_that_cannot_be_used_is_told() {
     let workspace = Workspace::new();
     let database = TestDatabase::new();
-    for (pattern, told) in [("(", "is not a valid regular expression"), ("[0-9]+_.*", "has no group named migr_nr")] {
+    for (pattern, expected) in [("(", "is not a valid regular expression"), ("[0-9]+_.*", "has no group named migr_nr")] {
         workspace.write(
             "xtask/build.rs",
             &format!("fn main() {{\n    cargo_migrations::build::embed(\"../mongomigrations\").pattern({pattern:?});\n}}\n"),
         );
         let outcome = workspace.run("", &database).exits(2);
-        assert_has(&outcome.stderr, &["error: the file pattern", told]);
+        assert_has(&outcome.stderr, &["error: the file pattern", expected]);
     }
 }
 

@@ -31,7 +31,7 @@ fn keys_and_places_name_the_values_that_a_task_takes() {
 #[test]
 fn options_that_a_task_does_not_take_are_refused_with_what_it_takes() {
     let database = TestDatabase::new();
-    for (word, told) in [
+    for (word, expected) in [
         ("mytask:a,b", "mytask takes no further value (`b`)\nhint: its usage is `mytask[:VALUE]`"),
         ("execute:1,2", "execute takes no further value (`2`)\nhint: its usage is `execute[:MIGRATION]`"),
         ("execute:to=b", "execute takes no option `to`\nhint: its usage is `execute[:MIGRATION]`"),
@@ -40,9 +40,9 @@ fn options_that_a_task_does_not_take_are_refused_with_what_it_takes() {
         ("copy:a,to=b,to=c", "copy takes `to` once, not twice"),
         ("mongod:destroy", "`destroy` is not a valid value for mongod\nhint: its usage is `mongod[:start|stop]`"),
     ] {
-        // A good task ahead: the whole line is checked before it.
+        // A valid task comes first: the complete line is checked before it runs.
         let outcome = blog().line(["mytask", word]).on(&database).run().exits(2);
-        assert!(outcome.stderr.contains(told), "{word}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{word}: {}", outcome.stderr);
     }
     assert!(database.collections().is_empty(), "nothing has run");
 }
@@ -50,7 +50,7 @@ fn options_that_a_task_does_not_take_are_refused_with_what_it_takes() {
 #[test]
 fn words_that_are_no_tasks_are_refused() {
     let database = TestDatabase::new();
-    for (word, told) in [
+    for (word, expected) in [
         ("execute:", "error: `execute:` has an empty option\nhint: drop the `:` or put a value after it\n"),
         (":x", "error: `:x` does not start with the name of a task\nhint: write the name first"),
         ("mytask:=v", "error: `mytask:=v` has an option that starts with `=`\nhint: write `key=value`"),
@@ -60,7 +60,7 @@ fn words_that_are_no_tasks_are_refused() {
         ("rollback", "rollback needs a migration\nhint: write `cargo migrations rollback:0002_x`"),
     ] {
         let outcome = blog().line(["mytask", word]).on(&database).run().exits(2);
-        assert!(outcome.stderr.contains(told), "{word}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{word}: {}", outcome.stderr);
     }
     assert!(database.collections().is_empty(), "nothing has run");
 }
@@ -68,13 +68,13 @@ fn words_that_are_no_tasks_are_refused() {
 #[test]
 fn a_migration_in_a_tasks_place_is_met_with_the_right_spelling() {
     let database = TestDatabase::new();
-    for (line, told) in [
+    for (line, expected) in [
         ("execute 0002_b", "`0002_b` is a migration, not a subtask. Nothing has run\nhint: write `execute:0002_b`"),
         ("rollback:1 0002_b.rs", "write `rollback:0002_b.rs`"),
         ("2", "write `execute:2`"),
     ] {
         let outcome = simple().run(line, &database).exits(2);
-        assert!(outcome.stderr.contains(told), "{line}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{line}: {}", outcome.stderr);
     }
     assert!(database.collections().is_empty(), "nothing has run");
 }
@@ -96,13 +96,13 @@ fn a_migration_is_named_by_file_name_stem_or_number() {
 #[test]
 fn an_unknown_migration_is_met_with_the_nearest_before_anything_runs() {
     let database = TestDatabase::new();
-    for (line, told) in [
+    for (line, expected) in [
         ("execute:0001_a execute:0002_bb", "no migration `0002_bb`\nhint: did you mean `0002_b`?"),
         ("execute ignore:77", "no migration `77`\nhint: the last migrations are `0001_a`, `0002_b`, `0010_c`"),
         ("rollback:0003_x", "no migration `0003_x`"),
     ] {
         let outcome = simple().run(line, &database).exits(2);
-        assert!(outcome.stderr.contains(told), "{line}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{line}: {}", outcome.stderr);
     }
     assert!(database.collections().is_empty(), "nothing has run");
 }

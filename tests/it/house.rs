@@ -150,7 +150,7 @@ fn server_codes_and_variables_have_names() {
             let found = code_literal.find(&code).map(|found| found.as_str());
             assert_eq!(found, None, "{path}: a server's code belongs into error/codes.rs");
         }
-        // `ssh` is told which shell to use: that variable is not ours.
+        // `ssh` gets the shell to use: that variable is not ours.
         if !["model/variables.rs", "environment/ssh.rs"].contains(&path.as_str()) {
             let found = variable_literal.find(&code).map(|found| found.as_str());
             assert_eq!(found, None, "{path}: a variable's name belongs into model/variables.rs");

@@ -223,7 +223,7 @@ fn init_overwrites_nothing_and_writes_nothing_when_it_cannot() {
 #[test]
 fn new_writes_the_next_number_while_the_manager_does_not_compile() {
     let workspace = Workspace::new();
-    workspace.manager_source("this is no Rust");
+    workspace.manager_source("this is not Rust");
     workspace.migration("007_bond.rs", "");
     let outcome = workspace.line(["new:add_users"]).run().exits(0);
     assert_has(&outcome.stderr, &["Created ", "mongomigrations/008_add_users.rs"]);
@@ -248,7 +248,7 @@ fn new_uses_the_directory_that_the_workspace_names() {
 #[test]
 fn new_refuses_names_that_the_pattern_would() {
     let workspace = Workspace::new();
-    for (word, told) in [
+    for (word, expected) in [
         ("new", "new needs a name"),
         ("new:a,b", "new takes exactly one name"),
         ("new:AddUsers", "hint: try `cargo migrations new:add_users`"),
@@ -256,7 +256,7 @@ fn new_refuses_names_that_the_pattern_would() {
         ("new:../x", "`../x` is not a valid migration name"),
     ] {
         let outcome = workspace.line([word]).run().exits(2);
-        assert!(outcome.stderr.contains(told), "{word}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{word}: {}", outcome.stderr);
     }
     assert_eq!(std::fs::read_dir(workspace.path("mongomigrations")).unwrap().count(), 0);
 }

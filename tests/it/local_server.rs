@@ -107,7 +107,7 @@ fn it_comes_back_on_another_port_after_kill_9() {
     let pid = local.pid();
     assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
     let since = Instant::now();
-    // Its port is somebody else's when it comes back.
+    // Another process has its port when it comes back.
     let taken = loop {
         match std::net::TcpListener::bind(("127.0.0.1", port)) {
             Ok(listener) => break listener,
@@ -175,7 +175,7 @@ fn there_is_none_outside_cargo_and_none_in_a_release_build() {
             "hint: set MONGO_URI",
         ],
     );
-    // What a release build is told by its build script, without compiling the driver again for it.
+    // What a build script reports in a release build, without compiling the driver again for it.
     local.workspace.manager_source(
         &fixture("local_server/xtask/src/main.rs").replace(
             "migrations::embedded()",

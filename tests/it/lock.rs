@@ -1,4 +1,4 @@
-//! The lock: one run at a time, waiting, unlocking, and what is told of who has it.
+//! The lock: one run at a time, waiting, unlocking, and what is shown about its holder.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -124,7 +124,10 @@ fn unlock_shows_asks_and_frees() {
     };
     let number = lock("fence").get_i64("number").unwrap();
     let outcome = blog().run("unlock", &database).exits(3);
-    assert_has(&outcome.stderr, &["held by tester@", "running 0006_slow", "error: confirmation is needed, but there is no terminal"]);
+    assert_has(
+        &outcome.stderr,
+        &["held by tester@", "running 0006_slow", "error: confirmation is needed, but there is no terminal"],
+    );
     let (screen, code) = pty(&plugin(), blog().root(), &["unlock"], &database, "n\n");
     assert_eq!(code, 3, "{screen}");
     assert_has(&screen, &["Free the lock on", "[y/N]", "not confirmed. Nothing was changed"]);
@@ -187,7 +190,10 @@ fn an_interrupted_migration_whose_file_is_gone_still_needs_a_decision() {
     end(holder(&database, 60_000));
     // Another branch's manager, which has no such file.
     let outcome = simple().run("execute --wait 60s", &database).exits(3);
-    assert_has(&outcome.stderr, &["0006_slow was interrupted (up, by tester@", "and its file is gone\nhint: bring the file back"]);
+    assert_has(
+        &outcome.stderr,
+        &["0006_slow was interrupted (up, by tester@", "and its file is gone\nhint: bring the file back"],
+    );
     let outcome = simple().run("show_status", &database).exits(0);
     assert_has(&outcome.stderr, &["its file is gone"]);
     blog().run("ignore:6", &database).exits(0);

@@ -10,7 +10,7 @@ fn events(database: &TestDatabase) -> Vec<Document> {
     log
 }
 
-fn told(database: &TestDatabase) -> Vec<String> {
+fn logged(database: &TestDatabase) -> Vec<String> {
     let text = |event: &Document, key: &str| event.get_str(key).unwrap_or_default().to_owned();
     let line = |event: &Document| {
         let parts = ["event", "subtask", "name", "direction", "outcome"].map(|key| text(event, key));
@@ -24,7 +24,7 @@ fn start_and_end_of_every_run_and_of_every_migration_in_it() {
     let database = TestDatabase::new();
     simple().run("execute:1 ignore:2 rollback:1", &database).exits(0);
     assert_eq!(
-        told(&database),
+        logged(&database),
         [
             "run_started execute",
             "migration_started execute 0001_a.rs up",
@@ -56,7 +56,7 @@ fn a_failed_migration_is_told_with_its_error_and_runs_again() {
     let database = TestDatabase::new();
     blog().run("ignore:5", &database).exits(0);
     blog().line(["execute:3"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
-    assert_eq!(database.registered(), ["0005_panics.rs"], "never in the registry: migopy beside us is not misled");
+    assert_eq!(database.registered(), ["0005_panics.rs"], "never in the registry: migopy, used in parallel, is not misled");
     let outcome = blog().run("show_status --check", &database).exits(4);
     assert_has(&outcome.stdout, &["failed (out of order)"]);
     assert_has(
@@ -86,13 +86,13 @@ fn the_last_event_of_a_run_says_whether_anything_is_open() {
     blog().line(["execute:3"]).on(&database).env("NO_CHEESE", "1").run().exits(1);
     blog().run("execute:2 rollback:2", &database).exits(0);
     assert_eq!(settled(&database), [true, false, false, false]);
-    // What is open is seen however many runs of others there are since, and across the one ahead of it that said nothing is.
+    // An open attempt is seen however many other runs follow, and after a run that recorded that nothing was open.
     assert!(failed(&database));
     blog().run("execute:3 ignore:2", &database).exits(0);
     assert_eq!(settled(&database), [true, false, false, false, true, true]);
     assert!(!failed(&database));
 
-    // A rollback that failed changed nothing: it is no reason to read the log from there on for ever.
+    // A rollback that failed changed nothing: the log need not be read from there on.
     blog().run("rollback:3", &database).exits(1);
     blog().run("ignore:4", &database).exits(0);
     assert_eq!(settled(&database)[6..], [false, true]);
@@ -189,16 +189,16 @@ fn a_file_that_changed_since_is_shown_warned_of_and_refused_when_strict() {
     let json = workspace.run("--format json", &database).exits(0).json();
     assert_eq!(json["migrations"][0]["changed"], true);
     assert!(json["migrations"][1].get("changed").is_none());
-    let told = "`0001_a` was edited after it ran";
+    let expected = "`0001_a` was edited after it ran";
     let outcome = workspace.run("execute --strict", &database).exits(3);
-    assert_has(&outcome.stderr, &["error: ", told, "refused because of `--strict`"]);
+    assert_has(&outcome.stderr, &["error: ", expected, "refused because of `--strict`"]);
     assert_eq!(database.registered().len(), 3);
     let outcome = workspace.run("execute", &database).exits(0);
-    assert_has(&outcome.stderr, &["warning: ", told]);
+    assert_has(&outcome.stderr, &["warning: ", expected]);
     assert_eq!(database.registered().len(), 4);
     // Also with nothing to run.
     let outcome = workspace.run("execute", &database).exits(0);
-    assert_has(&outcome.stderr, &["warning: ", told, "nothing to execute"]);
+    assert_has(&outcome.stderr, &["warning: ", expected, "nothing to execute"]);
     workspace.run("execute --strict", &database).exits(3);
 }
 
@@ -208,14 +208,14 @@ fn a_lower_number_runs_late_and_is_shown_as_out_of_order() {
     simple().run("execute:10", &database).exits(0);
     let outcome = simple().run("show_status", &database).exits(0);
     assert_eq!(outcome.stdout.matches("unregistered (out of order)").count(), 2, "{}", outcome.stdout);
-    let told = "out of order: `0001_a`, `0002_b` have a lower number than `0010_c`, which is registered";
+    let expected = "out of order: `0001_a`, `0002_b` have a lower number than `0010_c`, which is registered";
     let outcome = simple().run("execute --strict", &database).exits(3);
-    assert_has(&outcome.stderr, &["error: ", told, "refused because of `--strict`"]);
+    assert_has(&outcome.stderr, &["error: ", expected, "refused because of `--strict`"]);
     let outcome = simple().run("execute:2 --strict", &database).exits(3);
     assert_has(&outcome.stderr, &["out of order: `0002_b` has a lower number"]);
     assert_eq!(database.trace(), ["up 0010"]);
     let outcome = simple().run("execute", &database).exits(0);
-    assert_has(&outcome.stderr, &["warning: ", told]);
+    assert_has(&outcome.stderr, &["warning: ", expected]);
     assert_eq!(database.trace(), ["up 0010", "up 0001", "up 0002"]);
     simple().run("show_status --strict", &database).exits(2);
 }

@@ -1,4 +1,4 @@
-//! Tests of the whole: the built plugin, in copies of small user workspaces, against real `mongod` processes.
+//! Integration tests: the built plugin, in copies of small user workspaces, against real `mongod` processes.
 //!
 //! They share one server (a replica set of one, or the one that CARGO_MIGRATIONS_TEST_URI names), each with a database of its
 //! own, and one target folder, so that the driver is compiled once.

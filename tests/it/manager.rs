@@ -24,13 +24,13 @@ fn custom_subtasks_are_methods_and_closures_and_may_be_synchronous() {
 #[test]
 fn errors_of_custom_subtasks_are_told_with_their_exit_code() {
     let database = TestDatabase::new();
-    for (task, code, told) in [
+    for (task, code, expected) in [
         ("fail", 1, "error: paper jam\n"),
         ("panic", 1, "error: the subtask panic panicked: out of ink (at xtask/src/main.rs:"),
         ("refuse", 3, "error: not on a Friday\n"),
     ] {
         let outcome = blog().run(task, &database).exits(code);
-        assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
     }
 }
 
@@ -135,12 +135,9 @@ fn wrong_subtasks_of_a_manager_are_told() {
         workspace.manager_source(&source.replace("        subtasks\n", &format!("        subtasks{calls}\n")));
         workspace.line(["help"]).run().exits(2).stderr
     };
-    assert_has(
-        &with(r#".add("execute", "Mine", Self::nothing)"#),
-        &["two subtasks named `execute`", "override its method"],
-    );
+    assert_has(&with(r#".add("execute", "Mine", Self::nothing)"#), &["two subtasks named `execute`", "override its method"]);
     assert_has(&with(r#".add("a b", "Mine", Self::nothing)"#), &["a subtask named `a b`, which the line cannot name"]);
-    assert_has(&with(r#".default("nobody")"#), &["default subtask `nobody` does not exist"]);
+    assert_has(&with(r#".default("missing")"#), &["default subtask `missing` does not exist"]);
 }
 
 #[test]

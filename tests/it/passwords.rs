@@ -60,7 +60,7 @@ impl Server {
     }
 }
 
-/// Nothing of it, neither whole nor in a part that would do.
+/// The text holds neither the password nor a usable part of it.
 fn find(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
     [PASSWORD, ENCODED, "Kn0wn"].iter().find_map(|secret| {
@@ -70,7 +70,7 @@ fn find(text: &[u8]) -> Option<String> {
     })
 }
 
-/// Looks at every process's arguments until told to stop; how often, and what it found.
+/// Looks at every process's arguments until it is asked to stop. Returns how often it looked, and what it found.
 fn watch(is_over: &AtomicBool, looks: &AtomicUsize) -> Vec<String> {
     let mut found = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
@@ -104,7 +104,7 @@ fn a_password_is_nowhere_to_be_found() {
     assert_eq!(found, [""; 0]);
     let printed = server.printed.lock().unwrap();
     assert_eq!(find(printed.as_bytes()), None, "{printed}");
-    // What was left out is told where it was.
+    // The place of what was left out is still shown.
     assert!(printed.contains("***"));
     for file in files(server.dumps.path()) {
         assert_eq!(find(&std::fs::read(&file).unwrap()), None, "{}", file.display());
@@ -165,7 +165,7 @@ fn run_everything(server: &Server) {
     }
     // What can be wrong with it.
     let closed = format!("mongodb://deploy:{ENCODED}@127.0.0.1:9/blog");
-    let wrong_user = server.uri("blog").replace("deploy:", "nobody:");
+    let wrong_user = server.uri("blog").replace("deploy:", "stranger:");
     let reader = server.uri("blog?authSource=blog").replace("deploy:", "reader:");
     let raw = format!("mongodb://deploy:{PASSWORD}@127.0.0.1:{port}/blog");
     let option = format!("mongodb://127.0.0.1:{port}/blog?proxyPassword={ENCODED}&nonsense");

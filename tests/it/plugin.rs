@@ -60,14 +60,14 @@ fn outside_a_workspace() {
 fn without_a_manager() {
     let workspace = Workspace::new();
     let name = workspace.manager_name().to_owned();
-    workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace(&name, "nobody"));
+    workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace(&name, "absent"));
     let outcome = workspace.line(["execute"]).run().exits(2);
     assert_has(
         &outcome.stderr,
-        &["has no package `nobody`, which would be its migrations manager", "hint: run `cargo migrations init`"],
+        &["has no package `absent`, which would be its migrations manager", "hint: run `cargo migrations init`"],
     );
 
-    workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace("\"nobody\"", "7"));
+    workspace.write("Cargo.toml", &workspace.read("Cargo.toml").replace("\"absent\"", "7"));
     let outcome = workspace.line(["execute"]).run().exits(2);
     assert_has(&outcome.stderr, &["`manager` of [workspace.metadata.migrations] in Cargo.toml is not a string"]);
 
@@ -200,7 +200,7 @@ fn nothing_old_is_ever_run() {
 fn two_workspaces_that_share_a_target_folder_never_run_each_others_migrations() {
     let workspaces = ["one", "two"].map(|text| {
         let workspace = Workspace::new();
-        // The same name and place: to cargo they are the same package.
+        // With the same name and place: to cargo they are the same package.
         let name = workspace.manager_name().to_owned();
         for file in ["Cargo.toml", "xtask/Cargo.toml"] {
             workspace.write(file, &workspace.read(file).replace(&name, "xtask-shared"));

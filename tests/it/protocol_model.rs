@@ -109,13 +109,13 @@ enum Action {
     Step(usize),
     /// Its migration's code ends with an error.
     Fail(usize),
-    /// `renew_lease`, of one that ran out and nobody took.
+    /// `renew_lease`, of a lease that expired and that no other run took.
     Renew(usize),
     Crash(usize),
     /// A command arrives, and its answer is lost or not.
     Deliver(Message, bool),
     LeaseRunsOut,
-    /// A person unlocks what somebody holds.
+    /// A person frees the lock that a run holds.
     Unlock,
 }
 

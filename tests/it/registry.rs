@@ -1,4 +1,4 @@
-//! What is stored, and living beside migopy.
+//! What is stored, and living next to migopy.
 
 use cargo_migrations::mongodb::IndexModel;
 use cargo_migrations::mongodb::bson::{Bson, doc};
@@ -70,12 +70,11 @@ fn migopy_sees_what_we_registered() {
 fn duplicates_that_migopy_left_are_a_warning_and_no_failure() {
     let database = TestDatabase::new();
     database.insert("migrations", [doc! { "name": "0001_a.rs" }, doc! { "name": "0001_a.rs" }]);
-    let told =
-        "warning: the registry `migrations` has more than one document for `0001_a.rs`, so the server cannot keep the names unique";
+    let expected = "warning: the registry `migrations` has more than one document for `0001_a.rs`, so the server cannot keep the names unique";
     let outcome = simple().run("show_status", &database).exits(0);
-    assert_has(&outcome.stderr, &[told]);
+    assert_has(&outcome.stderr, &[expected]);
     let outcome = simple().run("execute", &database).exits(0);
-    assert_has(&outcome.stderr, &[told]);
+    assert_has(&outcome.stderr, &[expected]);
     assert_eq!(database.trace(), ["up 0002", "up 0010"]);
     assert!(!has_unique_index(&database));
     simple().run("rollback:1", &database).exits(0);

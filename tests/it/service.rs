@@ -75,7 +75,7 @@ fn instances_that_start_together_run_nothing_twice() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(database.trace(), ["up 0001", "up 0002"]);
-    // Each tells of what it ran itself.
+    // Each reports what it ran itself.
     assert_eq!(executed.iter().sum::<usize>(), 2, "{executed:?}");
     // Without patience it is refused.
     let (a, b) = (runner(&database), runner(&database));

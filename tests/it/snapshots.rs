@@ -172,15 +172,14 @@ fn each_subtask_that_succeeds() {
         }],
     );
     let of_blog = [("DATABASE", other.name().to_owned())];
-    for words in ["show_status", "show_status --check", "show_status --format json", "execute", "ignore:6", "execute --strict"] {
+    for words in
+        ["show_status", "show_status --check", "show_status --format json", "execute", "ignore:6", "execute --strict"]
+    {
         show(Line::new(plugin(), blog().root()).args(words.split_whitespace()).on(&other), words, &of_blog, false);
     }
     let tenants = [TestDatabase::new(), TestDatabase::new()];
     let listed = tenants.each_ref().map(TestDatabase::name).join(",");
-    let of_tenants = [
-        ("TENANT_1", tenants[0].name().to_owned()),
-        ("TENANT_2", tenants[1].name().to_owned()),
-    ];
+    let of_tenants = [("TENANT_1", tenants[0].name().to_owned()), ("TENANT_2", tenants[1].name().to_owned())];
     for words in ["listed execute", "listed show_status", "listed rollback:3 --format json"] {
         let line = Line::new(plugin(), places().root()).args(words.split_whitespace());
         show(line.env("MONGO_URI", server_uri()).env("LISTED", &listed), words, &of_tenants, true);

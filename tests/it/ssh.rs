@@ -62,7 +62,10 @@ fn the_line_runs_there_as_if_it_ran_here() {
     near("far execute:1", &sshd).run().exits(2);
     assert_has(&near("far mytask:fail", &sshd).run().exits(1).stderr, &["error: paper jam"]);
     assert_has(&near("far mytask:fail help", &sshd).run().exits(1).stderr, &["error: paper jam"]);
-    assert_has(&near("cautious rollback:1", &sshd).run().exits(3).stderr, &["confirmation is needed, but there is no terminal"]);
+    assert_has(
+        &near("cautious rollback:1", &sshd).run().exits(3).stderr,
+        &["confirmation is needed, but there is no terminal"],
+    );
     near("cautious rollback:1 --yes", &sshd).run().exits(0);
     assert_eq!(database.registered().len(), 2);
     // Nothing hops from there: its own `far` is here.
@@ -105,7 +108,10 @@ fn ctrl_c_reaches_the_other_side() {
     signal_group(&child, "INT");
     let (code, stderr) = output(child);
     assert_eq!(code, 130, "{stderr}");
-    assert_has(&stderr, &["stopping after the migration under way", "Stopped after 2 migrations were executed", "stopped as asked"]);
+    assert_has(
+        &stderr,
+        &["stopping after the migration under way", "Stopped after 2 migrations were executed", "stopped as asked"],
+    );
     assert_eq!(stderr.matches("stopping after").count(), 1, "{stderr}");
     assert_eq!(database.registered(), ["0001_a.rs", "0002_slow.rs"]);
 
@@ -136,7 +142,7 @@ fn a_connection_that_is_cut_stops_the_run_after_its_migration() {
     assert_eq!(code, 1, "{stderr}");
     assert_has(&stderr, &["error: the connection to box failed or was lost"]);
     wait_until("the second is registered", || database.registered().len() == 2);
-    // The lock was given back there: nobody waits for it.
+    // The lock was given back there, so no run waits for it.
     wait_until("the lock is free", || near("far execute:3", &sshd).run().stderr.contains("Executed 0003_c"));
     assert_eq!(database.registered().len(), 3);
 }
@@ -244,7 +250,7 @@ impl Hidden {
     }
 }
 
-/// Whether a process has a connection to that port, as the kernel tells.
+/// Whether a process has a connection to that port, as the kernel reports.
 fn is_connected(pid: u32, port: u16) -> bool {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let to_port = |line: &&str| line.split_whitespace().nth(2).is_some_and(|to| to.ends_with(&format!(":{port:04X}")));
@@ -290,7 +296,7 @@ fn a_tunnel_that_is_cut_ends_the_run_at_once_and_says_so() {
     assert_eq!(code, 1, "{stderr}");
     assert_has(&stderr, &["error: the ssh tunnel through box was lost"]);
     assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
-    // Nobody could give the lock back: it runs out by itself.
+    // The lock could not be given back, so it expires by itself.
     wait_until("the lock has run out", || {
         let outcome = hidden.line("inside --format json", "blog").run().exits(0);
         outcome.json()["migrations"][1]["state"] == "interrupted"

@@ -99,7 +99,7 @@ fn the_limit_that_was_met_is_told_and_what_to_do_instead() {
     let uri = faulty_server().uri();
     let database = TestDatabase::on(&uri);
     database.insert("old", [doc! { "_id": 1, "n": 0 }]);
-    for (what, told) in [
+    for (what, expected) in [
         (
             "index",
             &["does not do this within a transaction", "create new indexes on existing collection", "`&Database` or `&Db`"],
@@ -109,7 +109,7 @@ fn the_limit_that_was_met_is_told_and_what_to_do_instead() {
     ] {
         let since = Instant::now();
         let outcome = line("execute:1", &database, &uri, what).run().exits(1);
-        assert_has(&outcome.stderr, told);
+        assert_has(&outcome.stderr, expected);
         assert!(since.elapsed() < Duration::from_secs(60), "{what}: it is not tried again");
         assert!(database.documents("notes").is_empty() && database.registered().is_empty());
     }
@@ -173,7 +173,7 @@ fn a_second_ctrl_c_leaves_a_migration_interrupted_and_frees_the_lock() {
     assert_has(&String::from_utf8_lossy(&output.stderr), &["ended by a signal"]);
     let status = line("show_status --format json", &database, uri, "").run().exits(0).json();
     assert_eq!(status["migrations"][1]["state"], "interrupted");
-    // At once: nobody has to wait until the lease runs out.
+    // At once: the next run need not wait until the lease expires.
     line("ignore:2", &database, uri, "").run().exits(0);
 }
 
@@ -188,7 +188,7 @@ fn wait_until_running(database: &TestDatabase) {
 
 #[test]
 fn an_answer_to_the_commit_that_fails_for_a_while_is_asked_for_again() {
-    // On a server of its own: what is injected is the whole server's.
+    // On a server of its own: a fault is injected for all clients of a server.
     let server = block_on(Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"])).unwrap();
     let uri = server.uri();
     for (label, code) in [("UnknownTransactionCommitResult", 91), ("TransientTransactionError", 251)] {

@@ -53,6 +53,8 @@ fn riddles_are_not_written() {
         let shown = file.strip_prefix(CRATE).unwrap().display().to_string();
         for (number, line) in std::fs::read_to_string(&file).unwrap().lines().enumerate() {
             let at = format!("{shown}:{}", number + 1);
+            // The name of a file is not a word.
+            let line = &line.replace("beside.py", "");
             for (pattern, better) in &patterns {
                 if let Some(word) = pattern.find(line) {
                     found.push(format!("{at}: `{}` (better: {better})", word.as_str()));
