@@ -173,8 +173,11 @@ fn every_dependency_is_used_and_builds_with_our_rust() {
         };
         assert!(Regex::new(&format!(r"\b{library}(::|;)")).unwrap().is_match(&all), "{name} is not used");
     }
-    let metadata = std::process::Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--locked"]);
-    let metadata = { metadata }.current_dir(CRATE).output().unwrap();
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(CRATE)
+        .output()
+        .unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
     let version = |text: &str| text.split('.').map(|part| part.parse().unwrap()).collect::<Vec<u32>>();
     let packages = metadata["packages"].as_array().unwrap();
