@@ -123,6 +123,7 @@ pub mod prelude {
 macro_rules! embedded {
     ($(#[$attribute:meta])* $visibility:vis mod $name:ident) => {
         $(#[$attribute])*
+        #[allow(clippy::allow_attributes, reason = "the generated code cannot know which lints apply")]
         $visibility mod $name {
             ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/cargo_migrations.rs"));
         }

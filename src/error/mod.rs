@@ -92,6 +92,13 @@ impl Error {
         self
     }
 
+    /// Adds a line to the hint.
+    #[cfg(feature = "manager")]
+    pub(crate) fn with_further_hint(self, hint: String) -> Self {
+        let hint = self.hint.iter().map(|before| format!("{before}\n")).collect::<String>() + &hint;
+        self.with_hint(hint)
+    }
+
     /// Adds what caused it. It is printed below the message, as `Caused by: …`.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

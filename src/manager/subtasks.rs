@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::line::words::{listed, nearest};
 
 /// Names that the line uses otherwise, and those of built-in subtasks to come.
-const RESERVED: [&str; 14] = [
+const RESERVED: &[&str] = &[
     "init",
     "new",
     "migrations",
@@ -25,6 +25,7 @@ const RESERVED: [&str; 14] = [
     "plan",
     "redo",
     "rehearse",
+    "to",
 ];
 
 /// The subtasks of a manager, in the order in which `help` lists them.

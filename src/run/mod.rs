@@ -202,7 +202,7 @@ async fn carry_out(
     let mut steps = Steps { db: &db, lock, stop, reporter, record, settles, started, has_begun_next: false };
     reporter.event(&Event::RunStarted { subtask, database, total });
     let mut done = Done::default();
-    let mut failure: Option<BoxError> = steps.begin(&plan.steps, dump.as_deref()).await.err().map(Into::into);
+    let mut failure = steps.begin(&plan.steps, dump.as_deref()).await.err();
     if failure.is_none() {
         for (index, step) in plan.steps.iter().enumerate() {
             let about = About { subtask, direction: step.direction, migration: step.migration.subject() };
@@ -220,7 +220,7 @@ async fn carry_out(
                 Err(error) => {
                     let (text, took) = (error_text(&error), since.elapsed());
                     reporter.event(&Event::MigrationFailed { about, took, error: &text, hint: error.hint() });
-                    failure = Some(error.into());
+                    failure = Some(error);
                     break;
                 }
             }
@@ -235,17 +235,17 @@ async fn carry_out(
     let direction = plan.steps.first().map_or(Direction::Up, |step| step.direction);
     let (took, tally) = (started.elapsed(), done.tally());
     reporter.event(&Event::RunEnded { subtask, direction, database, done: tally, took, outcome });
-    match (outcome, dump) {
-        (Outcome::Failed, Some(dump)) => {
-            reporter.hint(format!("`cargo migrations restore:{dump}` puts the database back to its state before this run"))
-        }
-        (Outcome::Interrupted, _) => failure = Some(stop::as_asked().into()),
-        _ => {}
-    }
-    match failure {
-        Some(error) => Err(Failed { done, error }),
-        None => Ok(done),
-    }
+    let error = match failure {
+        Some(error) => match dump {
+            Some(dump) => error.with_further_hint(format!(
+                "`cargo migrations restore:{dump}` puts the database back to its state before this run"
+            )),
+            None => error,
+        },
+        None if outcome == Outcome::Interrupted => stop::as_asked(),
+        None => return Ok(done),
+    };
+    Err(Failed { done, error: error.into() })
 }
 
 async fn keep_names_unique(scope: &Scope<'_>, view: &View) {

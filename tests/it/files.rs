@@ -53,7 +53,7 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
     wrong("helper.rs", b"pub async fn up() {}", "does not match");
     wrong("0002_empty.rs", b"//! Nothing.\n", "has no `pub async fn up`");
     wrong("0002_private.rs", b"async fn up() {}\n", "has no `pub async fn up`");
-    wrong("0002_latin.rs", b"//! caf\xe9\npub async fn up() {}\n", "is not UTF-8");
+    wrong("0002_latin.rs", b"//! caf\xe9\npub async fn up() {}\n", "is not valid UTF-8");
     assert!(database.collections().is_empty());
 
     // Other files are ignored.

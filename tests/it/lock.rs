@@ -87,7 +87,7 @@ fn waiting_for_the_lock_ends_when_it_is_free() {
     let database = TestDatabase::new();
     let child = holder(&database, 2_500);
     let outcome = blog().run("execute:2 --wait 60s", &database).exits(0);
-    assert_has(&outcome.stderr, &["Waiting for the lock, held by tester@"]);
+    assert_has(&outcome.stderr, &["Waiting for the lock, which is held by tester@"]);
     assert_eq!(database.registered(), ["0001_first.rs", "0002_kinds.rs", "0006_slow.rs"]);
     assert!(child.wait_with_output().unwrap().status.success());
 }

@@ -136,7 +136,10 @@ fn wrong_subtasks_of_a_manager_are_told() {
         workspace.line(["help"]).run().exits(2).stderr
     };
     assert_has(&with(r#".add("execute", "Mine", Self::nothing)"#), &["two subtasks named `execute`", "override its method"]);
-    assert_has(&with(r#".add("a b", "Mine", Self::nothing)"#), &["a subtask named `a b`, which the line cannot name"]);
+    assert_has(
+        &with(r#".add("a b", "Mine", Self::nothing)"#),
+        &["a subtask named `a b`, which cannot be written on the line"],
+    );
     assert_has(&with(r#".default("missing")"#), &["default subtask `missing` does not exist"]);
 }
 

@@ -82,7 +82,7 @@ fn instances_that_start_together_run_nothing_twice() {
     super::support::block_on(database.collection("migrations").delete_many(doc! {}).into_future()).unwrap();
     let (a, b) = block_on(async { tokio::join!(a.execute(), b.execute()) });
     let refused: Vec<_> = [a, b].into_iter().filter_map(std::result::Result::err).map(|error| error.kind()).collect();
-    assert_eq!(refused, [ErrorKind::Refused]);
+    assert_eq!(refused, [ErrorKind::Locked]);
 }
 
 /// Blocks on a future with the standard library alone.

@@ -78,7 +78,10 @@ fn each_error_and_its_exit_code() {
 
 /// What differs from run to run, and what stands for it in the snapshot.
 fn redact(text: &str, names: &[(&str, String)]) -> String {
-    const PATTERNS: [(&str, &str); 9] = [
+    const PATTERNS: [(&str, &str); 11] = [
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+        // Which collection is dumped last differs.
+        (r"(Progress [^(]*\(100%\)) .*", "$1 …"),
         (r"\d{4}-\d\d-\d\d_\d\d_\d\d_\d\d_\d{3}", "DUMP"),
         (r"\b[0-9a-f]{24}\b", "ID"),
         (r"\bsha256:[0-9a-f]{64}\b", "CHECKSUM"),
@@ -100,6 +103,10 @@ fn redact(text: &str, names: &[(&str, String)]) -> String {
     text
 }
 
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_owned()
+}
+
 /// The lines of a text in order of the alphabet: several databases are worked on at the same time.
 fn sorted(text: &str) -> String {
     let mut lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
@@ -110,7 +117,6 @@ fn sorted(text: &str) -> String {
 #[test]
 fn each_subtask_that_succeeds() {
     let (database, other) = (TestDatabase::new(), TestDatabase::new());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_owned();
     let mut all = String::new();
     let mut show = |line: Line, words: &str, names: &[(&str, String)], is_sorted: bool| {
         let outcome: Outcome = line.run();
@@ -121,7 +127,7 @@ fn each_subtask_that_succeeds() {
         all.push_str(&format!("$ cargo migrations {words}\n{stdout}{stderr}[exit {}]\n\n", outcome.code));
     };
     let names = [
-        ("HOST", host),
+        ("HOST", host()),
         ("WORKSPACE", simple().root().display().to_string()),
         ("WORKSPACE", blog().root().display().to_string()),
     ];
@@ -171,7 +177,7 @@ fn each_subtask_that_succeeds() {
             "before": "unregistered", "who": "deploy", "where": "web-2",
         }],
     );
-    let of_blog = [("DATABASE", other.name().to_owned())];
+    let of_blog = [("DATABASE", other.name().to_owned()), ("HOST", host())];
     for words in
         ["show_status", "show_status --check", "show_status --format json", "execute", "ignore:6", "execute --strict"]
     {

@@ -121,7 +121,7 @@ fn a_dump_goes_back_to_its_own_database_only() {
     let dump = names.iter().find(|name| name.starts_with("20")).unwrap();
     // One of the two it is not: that one is left alone.
     let outcome = run(&format!("listed restore:{dump} --yes")).exits(1);
-    assert_has(&outcome.stderr, &["the dump is not known to be one of "]);
+    assert_has(&outcome.stderr, &["the dump is not known to be a dump of "]);
     assert_has(&run("listed restore:latest,to=x --yes").exits(1).stderr, &["`to=` names one database"]);
     a.insert("customers", [doc! { "name": "too many" }]);
     run("listed restore:latest --yes").exits(0);

@@ -133,7 +133,7 @@ async fn prove(cx: &Context, name: &str) -> Result<()> {
     let (verified, name) = verify(cx, name).await?;
     cx.reporter().status("Proving", format!("{name} on a throwaway server"));
     dump::prove(&verified, cx.reporter()).await?;
-    cx.reporter().status("Proven", format!("{name}: {} restored exactly as they were dumped", contents(&verified)));
+    cx.reporter().status("Proven", format!("{name}: {}, restored exactly as they were dumped", contents(&verified)));
     Ok(())
 }
 
