@@ -146,7 +146,7 @@ fn only_the_terminal_and_the_reports_print() {
 
 #[test]
 fn server_codes_and_variables_have_names() {
-    let code_literal = Regex::new(r"code\w*(?:\(\))?\s*(?:==|!=|,)\s*-?\d\d|matches!\([^)]*code[^)]*\d").unwrap();
+    let code_literal = Regex::new(r"code\w*(?:\(\))?\s*(?:==|!=)\s*-?\d|matches!\([^)]*code[^)]*\d").unwrap();
     let variable_literal = Regex::new(r#"\b(?:var|var_os|env|env_remove)\(\s*""#).unwrap();
     for Source { path, code, .. } in sources() {
         if path != "error/codes.rs" {
@@ -155,6 +155,7 @@ fn server_codes_and_variables_have_names() {
         }
         // `ssh` gets the shell to use, and cargo sets variables for build scripts: these are not ours.
         if !["model/variables.rs", "environment/ssh.rs", "embed/mod.rs"].contains(&path.as_str()) {
+            let code = code.replace(r#"var_os("PATH")"#, "");
             let found = variable_literal.find(&code).map(|found| found.as_str());
             assert_eq!(found, None, "{path}: a variable's name belongs into model/variables.rs");
         }

@@ -126,12 +126,13 @@ fn each_subtask_that_succeeds() {
         });
         all.push_str(&format!("$ cargo migrations {words}\n{stdout}{stderr}[exit {}]\n\n", outcome.code));
     };
+    let dumps = tempfile::tempdir().unwrap();
     let names = [
         ("HOST", host()),
+        ("DUMPS", dumps.path().display().to_string()),
         ("WORKSPACE", simple().root().display().to_string()),
         ("WORKSPACE", blog().root().display().to_string()),
     ];
-    let _ = std::fs::remove_dir_all(simple().path("mongodumps"));
     for words in [
         "",
         "check",
@@ -160,7 +161,8 @@ fn each_subtask_that_succeeds() {
         "help:dbdump",
         "help:restore",
     ] {
-        show(Line::new(plugin(), simple().root()).args(words.split_whitespace()).on(&database), words, &names, false);
+        let line = Line::new(plugin(), simple().root()).args(words.split_whitespace()).on(&database);
+        show(line.env("MONGO_DUMP_DIRECTORY", dumps.path()), words, &names, false);
     }
     // The states that need more than a line: failed, interrupted, missing, changed and out of order.
     blog().line(["execute:3"]).on(&other).env("NO_CHEESE", "1").run().exits(1);
