@@ -156,7 +156,7 @@ async fn connect(config: &Config, profile: &str, reporter: &Reporter) -> Result<
     let database = target.database.as_deref().unwrap_or_default();
     reporter.status("Database", format!("{database} on {}", target.hosts));
     let connection = connect::connect(&target, None, None).await?;
-    Ok(Store::new(&connection.database, &config.migrations_collection, connection.has_transactions))
+    Ok(Store::new(&connection, &config.migrations_collection))
 }
 
 async fn execute(scope: &Scope<'_>, dump_folder: Option<dump::Folder>) -> Result<Vec<String>, Failed> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mongodb::error::ErrorKind as DriverErrorKind;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
-use mongodb::options::Socks5Proxy;
+use mongodb::options::{ClientOptions, Socks5Proxy};
 use mongodb::{Client, Database};
 
 use crate::error::Error;
@@ -25,6 +25,8 @@ const APP_NAME: &str = "cargo-migrations";
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) database: Database,
+    /// The options for another client of the same server.
+    options: Arc<ClientOptions>,
     /// Whether the server supports transactions: it is a replica set or a sharded cluster, not a standalone server.
     pub(crate) has_transactions: bool,
 }
@@ -32,7 +34,15 @@ pub(crate) struct Connection {
 impl Connection {
     /// Returns the connection for another database of the server.
     pub(crate) fn to(&self, database: &str) -> Self {
-        Self { database: self.database.client().database(database), has_transactions: self.has_transactions }
+        Self { database: self.database.client().database(database), ..self.clone() }
+    }
+
+    /// Returns the same connection with a client of its own: whatever happens to the connections of this one, it has another.
+    ///
+    /// It belongs to the runtime that this is called on.
+    pub(crate) fn with_own_client(&self) -> mongodb::error::Result<Self> {
+        let client = Client::with_options(ClientOptions::clone(&self.options))?;
+        Ok(Self { database: client.database(self.database.name()), ..self.clone() })
     }
 }
 
@@ -49,6 +59,13 @@ pub(crate) async fn connect(
     on_command: Option<Box<OnCommand>>,
 ) -> Result<Connection, Error> {
     let mut options = target.options.clone();
+    options.app_name.get_or_insert_with(|| APP_NAME.into());
+    if let Some(port) = proxy {
+        options.socks5_proxy = Some(Socks5Proxy::builder().host("127.0.0.1").port(port).build());
+    }
+    // A second client needs one connection, and another for a session that the driver may open.
+    let mut of_another = options.clone();
+    (of_another.min_pool_size, of_another.max_pool_size) = (None, Some(2));
     options.command_event_handler = on_command.map(|observe| {
         EventHandler::callback(move |event| match event {
             CommandEvent::Succeeded(event) => observe(&event.command_name, event.duration, true),
@@ -59,10 +76,6 @@ pub(crate) async fn connect(
     let contact = Arc::new(Contact::default());
     let watch = Arc::clone(&contact);
     options.sdam_event_handler = Some(EventHandler::callback(move |event| watch.note(event)));
-    options.app_name.get_or_insert_with(|| APP_NAME.into());
-    if let Some(port) = proxy {
-        options.socks5_proxy = Some(Socks5Proxy::builder().host("127.0.0.1").port(port).build());
-    }
     let replica_set = options.repl_set_name.clone();
     let uses_tls = options.tls.is_some();
     let client = Client::with_options(options).map_err(|error| invalid_options(&error, &target.source))?;
@@ -72,7 +85,7 @@ pub(crate) async fn connect(
     let has_transactions = !contact.is_standalone.load(Ordering::Relaxed);
     // Where several databases are worked on, none is named here: `Connection::to` chooses each.
     let database = client.database(target.database.as_deref().unwrap_or_default());
-    Ok(Connection { database, has_transactions })
+    Ok(Connection { database, options: Arc::new(of_another), has_transactions })
 }
 
 /// The error for options that the driver does not accept. They were set in `source`.

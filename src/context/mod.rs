@@ -112,7 +112,7 @@ impl Context {
     /// What is stored about the database's migrations.
     pub(crate) async fn store(&self) -> Result<Store, Error> {
         let connection = self.site.connection().await?;
-        Ok(Store::new(&connection.database, &self.config().migrations_collection, connection.has_transactions))
+        Ok(Store::new(connection, &self.config().migrations_collection))
     }
 
     /// What a run works with.

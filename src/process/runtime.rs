@@ -33,6 +33,18 @@ impl Runtime {
         Ok(Self { inner: Some(inner), is_over })
     }
 
+    /// Starts a runtime that does everything on the thread that calls [`run`](Self::run), which must be this one.
+    pub(super) fn single_threaded() -> std::io::Result<Self> {
+        let is_over = Arc::<AtomicBool>::default();
+        IS_OVER.set(Some(Arc::clone(&is_over)));
+        let inner = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { inner: Some(inner), is_over })
+    }
+
+    pub(super) fn handle(&self) -> &tokio::runtime::Handle {
+        self.inner.as_ref().expect("it is there until the end").handle()
+    }
+
     /// Runs `work` to its end. Background tasks that still run then, such as the driver's monitors, are cut off.
     pub(crate) fn run<F: Future>(self, work: F) -> F::Output {
         self.inner.as_ref().expect("it is there until the end").block_on(work)

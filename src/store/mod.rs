@@ -13,6 +13,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::{CollectionOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria};
 use mongodb::{Collection, Database, IndexModel};
 
+use crate::connect::Connection;
 use crate::durable;
 use crate::error::codes;
 
@@ -35,9 +36,8 @@ const FENCE_ID: &str = "fence";
 /// The three collections of one database.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    database: Database,
+    connection: Connection,
     registry: String,
-    has_transactions: bool,
 }
 
 /// Why the server does not keep the names unique.
@@ -49,13 +49,22 @@ pub(crate) enum NoIndex {
 }
 
 impl Store {
-    /// `has_transactions`: the server is a replica set or a sharded cluster.
-    pub(crate) fn new(database: &Database, registry: &str, has_transactions: bool) -> Self {
-        Self { database: database.clone(), registry: registry.to_owned(), has_transactions }
+    pub(crate) fn new(connection: &Connection, registry: &str) -> Self {
+        Self { connection: connection.clone(), registry: registry.to_owned() }
+    }
+
+    /// Returns the collections of another database of the server.
+    pub(crate) fn of_database(&self, name: &str) -> Self {
+        Self { connection: self.connection.to(name), registry: self.registry.clone() }
+    }
+
+    /// Returns the same collections with a client of its own, which belongs to the runtime that this is called on.
+    pub(crate) fn with_own_client(&self) -> mongodb::error::Result<Self> {
+        Ok(Self { connection: self.connection.with_own_client()?, registry: self.registry.clone() })
     }
 
     pub(crate) fn database(&self) -> &Database {
-        &self.database
+        &self.connection.database
     }
 
     /// The name of the registry's collection.
@@ -65,7 +74,7 @@ impl Store {
 
     /// Whether the server has transactions: it is a replica set or a sharded cluster, not a standalone server.
     pub(crate) fn has_transactions(&self) -> bool {
-        self.has_transactions
+        self.connection.has_transactions
     }
 
     pub(crate) fn registry(&self) -> Collection<Document> {
@@ -86,7 +95,7 @@ impl Store {
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .write_concern(durable::write_concern())
             .build();
-        self.database.collection_with_options(name, options)
+        self.connection.database.collection_with_options(name, options)
     }
 
     /// Lets the server keep the registry's names unique. Everything works without it too; the error says why it is missing.

@@ -9,7 +9,7 @@ use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
 use crate::report::{human_bytes, human_duration};
 use crate::run::{self, Scope, lock::LockGuard};
-use crate::store::{Change, Ended, Record, Refusal, Run, Store};
+use crate::store::{Change, Ended, Record, Refusal, Run};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "restore",
@@ -50,7 +50,7 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
             if let Some(problem) = crate::connect::bad_database_name(to) {
                 return Err(Error::usage(format!("`{to}` is not a valid name for a database: {problem}")).into());
             }
-            Store::new(&here.database().client().database(to), here.registry_name(), here.has_transactions())
+            here.of_database(to)
         }
     };
     let database = store.database().name();
