@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use crate::error::{Error, ErrorKind};
+use super::background::Background;
 use crate::report::Reporter;
 use crate::terminal;
 
@@ -67,10 +68,10 @@ impl Stop {
         self.0.now.notified().await;
     }
 
-    /// Watches for signals, in a task of its own since a migration may block the main thread.
+    /// Watches for signals until the process ends, on a thread of its own since a migration may block every other one.
     pub(crate) fn watch(&self, reporter: Reporter) {
         let this = self.clone();
-        tokio::spawn(async move {
+        let watching = async move {
             // Without handlers the system's default applies: the first signal ends the process.
             let Ok(mut signals) = Signals::new() else { return };
             loop {
@@ -94,7 +95,17 @@ impl Stop {
             terminal::error(&error, ToString::to_string);
             // The main thread cannot return from `main`: a migration's code blocks it.
             std::process::exit(error.exit_code().into());
-        });
+        };
+        match Background::start("signals") {
+            Ok(background) => {
+                background.spawn(watching);
+                // The thread lives as long as the process.
+                std::mem::forget(background);
+            }
+            Err(_) => {
+                tokio::spawn(watching);
+            }
+        }
     }
 }
 
@@ -129,19 +140,26 @@ impl Drop for Listening<'_> {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// The terminal is gone: an ssh connection was lost, or its window was closed.
+    hang_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }

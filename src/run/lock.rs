@@ -15,6 +15,7 @@ use super::Scope;
 use crate::crash;
 use crate::durable::retry;
 use crate::error::{Error, ErrorKind};
+use crate::process::background::Background;
 use crate::process::stop;
 use crate::report::ago;
 use crate::store::{Fence, Holder, LeaseAttempt, Run, Store, lease_time};
@@ -37,6 +38,8 @@ pub(crate) struct LockGuard {
     taken_at: (DateTime, Instant),
     renewal: Arc<Renewal>,
     renewing: JoinHandle<()>,
+    /// The thread that renews the lease. `None` if it could not be started: then the run's own threads do it.
+    _background: Option<Background>,
 }
 
 /// What the background task reports about the lease.
@@ -138,8 +141,14 @@ impl LockGuard {
     fn new(store: &Store, run: &Run, fence: Fence, at: DateTime) -> Self {
         let renewal =
             Arc::new(Renewal { last: Mutex::new((Instant::now(), SystemTime::now())), is_lost: watch::Sender::new(false) });
-        let renewing = tokio::spawn(keep_renewing(store.clone(), run.clone(), Arc::clone(&renewal)));
-        Self { store: store.clone(), run: run.clone(), fence, taken_at: (at, Instant::now()), renewal, renewing }
+        let keep_renewing = keep_renewing(store.clone(), run.clone(), Arc::clone(&renewal));
+        let background = Background::start("lock").ok();
+        let renewing = match &background {
+            Some(background) => background.spawn(keep_renewing),
+            None => tokio::spawn(keep_renewing),
+        };
+        let taken_at = (at, Instant::now());
+        Self { store: store.clone(), run: run.clone(), fence, taken_at, renewal, renewing, _background: background }
     }
 
     async fn raise_fence(&self, term: i64) -> mongodb::error::Result<Option<ClientSession>> {
@@ -210,14 +219,17 @@ impl fmt::Debug for LockGuard {
     }
 }
 
-/// Runs on another thread of the runtime, since a migration may block its own.
+/// Runs on a thread and with a client of its own: a migration may block every thread of the runtime, and use every connection of
+/// the pool. The client connects when the first renewal is due, so a short run pays nothing for it.
 async fn keep_renewing(store: Store, run: Run, renewal: Arc<Renewal>) {
     let often = lease_time() / RENEWALS;
     let mut pause = often;
+    let mut own_store = None;
     loop {
         tokio::time::sleep(pause).await;
+        let store = own_store.get_or_insert_with(|| store.with_own_client().unwrap_or_else(|_| store.clone()));
         // A renewal that hangs does not delay the next one: there may be another primary by then.
-        pause = match tokio::time::timeout(often, renewal.renew(&store, &run)).await {
+        pause = match tokio::time::timeout(often, renewal.renew(store, &run)).await {
             Ok(Ok(true)) => often,
             Ok(Ok(false)) => return,
             _ => often / 6,
