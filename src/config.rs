@@ -29,12 +29,15 @@ pub struct Config {
     pub mongo_host: Option<String>,
     /// The server's port; 27017 unless set.
     pub mongo_port: u16,
-    /// The user to log in as. The server looks this user up in the database itself, as with migopy; for a user in
-    /// `mongo_uri`, the connection string's `authSource` decides.
+    /// The user to log in as. The server looks this user up in `mongo_auth_source`; for a user in `mongo_uri`, the connection
+    /// string's `authSource` decides.
     pub mongo_user: Option<String>,
     /// The user's password.
     pub mongo_user_password: Option<String>,
-    /// The database's name; unless set, the path of the connection string names it.
+    /// The database in which the server looks the user up; the database itself unless set.
+    pub mongo_auth_source: Option<String>,
+    /// The database's name. `MONGO_DATABASE` wins over it, and so does the path of a connection string that comes from the
+    /// environment. Unless set, the path of the connection string names the database.
     pub mongo_database: Option<String>,
     /// The name of the registry's collection; `migrations` unless set.
     pub migrations_collection: String,
@@ -46,8 +49,28 @@ pub struct Config {
     pub(crate) local_server: bool,
     /// Where the connection string comes from: the name of a variable, as a rule. Messages quote it.
     pub(crate) mongo_uri_source: String,
+    /// Whether the connection string comes from the environment: from `MONGO_URI`, or from a variable that an environment names.
+    pub(crate) is_uri_from_variable: bool,
+    /// Whether `MONGO_URI` is set and empty.
+    pub(crate) is_uri_empty: bool,
+    pub(crate) database_from: DatabaseFrom,
+    /// What a person should know about the settings.
+    pub(crate) remarks: Vec<Remark>,
     /// The environment variables with a value that `from_env` cannot use.
     invalid: Vec<Remark>,
+    /// The same for `MONGO_PORT`, which only counts if the port is used.
+    invalid_port: Option<Remark>,
+}
+
+/// Where the name of the database comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatabaseFrom {
+    /// The manager's code.
+    Code,
+    /// `MONGO_DATABASE`.
+    Variable,
+    /// An environment, for all that it does or for one of its databases: no other setting changes it.
+    Environment,
 }
 
 impl Config {
@@ -59,13 +82,19 @@ impl Config {
             mongo_port: 27017,
             mongo_user: None,
             mongo_user_password: None,
+            mongo_auth_source: None,
             mongo_database: None,
             migrations_collection: "migrations".into(),
             do_mongo_dump: false,
             mongo_dump_directory: "mongodumps".into(),
             local_server: false,
             mongo_uri_source: variables::MONGO_URI.into(),
+            is_uri_from_variable: false,
+            is_uri_empty: false,
+            database_from: DatabaseFrom::Code,
+            remarks: Vec::new(),
             invalid: Vec::new(),
+            invalid_port: None,
         }
     }
 
@@ -81,6 +110,7 @@ impl Config {
     #[must_use]
     pub fn mongo_uri(mut self, uri: impl Into<String>) -> Self {
         self.mongo_uri = Some(uri.into());
+        self.is_uri_from_variable = false;
         self
     }
 
@@ -95,6 +125,7 @@ impl Config {
     #[must_use]
     pub fn mongo_port(mut self, port: u16) -> Self {
         self.mongo_port = port;
+        self.invalid_port = None;
         self
     }
 
@@ -112,10 +143,25 @@ impl Config {
         self
     }
 
-    /// Sets the database's name.
+    /// Sets the database in which the server looks the user up.
+    #[must_use]
+    pub fn mongo_auth_source(mut self, database: impl Into<String>) -> Self {
+        self.mongo_auth_source = Some(database.into());
+        self
+    }
+
+    /// Sets the database's name. The path of a connection string that comes from the environment wins over it.
     #[must_use]
     pub fn mongo_database(mut self, database: impl Into<String>) -> Self {
         self.mongo_database = Some(database.into());
+        self.database_from = DatabaseFrom::Code;
+        self
+    }
+
+    /// Sets the database that an environment chooses: nothing else changes it.
+    pub(crate) fn for_database(mut self, database: &str) -> Self {
+        self.mongo_database = Some(database.to_owned());
+        self.database_from = DatabaseFrom::Environment;
         self
     }
 
@@ -165,40 +211,53 @@ impl Config {
             ))
             .with_hint("set MIGRATIONS_COLLECTION to another name"));
         }
-        if self.invalid.is_empty() {
-            return Ok(());
-        }
-        Err(Error::of_remarks(ErrorKind::Usage, self.invalid.iter().cloned()))
+        // Kubernetes sets MONGO_PORT to an address if there is a service called `mongo`. With a connection string it is not used.
+        let invalid_port = self.invalid_port.iter().filter(|_| self.mongo_uri.is_none());
+        let invalid: Vec<Remark> = self.invalid.iter().chain(invalid_port).cloned().collect();
+        if invalid.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Usage, invalid)) }
     }
 
     fn with_variables(mut self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let invalid = RefCell::new(Vec::new());
         let note = |message: String, hint: String| invalid.borrow_mut().push(Remark::new(message).with_hint(hint));
-        let variable = |name: &str| match variable(name)?.into_string() {
-            Ok(value) => Some(value).filter(|value| !value.is_empty()),
-            Err(_) => {
+        let is_set = |name: &str| variable(name).is_some();
+        let is_trimmed = |name: &str| variable(name).and_then(|value| value.into_string().ok()).is_some_and(|v| v.trim() != v);
+        let variable = |name: &str| {
+            clean(name, variable(name)?).unwrap_or_else(|problem| {
                 // Treated as not set, it would lead to another server or database.
-                note(format!("{name} is not valid UTF-8"), format!("set {name} again"));
+                invalid.borrow_mut().push(problem);
                 None
-            }
+            })
         };
         let set = |field: &mut Option<String>, name: &str| {
             if let Some(value) = variable(name) {
                 *field = Some(value);
             }
         };
-        set(&mut self.mongo_uri, variables::MONGO_URI);
+        if let Some(uri) = variable(variables::MONGO_URI) {
+            self.mongo_uri = Some(uri);
+            self.is_uri_from_variable = true;
+        } else {
+            self.is_uri_empty = is_set(variables::MONGO_URI);
+        }
         set(&mut self.mongo_host, variables::MONGO_HOST);
         set(&mut self.mongo_user, variables::MONGO_USER);
         set(&mut self.mongo_user_password, variables::MONGO_USER_PASSWORD);
-        set(&mut self.mongo_database, variables::MONGO_DATABASE);
+        if is_trimmed(variables::MONGO_USER_PASSWORD) {
+            self.remarks.push(Remark::new("MONGO_USER_PASSWORD begins or ends with white space, which is removed"));
+        }
+        set(&mut self.mongo_auth_source, variables::MONGO_AUTH_SOURCE);
+        if let Some(database) = variable(variables::MONGO_DATABASE) {
+            self.mongo_database = Some(database);
+            self.database_from = DatabaseFrom::Variable;
+        }
         if let Some(port) = variable(variables::MONGO_PORT) {
             match port.parse() {
                 Ok(port) => self.mongo_port = port,
-                Err(_) => note(
-                    format!("MONGO_PORT is `{port}`, which is not a port number"),
-                    "set MONGO_PORT to a number from 1 to 65535".into(),
-                ),
+                Err(_) => {
+                    let problem = Remark::new(format!("MONGO_PORT is `{port}`, which is not a port number"));
+                    self.invalid_port = Some(problem.with_hint("set MONGO_PORT to a number from 1 to 65535"));
+                }
             }
         }
         if let Some(collection) = variable(variables::MIGRATIONS_COLLECTION) {
@@ -220,6 +279,18 @@ impl Config {
         self.invalid.append(&mut invalid.into_inner());
         self
     }
+}
+
+/// The value of an environment variable, without white space at its ends: files with secrets often end in a line break. `None` if
+/// nothing is left. An error says why the value cannot be used.
+pub(crate) fn clean(name: &str, value: OsString) -> Result<Option<String>, Remark> {
+    let invalid = |why: &str| Remark::new(format!("{name} {why}")).with_hint(format!("set {name} again"));
+    let value = value.into_string().map_err(|_| invalid("is not valid UTF-8"))?;
+    let value = value.trim();
+    if value.contains(char::is_control) {
+        return Err(invalid("contains a control character"));
+    }
+    Ok(Some(value).filter(|value| !value.is_empty()).map(str::to_owned))
 }
 
 impl Default for Config {
@@ -269,6 +340,7 @@ impl fmt::Debug for Config {
             .field("mongo_port", &self.mongo_port)
             .field("mongo_user", &self.mongo_user)
             .field("mongo_user_password", &hidden(&self.mongo_user_password))
+            .field("mongo_auth_source", &self.mongo_auth_source)
             .field("mongo_database", &self.mongo_database)
             .field("migrations_collection", &self.migrations_collection)
             .field("do_mongo_dump", &self.do_mongo_dump)
@@ -310,6 +382,24 @@ mod tests {
     #[test]
     fn the_later_call_wins() {
         assert_eq!(with(&[("MONGO_HOST", "a")]).mongo_host("b").mongo_host.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn white_space_at_the_ends_is_removed_and_control_characters_are_refused() {
+        let config = with(&[("MONGO_DATABASE", "blog\r"), ("MONGO_URI", " mongodb://h/\n"), ("MONGO_USER_PASSWORD", "hush\n")]);
+        assert_eq!(config.mongo_database.as_deref(), Some("blog"));
+        assert_eq!(config.mongo_uri.as_deref(), Some("mongodb://h/"));
+        assert_eq!(config.mongo_user_password.as_deref(), Some("hush"));
+        assert_eq!(config.remarks.len(), 1, "the password's is reported");
+        let error = with(&[("MONGO_DATABASE", "bl\nog")]).check().unwrap_err();
+        assert_eq!((error.exit_code(), error.to_string().as_str()), (2, "MONGO_DATABASE contains a control character"));
+    }
+
+    #[test]
+    fn a_port_that_is_not_used_may_be_anything() {
+        let port = ("MONGO_PORT", "tcp://10.0.0.5:27017");
+        assert!(with(&[port, ("MONGO_URI", "mongodb://h/")]).check().is_ok());
+        assert!(with(&[port, ("MONGO_HOST", "h")]).check().is_err());
     }
 
     #[test]

@@ -153,6 +153,7 @@ impl fmt::Debug for Runner {
 async fn connect(config: &Config, profile: &str, reporter: &Reporter) -> Result<Store, Error> {
     let local = local::uri_for(config, profile, reporter).await?;
     let target = Target::of(config, local.as_deref()).await?;
+    target.remarks.iter().for_each(|remark| reporter.remark(remark));
     let database = target.database.as_deref().unwrap_or_default();
     reporter.status("Database", format!("{database} on {}", target.hosts));
     let connection = connect::connect(&target, None, None).await?;

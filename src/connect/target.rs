@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use mongodb::error::ErrorKind as DriverErrorKind;
-use mongodb::options::{ClientOptions, Credential, ServerAddress};
+use mongodb::options::{ClientOptions, Credential, ReadPreference, SelectionCriteria, ServerAddress};
 
-use crate::config::Config;
-use crate::error::Error;
+use crate::config::{Config, DatabaseFrom};
+use crate::durable;
 use crate::error::describe;
+use crate::error::{Error, Remark};
+use crate::line::words::listed;
 use crate::terminal;
 
 /// The default timeout of the first contact; `serverSelectionTimeoutMS` in the connection string overrides it.
@@ -25,6 +27,8 @@ pub(crate) struct Target {
     pub(super) source: String,
     /// The timeout of the first contact.
     pub(super) first_contact: Duration,
+    /// What a person should know about the configuration.
+    pub(crate) remarks: Vec<Remark>,
 }
 
 impl Target {
@@ -44,23 +48,58 @@ impl Target {
     pub(crate) async fn of_databases(config: &Config, fallback_uri: Option<&str>) -> Result<Self, Error> {
         config.check()?;
         let started = Instant::now();
-        let options = options(config, fallback_uri).await?;
-        let database = config.mongo_database.clone().or_else(|| options.default_database.clone());
-        let database = database.filter(|name| !name.is_empty());
-        if let Some((name, problem)) = database.as_deref().and_then(|name| Some((name, bad_database_name(name)?))) {
-            return Err(Error::usage(format!("`{name}` is not a valid database name: {problem}")));
+        let mut remarks = config.remarks.clone();
+        let mut options = options(config, fallback_uri, &mut remarks).await?;
+        use_our_concerns(&mut options);
+        let path = options.default_database.clone().filter(|name| !name.is_empty());
+        let (database, differs) = choose_database(config, path);
+        remarks.extend(differs);
+        if let Some(name) = database.as_deref() {
+            check_database_name(name)?;
         }
         // The time that an SRV lookup took is part of the timeout.
         let first_contact = options.server_selection_timeout.unwrap_or(FIRST_CONTACT.saturating_sub(started.elapsed()));
         let hosts = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        Ok(Self { options, database, hosts, source: config.mongo_uri_source.clone(), first_contact })
+        Ok(Self { options, database, hosts, source: config.mongo_uri_source.clone(), first_contact, remarks })
     }
 }
 
+/// Reads from the primary and writes with majority, whatever the connection string says: a `readPreference` or a `w` that suits an
+/// application would let a migration read old data, or a restore fail halfway.
+fn use_our_concerns(options: &mut ClientOptions) {
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    options.read_concern = None;
+    options.write_concern = Some(durable::write_concern());
+}
+
+/// The database, and a remark if two settings differ. MONGO_DATABASE wins, then the path of a connection string that comes from the
+/// environment, then what the code sets.
+fn choose_database(config: &Config, path: Option<String>) -> (Option<String>, Option<Remark>) {
+    let (name, path) = match (config.mongo_database.clone().filter(|name| !name.is_empty()), path) {
+        (Some(name), Some(path)) if name != path => (name, path),
+        (name, path) => return (name.or(path), None),
+    };
+    let setting = match config.database_from {
+        DatabaseFrom::Environment => return (Some(name), None),
+        DatabaseFrom::Variable => "MONGO_DATABASE",
+        DatabaseFrom::Code => "`mongo_database` in the manager's config",
+    };
+    let source = &config.mongo_uri_source;
+    let used = if config.is_uri_from_variable && config.database_from == DatabaseFrom::Code { &path } else { &name };
+    let remark = Remark::new(format!("{setting} names the database `{name}`, and {source} names `{path}`. `{used}` is used"))
+        .with_hint("set MONGO_DATABASE to choose, or let both name the same database");
+    (Some(used.clone()), Some(remark))
+}
+
 /// Returns the driver's options, from the connection string or from migopy's parts.
-async fn options(config: &Config, fallback_uri: Option<&str>) -> Result<ClientOptions, Error> {
+async fn options(config: &Config, fallback_uri: Option<&str>, remarks: &mut Vec<Remark>) -> Result<ClientOptions, Error> {
     if let Some(uri) = config.mongo_uri.as_deref() {
-        return parse(uri, &config.mongo_uri_source).await;
+        let (uri, foreign) = without_foreign_options(uri);
+        if !foreign.is_empty() {
+            let names = listed(foreign.iter().map(String::as_str));
+            remarks.push(Remark::new(format!("{} has options that have no effect here: {names}", config.mongo_uri_source)));
+        }
+        return parse(&uri, &config.mongo_uri_source).await;
     }
     if let Some(host) = &config.mongo_host {
         return from_parts(config, host);
@@ -140,7 +179,7 @@ fn from_parts(config: &Config, host: &str) -> Result<ClientOptions, Error> {
             let mut credential = Credential::default();
             credential.username = Some(user.clone());
             credential.password = password.clone();
-            credential.source = config.mongo_database.clone();
+            credential.source = config.mongo_auth_source.clone().or_else(|| config.mongo_database.clone());
             Some(credential)
         }
         (None, Some(_)) => {
@@ -153,6 +192,31 @@ fn from_parts(config: &Config, host: &str) -> Result<ClientOptions, Error> {
     options.hosts = vec![address];
     options.credential = credential;
     Ok(options)
+}
+
+/// Options of other drivers that change nothing here.
+const FOREIGN_OPTIONS: [&str; 8] = [
+    "autoreconnect",
+    "compressors",
+    "sockettimeoutms",
+    "usenewurlparser",
+    "useunifiedtopology",
+    "uuidrepresentation",
+    "waitqueuemultiple",
+    "zlibcompressionlevel",
+];
+
+/// Returns the connection string without options that only other drivers have, and the names of those.
+fn without_foreign_options(uri: &str) -> (String, Vec<String>) {
+    // The options follow the last `?`: a password that is not encoded may hold one.
+    let Some((before, query)) = uri.rsplit_once('?').filter(|(_, query)| !query.contains(['@', '/'])) else {
+        return (uri.to_owned(), Vec::new());
+    };
+    let name = |option: &&str| option.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    let (foreign, ours): (Vec<&str>, Vec<&str>) =
+        query.split('&').partition(|option| FOREIGN_OPTIONS.contains(&name(option).as_str()));
+    let foreign = foreign.iter().map(|option| option.split('=').next().unwrap_or_default().to_owned()).collect();
+    (if ours.is_empty() { before.to_owned() } else { format!("{before}?{}", ours.join("&")) }, foreign)
 }
 
 /// Returns the connection string without its user and password.
@@ -181,15 +245,71 @@ pub(crate) fn bad_database_name(name: &str) -> Option<&'static str> {
         Some("it has more than 63 bytes")
     } else if name.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
         Some("it contains a `/`, `\\`, `.`, `\"`, `$` or space")
+    } else if SERVERS_OWN.contains(&name) {
+        Some("it is one of the server's own databases")
     } else {
         None
     }
+}
+
+/// The databases that the server keeps for itself.
+const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
+
+/// Returns an error if the server would refuse this name for a database, or if the database is the server's own.
+pub(crate) fn check_database_name(name: &str) -> Result<(), Error> {
+    let Some(problem) = bad_database_name(name) else { return Ok(()) };
+    let error = Error::usage(format!("`{name}` is not a valid name for the database: {problem}"));
+    Err(if SERVERS_OWN.contains(&name) {
+        error.with_hint(format!(
+            "name your own database; the one that holds the user is authSource: mongodb://host/DATABASE?authSource={name}"
+        ))
+    } else {
+        error
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::variables;
+
+    #[test]
+    fn options_of_other_drivers_are_left_out_by_name() {
+        let (uri, foreign) = without_foreign_options("mongodb://h/blog?socketTimeoutMS=5&retryWrites=true&compressors=zstd");
+        assert_eq!((uri.as_str(), foreign.join(" ").as_str()), ("mongodb://h/blog?retryWrites=true", "socketTimeoutMS compressors"));
+        assert_eq!(without_foreign_options("mongodb://h/?uuidRepresentation=standard").0, "mongodb://h/");
+        for uri in ["mongodb://h/blog", "mongodb://u:p?compressors=x@h/blog", "mongodb://h/?w=1"] {
+            assert_eq!(without_foreign_options(uri), (uri.to_owned(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn the_environment_chooses_the_database_before_the_code() {
+        let path = || Some("path".to_owned());
+        let of_code = Config::new().mongo_database("code");
+        let mut from_variable = of_code.clone();
+        (from_variable.mongo_uri, from_variable.is_uri_from_variable) = (Some("mongodb://h/path".into()), true);
+        let chosen = |config: &Config, path| {
+            let (database, remark) = choose_database(config, path);
+            (database.unwrap_or_default(), remark.is_some())
+        };
+        assert_eq!(chosen(&of_code, path()), ("code".into(), true));
+        assert_eq!(chosen(&from_variable, path()), ("path".into(), true));
+        assert_eq!(chosen(&from_variable, Some("code".into())), ("code".into(), false));
+        assert_eq!(chosen(&from_variable, None), ("code".into(), false));
+        assert_eq!(chosen(&from_variable.clone().for_database("tenant"), path()), ("tenant".into(), false));
+        from_variable.database_from = DatabaseFrom::Variable;
+        assert_eq!(chosen(&from_variable, path()), ("code".into(), true));
+        assert_eq!(chosen(&Config::new(), path()), ("path".into(), false));
+    }
+
+    #[test]
+    fn the_servers_own_databases_are_refused() {
+        let error = check_database_name("admin").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.hint().unwrap().contains("authSource=admin"));
+        assert!(check_database_name("administration").is_ok());
+    }
 
     /// The exit code, and the message with the hint below it.
     fn failure(uri: &str) -> (u8, String) {

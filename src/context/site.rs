@@ -90,7 +90,9 @@ impl Site {
             this.tunnel_through = Some(host.to_owned());
         }
         if this.config.names_a_server() || !this.config.local_server {
-            this.target = Some(this.find_target(None).await?);
+            let target = this.find_target(None).await?;
+            target.remarks.iter().for_each(|remark| this.reporter.remark(remark));
+            this.target = Some(target);
         }
         Ok(this)
     }
@@ -101,7 +103,7 @@ impl Site {
 
     /// The site of one of the server's databases.
     pub(crate) async fn on_database(&self, database: &str) -> Result<Self, Error> {
-        let (config, reporter) = (self.config.clone().mongo_database(database), self.reporter.for_database(database));
+        let (config, reporter) = (self.config.clone().for_database(database), self.reporter.for_database(database));
         let mut this = Self::plain(config, reporter, self.of_line);
         this.environment.clone_from(&self.environment);
         this.is_one_of_many = true;
@@ -140,6 +142,7 @@ impl Site {
             None => {
                 let local = mongod::local::uri_for(&self.config, self.of_line.profile, &self.reporter).await?;
                 found = self.find_target(local.as_deref()).await?;
+                found.remarks.iter().for_each(|remark| self.reporter.remark(remark));
                 let database = found.database.as_ref().map(|name| format!("{name} on ")).unwrap_or_default();
                 self.reporter.status("Database", format!("{database}{}", found.hosts));
                 &found

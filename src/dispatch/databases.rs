@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use super::check::Checked;
 use super::task;
 use crate::context::{self, Context, Line, Site};
+use crate::connect::bad_database_name;
 use crate::environment::{Databases, Environment, full_match};
 use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
@@ -22,9 +23,6 @@ use crate::run::preview;
 
 /// How many names are listed.
 const SHOWN: usize = 12;
-
-/// The databases that are the server's own.
-const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
 
 /// The result on one database: how it ended, the error, and whether the line is to end.
 type OnDatabase = (DatabaseEnd, Option<Box<dyn std::error::Error + Send + Sync>>, Flow);
@@ -176,7 +174,7 @@ async fn names(environment: &Environment, site: &Site) -> Result<Vec<String>> {
             .with_hint("grant the user the role readAnyDatabase, or name the databases with `databases([…])`")
             .caused_by(error)
     })?;
-    names.retain(|name| matches.is_match(name) && !SERVERS_OWN.contains(&name.as_str()));
+    names.retain(|name| matches.is_match(name) && bad_database_name(name).is_none());
     names.sort();
     if names.is_empty() {
         return Err(Error::usage(format!(

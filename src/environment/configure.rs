@@ -3,8 +3,8 @@
 use futures_util::future::LocalBoxFuture;
 
 use super::Environment;
-use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::config::{self, Config};
+use crate::error::{Error, ErrorKind, Result};
 use crate::process::panics;
 
 impl Environment {
@@ -15,10 +15,11 @@ impl Environment {
     pub(crate) async fn config(&self, mut config: Config) -> Result<Config> {
         if let Some(variable) = &self.mongo_uri_var {
             config.mongo_uri = Some(self.uri_of(variable)?);
+            config.is_uri_from_variable = true;
             config.mongo_uri_source = variable.clone();
         }
         if let Some(database) = &self.mongo_database {
-            config.mongo_database = Some(database.clone());
+            config = config.for_database(database);
         }
         let Some(configure) = &self.configure else { return Ok(config) };
         // A server that this code sets wins over one that the manager's configuration or MONGO_URI names. So those are taken
@@ -45,17 +46,12 @@ impl Environment {
 
     /// Returns the connection string in the environment's variable.
     fn uri_of(&self, variable: &str) -> Result<String, Error> {
-        match std::env::var(variable) {
-            Ok(uri) if !uri.is_empty() => Ok(uri),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                Err(Error::usage(format!("{variable} is not valid UTF-8")).with_hint(format!("set {variable} again")))
-            }
-            _ => Err(Error::usage(format!(
-                "the environment `{}` takes its server from {variable}, which is not set",
-                self.name
-            ))
-            .with_hint(format!("set {variable}: mongodb://host:27017/database"))),
-        }
+        let value = std::env::var_os(variable).map(|value| config::clean(variable, value)).transpose();
+        let value = value.map_err(|problem| Error::of_remarks(ErrorKind::Usage, [problem]))?;
+        value.flatten().ok_or_else(|| {
+            Error::usage(format!("the environment `{}` takes its server from {variable}, which is not set", self.name))
+                .with_hint(format!("set {variable}: mongodb://host:27017/database"))
+        })
     }
 }
 

@@ -93,3 +93,11 @@ pub(crate) const USER_NAMES: [&str; 3] = ["USER", "LOGNAME", "USERNAME"];
 /// Where this machine's name is looked up, in this order, if the kernel does not give it.
 #[cfg(feature = "manager")]
 pub(crate) const HOST_NAMES: [&str; 2] = ["HOSTNAME", "COMPUTERNAME"];
+
+/// The database in which the server looks the user up.
+#[cfg(feature = "manager")]
+pub(crate) const MONGO_AUTH_SOURCE: &str = "MONGO_AUTH_SOURCE";
+
+/// Set by continuous integration systems. A setting that is empty by mistake is an error there.
+#[cfg(feature = "manager")]
+pub(crate) const CI: &str = "CI";

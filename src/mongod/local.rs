@@ -57,6 +57,12 @@ pub(crate) async fn uri_for(config: &Config, profile: &str, reporter: &Reporter)
         return Ok(None);
     }
     config.check()?;
+    if config.is_uri_empty {
+        if std::env::var_os(variables::CI).is_some() {
+            return Err(Error::usage("MONGO_URI is set, but empty").with_hint("set it to a connection string, or unset it"));
+        }
+        reporter.warning("MONGO_URI is set, but empty, so a local server is used");
+    }
     Ok(Some(ensure(&directory(profile)?, reporter).await?.uri()))
 }
 
