@@ -258,7 +258,7 @@ const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
 /// Returns an error if the server would refuse this name for a database, or if the database is the server's own.
 pub(crate) fn check_database_name(name: &str) -> Result<(), Error> {
     let Some(problem) = bad_database_name(name) else { return Ok(()) };
-    let error = Error::usage(format!("`{name}` is not a valid name for the database: {problem}"));
+    let error = Error::usage(format!("`{name}` is not a valid database name: {problem}"));
     Err(if SERVERS_OWN.contains(&name) {
         error.with_hint(format!(
             "name your own database; the one that holds the user is authSource: mongodb://host/DATABASE?authSource={name}"

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cargo_migrations::mongodb::bson::{Bson, doc};
 
-use super::support::{Line, TestDatabase, assert_has, block_on, blog, plugin, pty, server_uri, simple};
+use super::support::{Line, Scene, TestDatabase, assert_has, block_on, blocked, blog, plugin, pty, server_uri, signal_group, simple};
 
 /// A run that holds the lock, in a migration that takes its time.
 fn holder(database: &TestDatabase, ms: u32) -> Child {
@@ -198,4 +198,45 @@ fn an_interrupted_migration_whose_file_is_gone_still_needs_a_decision() {
     assert_has(&outcome.stderr, &["its file is gone"]);
     blog().run("ignore:6", &database).exits(0);
     simple().run("execute", &database).exits(0);
+}
+
+/// A run of that migration, and the scene that it plays in. The lease is a second and a half, and the migration blocks for five.
+fn blocked_run(migration: &str, options: &str) -> (Scene, Child) {
+    let scene = Scene::new(blocked(), &format!("{}{options}", server_uri()));
+    let child = scene.line([migration]).spawn();
+    let since = Instant::now();
+    while scene.database.trace().is_empty() {
+        assert!(since.elapsed() < Duration::from_secs(60), "it does not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    (scene, child)
+}
+
+#[test]
+fn the_lock_is_renewed_while_a_migration_uses_every_connection_or_blocks_every_thread() {
+    for (migration, options) in [("execute:1", "&maxPoolSize=1"), ("execute:2", "")] {
+        let (scene, child) = blocked_run(migration, options);
+        // More than two leases later the run still has the lock.
+        std::thread::sleep(Duration::from_millis(3500));
+        let outcome = scene.run(migration).exits(3);
+        assert_has(&outcome.stderr, &["error: another run has the lock on"]);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!((scene.database.trace().len(), scene.database.registered().len()), (1, 1), "{migration}");
+    }
+}
+
+#[test]
+fn signals_are_heard_while_a_migration_blocks_every_thread() {
+    let (scene, child) = blocked_run("execute:2", "");
+    signal_group(&child, "HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    let asked = Instant::now();
+    signal_group(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(asked.elapsed() < Duration::from_secs(4), "it did not wait for the threads");
+    assert_has(&stderr, &["stopping after the migration under way"]);
+    assert!(scene.database.registered().is_empty());
 }

@@ -39,12 +39,30 @@ pub(crate) fn fifty() -> &'static Workspace {
     })
 }
 
-fn workspace(name: &str, stems: &[&str]) -> Workspace {
+/// A workspace with migrations that use up a connection, or block every thread.
+pub(crate) fn blocked() -> &'static Workspace {
+    static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
+    WORKSPACE.get_or_init(|| {
+        let workspace = with_crash_points("it-blocked");
+        let manifest = workspace.read("xtask/Cargo.toml");
+        let tokio = "[dependencies]\ntokio = { version = \"1\", features = [\"rt\"] }\n";
+        workspace.write("xtask/Cargo.toml", &manifest.replace("[dependencies]\n", tokio));
+        workspace.copy_fixture("blocked");
+        workspace.built_manager();
+        workspace
+    })
+}
+
+/// A workspace whose manager obeys the variables for crash points and for the time of a lease.
+fn with_crash_points(name: &str) -> Workspace {
     let workspace = Workspace::kept(name);
-    workspace.write(
-        "xtask/Cargo.toml",
-        &workspace.read("xtask/Cargo.toml").replace("[\"manager\"]", "[\"manager\", \"_crash-points\"]"),
-    );
+    let manifest = workspace.read("xtask/Cargo.toml").replace("[\"manager\"]", "[\"manager\", \"_crash-points\"]");
+    workspace.write("xtask/Cargo.toml", &manifest);
+    workspace
+}
+
+fn workspace(name: &str, stems: &[&str]) -> Workspace {
+    let workspace = with_crash_points(name);
     workspace.copy_fixture("crash");
     for stem in stems {
         let template = if is_transactional(stem) { "templates/0000_tx.rs" } else { "templates/0000_plain.rs" };
