@@ -86,8 +86,9 @@ fn choose_database(config: &Config, path: Option<String>) -> (Option<String>, Op
     };
     let source = &config.mongo_uri_source;
     let used = if config.is_uri_from_variable && config.database_from == DatabaseFrom::Code { &path } else { &name };
-    let remark = Remark::new(format!("{setting} names the database `{name}`, and {source} names `{path}`. `{used}` is used"))
-        .with_hint("set MONGO_DATABASE to choose, or let both name the same database");
+    let remark =
+        Remark::new(format!("{setting} names the database `{name}`, and {source} names `{path}`. `{used}` is used"))
+            .with_hint("set MONGO_DATABASE to choose, or let both name the same database");
     (Some(used.clone()), Some(remark))
 }
 
@@ -276,7 +277,10 @@ mod tests {
     #[test]
     fn options_of_other_drivers_are_left_out_by_name() {
         let (uri, foreign) = without_foreign_options("mongodb://h/blog?socketTimeoutMS=5&retryWrites=true&compressors=zstd");
-        assert_eq!((uri.as_str(), foreign.join(" ").as_str()), ("mongodb://h/blog?retryWrites=true", "socketTimeoutMS compressors"));
+        assert_eq!(
+            (uri.as_str(), foreign.join(" ").as_str()),
+            ("mongodb://h/blog?retryWrites=true", "socketTimeoutMS compressors")
+        );
         assert_eq!(without_foreign_options("mongodb://h/?uuidRepresentation=standard").0, "mongodb://h/");
         for uri in ["mongodb://h/blog", "mongodb://u:p?compressors=x@h/blog", "mongodb://h/?w=1"] {
             assert_eq!(without_foreign_options(uri), (uri.to_owned(), Vec::new()));

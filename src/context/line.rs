@@ -1,6 +1,6 @@
 //! What the tasks of one line share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ pub(crate) struct Line {
     pub(crate) locks: Locks,
     /// Where its tasks work. They live as long as the line: a lock is given back through the tunnel that it was taken through.
     pub(crate) sites: RefCell<Vec<Rc<Site>>>,
+    /// Whether it was said which migrations share a number.
+    pub(crate) has_told_numbers: Cell<bool>,
 }
 
 impl Line {
@@ -29,6 +31,7 @@ impl Line {
             stop: Stop::default(),
             locks: Locks::default(),
             sites: RefCell::default(),
+            has_told_numbers: Cell::default(),
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Site {
     /// The migrations that were shown when the task was confirmed for several databases at once.
     pub(crate) confirmed: RefCell<Option<Vec<String>>>,
     is_many: bool,
+    /// Whether the configuration is the environment's. It is not for a subtask that needs none.
+    is_configured: bool,
     of_line: OfLine,
     /// The last dump that was taken.
     pub(crate) last_dump: RefCell<Option<String>>,
@@ -61,6 +63,7 @@ impl Site {
             is_one_of_many: false,
             confirmed: RefCell::default(),
             is_many: false,
+            is_configured: true,
             of_line,
             last_dump: RefCell::default(),
             target: None,
@@ -83,6 +86,7 @@ impl Site {
         this.environment = Some(Named { name: environment.name.clone(), asks: environment.asks });
         this.is_many = environment.is_many();
         if !needs_server {
+            this.is_configured = false;
             return Ok(this);
         }
         this.config = environment.config(this.config).await?;
@@ -136,6 +140,11 @@ impl Site {
     }
 
     async fn connect(&self) -> Result<Connection, Error> {
+        if let Some(environment) = self.environment.as_ref().filter(|_| !self.is_configured) {
+            let problem =
+                format!("the settings of `{}` were not read: this built-in subtask needs no server", environment.name);
+            return Err(Error::usage(problem).with_hint("give the subtask that needs the database a name of its own"));
+        }
         let found;
         let target = match &self.target {
             Some(target) => target,

@@ -40,11 +40,6 @@ impl<M> Checked<'_, M> {
     pub(super) fn reach(&self) -> Reach {
         self.subtask.reach(&self.options)
     }
-
-    /// Whether it compares the files with a database, so that a person should know what is odd about the files.
-    pub(super) fn is_about_files(&self) -> bool {
-        self.subtask.needs_files() && self.subtask.is_built_in() && self.reach() == Reach::Database
-    }
 }
 
 /// Returns the line's tasks, or the first error in it.

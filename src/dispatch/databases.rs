@@ -8,8 +8,8 @@ use futures_util::{StreamExt as _, stream};
 
 use super::check::Checked;
 use super::task;
-use crate::context::{self, Context, Line, Site};
 use crate::connect::bad_database_name;
+use crate::context::{self, Context, Line, Site};
 use crate::environment::{Databases, Environment, full_match};
 use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
@@ -153,6 +153,7 @@ async fn confirm_all<M>(
 async fn plan_of<M>(cx: &Context, checked: &Checked<'_, M>, direction: Direction) -> Result<(Vec<String>, Vec<String>)> {
     // Only the command of the run depends on the subtask's name, and nothing runs here.
     let request = cx.request("", direction, checked.options.first())?;
+    cx.tell_shared_numbers();
     let plan = preview(&cx.scope().await?, &request).await?;
     let nothing = if plan.steps.is_empty() { Some("nothing to do".to_owned()) } else { None };
     let lines = context::plan_lines(&plan).into_iter().chain(nothing).collect();

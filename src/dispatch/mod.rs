@@ -20,9 +20,8 @@ use crate::migration::Embedded;
 use crate::process::runtime::Runtime;
 use crate::process::{panics, stop};
 use crate::report::Reporter;
-use crate::run::plan;
 use crate::terminal::{self, hop, stdin};
-use check::{Checked, Segment};
+use check::Segment;
 
 /// Runs the manager on the process's command line. It is the complete body of a manager's `main`.
 ///
@@ -64,9 +63,6 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
     let reporter = Reporter::new(&args);
     let config = manager.config();
     let line = Rc::new(Line::new(embedded, args));
-    if segments.iter().flat_map(|segment| &segment.tasks).any(Checked::is_about_files) {
-        plan::shared_numbers(&line.embedded.migrations).iter().for_each(|remark| reporter.remark(remark));
-    }
     Runtime::new()?.run(async {
         line.stop.watch(reporter.clone());
         if hop::is_here() {

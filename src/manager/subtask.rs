@@ -116,10 +116,6 @@ impl<M> Subtask<M> {
         }
     }
 
-    pub(crate) fn is_built_in(&self) -> bool {
-        matches!(self.kind, Kind::BuiltIn(_))
-    }
-
     pub(crate) fn takes_flag(&self, flag: TaskFlag) -> bool {
         match &self.kind {
             Kind::BuiltIn(declaration) => declaration.flags.contains(&flag),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::error::{Error, ErrorKind};
 use super::background::Background;
+use crate::error::{Error, ErrorKind};
 use crate::report::Reporter;
 use crate::terminal;
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use cargo_migrations::mongodb::bson::{Bson, doc};
 
-use super::support::{Line, Scene, TestDatabase, assert_has, block_on, blocked, blog, plugin, pty, server_uri, signal_group, simple};
+use super::support::{
+    Line, Scene, TestDatabase, assert_has, block_on, blocked, blog, plugin, pty, server_uri, signal_group, simple,
+};
 
 /// A run that holds the lock, in a migration that takes its time.
 fn holder(database: &TestDatabase, ms: u32) -> Child {

@@ -13,7 +13,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     first: First::Nothing,
     options: &[],
     check: any_values,
-    reach: |_| Reach::Nothing,
+    reach: |_| Reach::Configuration,
     asks: Asks::Never,
     // It reports what is wrong with them, together with everything else.
     needs_files: false,

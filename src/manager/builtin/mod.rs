@@ -43,6 +43,7 @@ async fn carry_out<M: MigrationsManager>(
 ) -> Result<()> {
     let request = cx.request(subtask.name, direction, migration)?;
     let scope = cx.scope().await?;
+    cx.tell_shared_numbers();
     let confirm = async |plan: &run::plan::Plan<'_>| cx.confirm_plan(direction, scope.database(), plan).await;
     let before = async || {
         cx.forget_dump();

@@ -36,9 +36,8 @@ DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.",
 /// The dump is damaged, or the person who was asked said no: then nothing is touched. Or the server failed: then the database holds
 /// a part of the dump, and the restore has to be run again.
 pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&str>) -> Result<()> {
-    let word = dump.ok_or_else(|| {
-        Error::usage("restore needs a dump").with_hint("write it as `cargo migrations restore:latest`")
-    })?;
+    let word =
+        dump.ok_or_else(|| Error::usage("restore needs a dump").with_hint("write it as `cargo migrations restore:latest`"))?;
     let (verified, name) = super::dbdump::verify(cx, word).await?;
     let here = cx.store().await?;
     if cx.is_one_of_many() {
@@ -80,14 +79,13 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
 /// If there are several databases, each gets back a dump of its own.
 fn only_its_own(cx: &Context, verified: &dump::Verified, database: &str) -> Result<(), Error> {
     if cx.options().get("to").is_some() {
-        return Err(Error::usage("`to=` names one database, but this environment has several")
-            .with_hint("restore them one by one"));
+        return Err(
+            Error::usage("`to=` names one database, but this environment has several").with_hint("restore them one by one")
+        );
     }
     if !verified.is_of(database) {
-        return Err(Error::usage(format!(
-            "the dump is not known to be a dump of {database}"
-        ))
-        .with_hint("`restore:latest` takes each database's own dump, and an environment of one database takes any"));
+        return Err(Error::usage(format!("the dump is not known to be a dump of {database}"))
+            .with_hint("`restore:latest` takes each database's own dump, and an environment of one database takes any"));
     }
     Ok(())
 }

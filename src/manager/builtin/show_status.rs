@@ -27,6 +27,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// The server failed, or `--check` found a migration that is unregistered, failed or interrupted.
 pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
     let store = cx.store().await?;
+    cx.tell_shared_numbers();
     let view = run::read(&store).await?;
     let duplicates = plan::duplicate_names(&view.entries);
     if !duplicates.is_empty() {
