@@ -213,7 +213,7 @@ impl Config {
         }
         // Kubernetes sets MONGO_PORT to an address if there is a service called `mongo`. With a connection string it is not used.
         let invalid_port = self.invalid_port.iter().filter(|_| self.mongo_uri.is_none());
-        let invalid: Vec<Remark> = self.invalid.iter().chain(invalid_port).cloned().collect();
+        let invalid: Vec<Remark> = invalid_port.chain(&self.invalid).cloned().collect();
         if invalid.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Usage, invalid)) }
     }
 
