@@ -101,7 +101,7 @@ fn numbers_of_any_length_order_the_run_and_shared_ones_are_a_warning() {
     assert_eq!(database.trace(), ["up 0", "up 9", "up 010", "up 10", &format!("up {long}")]);
     assert_has(&outcome.stderr, &["warning: `010_ten_b`, `10_ten` have the same number, 010, and run in order of name"]);
     let outcome = workspace.run("rollback:10", &database).exits(2);
-    assert_has(&outcome.stderr, &["`10` names 2 migrations: `010_ten_b`, `10_ten`\nhint: give the full name"]);
+    assert_has(&outcome.stderr, &["`10` names 2 migrations: `010_ten_b`, `10_ten`\nhint: give the complete name"]);
     workspace.run(&format!("rollback:{long}"), &database).exits(0);
     let status = workspace.run("--format json", &database).exits(0).json();
     assert_eq!(status["migrations"][4]["number"], long);
