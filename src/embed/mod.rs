@@ -8,6 +8,7 @@
 
 mod files;
 mod generate;
+pub(crate) mod pattern;
 mod source;
 
 use std::env;
@@ -24,13 +25,11 @@ pub(crate) fn first_line(manager: &Path) -> String {
     format!("// The manager in {manager:?}.")
 }
 
-/// The pattern of migration file names, unless [`Embed::pattern`] sets another.
-pub(crate) const DEFAULT_PATTERN: &str = r"(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs";
-
 /// Compiles the migration files of a directory into the manager. The path is relative to the package's folder.
 ///
 /// Call it from `main` of `build.rs`. In the program, the macro `embedded!` declares the module that it generates. File names
-/// must match `(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs`, or the pattern that [`Embed::pattern`] sets.
+/// must match `(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs`, or the pattern that [`Embed::pattern`] sets. Files that are not Rust, `mod.rs`,
+/// and names that begin with a dot are skipped. So are sub-folders, but a migration in one is a problem.
 ///
 /// Problems with the files, such as a wrong name, do not fail the build: the manager reports them when it runs.
 ///
@@ -51,7 +50,7 @@ pub fn embed(directory: impl Into<PathBuf>) -> Embed {
     instruct_cargo(&format!("rerun-if-changed={}", embed.directory.display()));
     instruct_cargo("rerun-if-changed=build.rs");
     instruct_cargo(&format!("rerun-if-env-changed={MANAGER_DIR}"));
-    embed.generate(DEFAULT_PATTERN);
+    embed.generate(pattern::DEFAULT);
     embed
 }
 

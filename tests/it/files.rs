@@ -54,12 +54,17 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
     wrong("0002_empty.rs", b"//! Nothing.\n", "has no `pub async fn up`");
     wrong("0002_private.rs", b"async fn up() {}\n", "has no `pub async fn up`");
     wrong("0002_latin.rs", b"//! caf\xe9\npub async fn up() {}\n", "is not valid UTF-8");
+    std::fs::create_dir(directory.join("2026")).unwrap();
+    wrong("2026/0005_x.rs", b"pub async fn up() {}\n", "is in a sub-folder of the migrations directory");
     assert!(database.collections().is_empty());
 
     // Other files are ignored.
     workspace.migration("mod.rs", "// for the editor\n");
     workspace.migration("notes.txt", "");
+    workspace.migration("0001_a.rs~", "");
     workspace.write("mongomigrations/shared/helper.rs", "");
+    // An editor's lock.
+    std::os::unix::fs::symlink("tester@host.4711:1770000000", directory.join(".#0001_a.rs")).unwrap();
     workspace.run("execute", &database).exits(0);
     assert_eq!(database.trace(), ["up 0001"]);
 
