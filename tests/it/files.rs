@@ -95,6 +95,34 @@ fn a_pattern_that_cannot_be_used_is_told() {
 }
 
 #[test]
+fn a_second_call_of_embed_is_a_problem_whichever_sets_a_pattern() {
+    let workspace = Workspace::new();
+    let database = TestDatabase::new();
+    workspace.tracing_migration("0001_a.rs");
+    workspace.write("more/0002_b.rs", &fixture("templates/0000_trace.rs").replace("0000", "0002"));
+    let pattern = ".pattern(r\"(?P<migr_nr>[0-9]+)_.*\\.rs\")";
+    for (first, second) in [(pattern, ""), ("", pattern)] {
+        workspace.write(
+            "xtask/build.rs",
+            &format!(
+                "use cargo_migrations::build::embed;\n\nfn main() {{\n    embed(\"../mongomigrations\"){first};\n    \
+                 embed(\"../more\"){second};\n}}\n"
+            ),
+        );
+        let outcome = workspace.run("execute", &database).exits(2);
+        let expected = "error: build.rs calls `embed` more than once, for `../mongomigrations` and `../more`";
+        assert_has(&outcome.stderr, &[expected, "\nhint: keep one of the calls"]);
+    }
+    assert!(database.collections().is_empty());
+
+    // Setting a pattern is not a second call.
+    workspace
+        .write("xtask/build.rs", &format!("fn main() {{\n    cargo_migrations::build::embed(\"../more\"){pattern};\n}}\n"));
+    workspace.run("execute", &database).exits(0);
+    assert_eq!(database.trace(), ["up 0002"]);
+}
+
+#[test]
 fn numbers_of_any_length_order_the_run_and_shared_ones_are_a_warning() {
     let workspace = Workspace::new();
     let database = TestDatabase::new();
