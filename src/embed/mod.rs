@@ -73,7 +73,7 @@ impl Embed {
     /// Embeds the directory with another pattern for file names.
     ///
     /// The pattern is a regular expression that must match the complete name. Its group `migr_nr` is the migration's number, in
-    /// digits.
+    /// digits. `cargo migrations new` does not read build scripts: set `pattern` in `[workspace.metadata.migrations]` for it too.
     ///
     /// ```no_run
     /// cargo_migrations::build::embed("../mongomigrations").pattern(r"m(?P<migr_nr>[0-9]+)\.rs");
