@@ -42,7 +42,7 @@ pub(crate) async fn take(store: &Store, folder: &Folder, options: Options, repor
     }
     let size = data_size(database).await?;
     let partial = Partial(folder.begin()?);
-    check_space(folder.path(), size, options)?;
+    check_space(folder.path(), size::available(folder.path()), size, options)?;
     let manifest = write_all(store, &partial.0, options, size, reporter).await?;
     manifest.write(&partial.0)?;
     Ok(folder.finish(&partial.0)?)
@@ -68,17 +68,21 @@ async fn data_size(database: &Database) -> Result<u64> {
         .unwrap_or(0))
 }
 
-fn check_space(folder: &Path, size: u64, options: Options) -> Result<(), Error> {
+fn check_space(folder: &Path, available: Option<u64>, size: u64, options: Options) -> Result<(), Error> {
     // A compressed dump is smaller, but it is not known by how much.
-    let needed = if options.gzip { size / 10 } else { size };
-    match size::available(folder) {
+    let (needed, hint) = if options.gzip {
+        (size / 10, "free some space, or set MONGO_DUMP_DIRECTORY to a folder on another disk")
+    } else {
+        (size, "free some space, set MONGO_DUMP_DIRECTORY to a folder on another disk, or dump with `gzip=yes`")
+    };
+    match available {
         Some(available) if available < needed => Err(Error::failed(format!(
             "{} has {} of free space, but the database has {} of data",
             folder.display(),
             human_bytes(available),
             human_bytes(size)
         ))
-        .with_hint("free some space, set MONGO_DUMP_DIRECTORY to a folder on another disk, or dump with `gzip=yes`")),
+        .with_hint(hint)),
         _ => Ok(()),
     }
 }
@@ -282,5 +286,25 @@ impl Shared {
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.progress.set_message(format!("{collection}, {documents} documents in total"));
         self.progress.set_position(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advised_for_a_full_disk_was_not_done_already() {
+        let check =
+            |available, gzip| check_space(Path::new("/dumps"), available, 1000, Options { gzip, is_consistent: true });
+        for (available, gzip) in [(None, false), (Some(1000), false), (None, true), (Some(100), true)] {
+            assert!(check(available, gzip).is_ok(), "{available:?} {gzip}");
+        }
+        for (available, gzip) in [(999, false), (99, true)] {
+            let error = check(Some(available), gzip).unwrap_err();
+            assert!(error.to_string().starts_with("/dumps has "), "{error}");
+            let hint = error.hint().unwrap();
+            assert!(hint.contains("MONGO_DUMP_DIRECTORY") && hint.contains("gzip=yes") != gzip, "{hint}");
+        }
     }
 }

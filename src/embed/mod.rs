@@ -8,29 +8,34 @@
 
 mod files;
 mod generate;
+pub(crate) mod pattern;
 mod source;
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use files::Problem;
 
 use crate::model::variables::MANAGER_DIR;
 
 /// The generated file in `OUT_DIR`. Its first line is a comment that names the manager's folder.
 pub(crate) const FILE: &str = "cargo_migrations.rs";
 
+/// The directories that this build script has passed to [`embed`] so far. The generated file is of one only.
+static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 /// Returns the first line of the generated file, from which the plugin learns whose manager was built.
 pub(crate) fn first_line(manager: &Path) -> String {
     format!("// The manager in {manager:?}.")
 }
 
-/// The pattern of migration file names, unless [`Embed::pattern`] sets another.
-pub(crate) const DEFAULT_PATTERN: &str = r"(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs";
-
 /// Compiles the migration files of a directory into the manager. The path is relative to the package's folder.
 ///
-/// Call it from `main` of `build.rs`. In the program, the macro `embedded!` declares the module that it generates. File names
-/// must match `(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs`, or the pattern that [`Embed::pattern`] sets.
+/// Call it once, from `main` of `build.rs`. In the program, the macro `embedded!` declares the module that it generates. File names
+/// must match `(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs`, or the pattern that [`Embed::pattern`] sets. Files that are not Rust, `mod.rs`,
+/// and names that begin with a dot are skipped. So are sub-folders, but a migration in one is a problem.
 ///
 /// Problems with the files, such as a wrong name, do not fail the build: the manager reports them when it runs.
 ///
@@ -51,7 +56,8 @@ pub fn embed(directory: impl Into<PathBuf>) -> Embed {
     instruct_cargo(&format!("rerun-if-changed={}", embed.directory.display()));
     instruct_cargo("rerun-if-changed=build.rs");
     instruct_cargo(&format!("rerun-if-env-changed={MANAGER_DIR}"));
-    embed.generate(DEFAULT_PATTERN);
+    DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner).push(embed.directory.clone());
+    embed.generate(pattern::DEFAULT);
     embed
 }
 
@@ -67,7 +73,7 @@ impl Embed {
     /// Embeds the directory with another pattern for file names.
     ///
     /// The pattern is a regular expression that must match the complete name. Its group `migr_nr` is the migration's number, in
-    /// digits.
+    /// digits. `cargo migrations new` does not read build scripts: set `pattern` in `[workspace.metadata.migrations]` for it too.
     ///
     /// ```no_run
     /// cargo_migrations::build::embed("../mongomigrations").pattern(r"m(?P<migr_nr>[0-9]+)\.rs");
@@ -79,10 +85,24 @@ impl Embed {
 
     /// Finds the files that match the pattern, and writes the code for them.
     fn generate(&self, pattern: &str) {
-        let found = files::find(&absolute(&self.manager.join(&self.directory)), pattern);
+        let mut found = files::find(&absolute(&self.manager.join(&self.directory)), pattern);
+        found.problems.extend(second_directory(&DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner)));
         let profile = env::var("PROFILE").unwrap_or_default();
         write(&self.out, &generate::code(&self.manager, &found, &profile));
     }
+}
+
+/// Returns what is wrong if the build script calls [`embed`] again: the last call's file replaces that of the first.
+fn second_directory(directories: &[PathBuf]) -> Option<Problem> {
+    let [first, .., last] = directories else { return None };
+    Some(Problem {
+        message: format!(
+            "build.rs calls `embed` more than once, for `{}` and `{}`, but a manager has one migrations directory",
+            first.display(),
+            last.display()
+        ),
+        hint: "keep one of the calls, and move all migration files into its directory",
+    })
 }
 
 /// Returns a variable that cargo sets for build scripts.
@@ -123,4 +143,19 @@ fn absolute(path: &Path) -> PathBuf {
         }
         clean
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_directory_is_a_problem() {
+        let of = |directories: &[&str]| second_directory(&directories.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!((of(&[]), of(&["../a"])), (None, None));
+        for directories in [&["../a", "../b"][..], &["../a", "../x", "../b"]] {
+            let problem = of(directories).unwrap();
+            assert!(problem.message.contains("more than once, for `../a` and `../b`"), "{}", problem.message);
+        }
+    }
 }

@@ -32,9 +32,10 @@ fn names(migration: &Migration, word: &str) -> bool {
 }
 
 fn unknown(migrations: &[Migration], word: &str) -> Error {
+    let message = format!("there is no migration `{word}`");
     if migrations.is_empty() {
-        return Error::usage(format!("there is no migration `{word}`, nor any other migration file"))
-            .with_hint("write the first one with `cargo migrations new:NAME`");
+        return Error::usage(format!("{message}, nor any other migration file"))
+            .with_hint(with_missing(word, "write the first one with `cargo migrations new:NAME`".into()));
     }
     let stems = || migrations.iter().map(Migration::stem);
     let near = nearest(word, stems());
@@ -43,7 +44,19 @@ fn unknown(migrations: &[Migration], word: &str) -> Error {
     } else {
         format!("did you mean {}?", listed(near))
     };
-    Error::usage(format!("there is no migration `{word}`")).with_hint(hint)
+    Error::usage(message).with_hint(with_missing(word, hint))
+}
+
+/// Adds to the hint that the word may name a registered migration whose file is gone. The word is looked up before there is a
+/// connection, so this is not known.
+fn with_missing(word: &str, hint: String) -> String {
+    if !word.split_once('_').is_some_and(|(digits, _)| file_name::is_number(digits)) {
+        return hint;
+    }
+    let stop = if hint.ends_with('?') { "" } else { "." };
+    format!(
+        "{hint}{stop} If `{word}` is registered and its file is gone, `cargo migrations show_status` lists it as missing"
+    )
 }
 
 #[cfg(test)]
@@ -77,11 +90,28 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_nearest() {
-        assert_eq!(found("0002_slug"), Err("there is no migration `0002_slug` (did you mean `0002_slugs`?)".into()));
+        assert_eq!(found("slug"), Err("there is no migration `slug` (did you mean `0002_slugs`?)".into()));
         assert_eq!(found("users"), Err("there is no migration `users` (did you mean `0010_create_users`?)".into()));
         assert_eq!(
             found("zzz"),
             Err("there is no migration `zzz` (the last migrations are `0002_slugs`, `2_again`, `0010_create_users`)".into())
         );
+    }
+
+    #[test]
+    fn a_name_that_may_have_been_a_files_leads_to_status() {
+        let missing = "is registered and its file is gone, `cargo migrations show_status` lists it as missing";
+        assert_eq!(
+            found("0002_slug"),
+            Err(format!("there is no migration `0002_slug` (did you mean `0002_slugs`? If `0002_slug` {missing})"))
+        );
+        let error = find(&migrations(), "0099_zzz.rs").map(Migration::stem).unwrap_err();
+        assert!(error.hint().unwrap().ends_with(&format!("`0010_create_users`. If `0099_zzz.rs` {missing}")), "{error:?}");
+        let error = find(&[], "0099_zzz").map(Migration::stem).unwrap_err();
+        assert!(error.hint().unwrap().ends_with(&format!("new:NAME`. If `0099_zzz` {missing}")), "{error:?}");
+        for word in ["77", "_x", "create_users", "a1_b"] {
+            let error = find(&migrations(), word).map(Migration::stem).unwrap_err();
+            assert!(!error.hint().unwrap().contains("missing"), "{word}: {error:?}");
+        }
     }
 }

@@ -67,6 +67,12 @@ impl Workspace {
         Ok(self.root().join(self.setting("directory")?.unwrap_or(DIRECTORY)))
     }
 
+    /// Returns the pattern of the migration files' names, if the workspace sets one. Only `new` uses it: the manager has the one
+    /// in its build script.
+    pub(super) fn pattern(&self) -> Result<Option<&str>, Error> {
+        self.setting("pattern")
+    }
+
     /// Returns a setting of `[workspace.metadata.migrations]`.
     fn setting(&self, key: &str) -> Result<Option<&str>, Error> {
         match self.metadata.workspace_metadata.get("migrations").and_then(|settings| settings.get(key)) {

@@ -54,12 +54,17 @@ fn the_build_succeeds_and_the_manager_reports_what_is_wrong_with_the_files() {
     wrong("0002_empty.rs", b"//! Nothing.\n", "has no `pub async fn up`");
     wrong("0002_private.rs", b"async fn up() {}\n", "has no `pub async fn up`");
     wrong("0002_latin.rs", b"//! caf\xe9\npub async fn up() {}\n", "is not valid UTF-8");
+    std::fs::create_dir(directory.join("2026")).unwrap();
+    wrong("2026/0005_x.rs", b"pub async fn up() {}\n", "is in a sub-folder of the migrations directory");
     assert!(database.collections().is_empty());
 
     // Other files are ignored.
     workspace.migration("mod.rs", "// for the editor\n");
     workspace.migration("notes.txt", "");
+    workspace.migration("0001_a.rs~", "");
     workspace.write("mongomigrations/shared/helper.rs", "");
+    // An editor's lock.
+    std::os::unix::fs::symlink("tester@host.4711:1770000000", directory.join(".#0001_a.rs")).unwrap();
     workspace.run("execute", &database).exits(0);
     assert_eq!(database.trace(), ["up 0001"]);
 
@@ -90,6 +95,34 @@ fn a_pattern_that_cannot_be_used_is_told() {
 }
 
 #[test]
+fn a_second_call_of_embed_is_a_problem_whichever_sets_a_pattern() {
+    let workspace = Workspace::new();
+    let database = TestDatabase::new();
+    workspace.tracing_migration("0001_a.rs");
+    workspace.write("more/0002_b.rs", &fixture("templates/0000_trace.rs").replace("0000", "0002"));
+    let pattern = ".pattern(r\"(?P<migr_nr>[0-9]+)_.*\\.rs\")";
+    for (first, second) in [(pattern, ""), ("", pattern)] {
+        workspace.write(
+            "xtask/build.rs",
+            &format!(
+                "use cargo_migrations::build::embed;\n\nfn main() {{\n    embed(\"../mongomigrations\"){first};\n    \
+                 embed(\"../more\"){second};\n}}\n"
+            ),
+        );
+        let outcome = workspace.run("execute", &database).exits(2);
+        let expected = "error: build.rs calls `embed` more than once, for `../mongomigrations` and `../more`";
+        assert_has(&outcome.stderr, &[expected, "\nhint: keep one of the calls"]);
+    }
+    assert!(database.collections().is_empty());
+
+    // Setting a pattern is not a second call.
+    workspace
+        .write("xtask/build.rs", &format!("fn main() {{\n    cargo_migrations::build::embed(\"../more\"){pattern};\n}}\n"));
+    workspace.run("execute", &database).exits(0);
+    assert_eq!(database.trace(), ["up 0002"]);
+}
+
+#[test]
 fn numbers_of_any_length_order_the_run_and_shared_ones_are_a_warning() {
     let workspace = Workspace::new();
     let database = TestDatabase::new();
@@ -101,7 +134,7 @@ fn numbers_of_any_length_order_the_run_and_shared_ones_are_a_warning() {
     assert_eq!(database.trace(), ["up 0", "up 9", "up 010", "up 10", &format!("up {long}")]);
     assert_has(&outcome.stderr, &["warning: `010_ten_b`, `10_ten` have the same number, 010, and run in order of name"]);
     let outcome = workspace.run("rollback:10", &database).exits(2);
-    assert_has(&outcome.stderr, &["`10` names 2 migrations: `010_ten_b`, `10_ten`\nhint: give the full name"]);
+    assert_has(&outcome.stderr, &["`10` names 2 migrations: `010_ten_b`, `10_ten`\nhint: give the complete name"]);
     workspace.run(&format!("rollback:{long}"), &database).exits(0);
     let status = workspace.run("--format json", &database).exits(0).json();
     assert_eq!(status["migrations"][4]["number"], long);

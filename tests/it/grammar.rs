@@ -100,6 +100,10 @@ fn an_unknown_migration_is_met_with_the_nearest_before_anything_runs() {
         ("execute:0001_a execute:0002_bb", "no migration `0002_bb`\nhint: did you mean `0002_b`?"),
         ("execute ignore:77", "no migration `77`\nhint: the last migrations are `0001_a`, `0002_b`, `0010_c`"),
         ("rollback:0003_x", "no migration `0003_x`"),
+        (
+            "ignore:0003_x",
+            "If `0003_x` is registered and its file is gone, `cargo migrations show_status` lists it as missing",
+        ),
     ] {
         let outcome = simple().run(line, &database).exits(2);
         assert!(outcome.stderr.contains(expected), "{line}: {}", outcome.stderr);

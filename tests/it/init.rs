@@ -246,6 +246,48 @@ fn new_uses_the_directory_that_the_workspace_names() {
 }
 
 #[test]
+fn new_writes_the_present_time_where_files_are_numbered_by_time() {
+    let workspace = Workspace::new();
+    workspace.migration("20200203040506_a.rs", "");
+    let now = || {
+        let output = std::process::Command::new("date").args(["-u", "+%Y%m%d%H%M%S"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let before = now();
+    workspace.line(["new:add_users"]).run().exits(0);
+    let entries = std::fs::read_dir(workspace.path("mongomigrations")).unwrap();
+    let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let name = names.iter().find(|name| name.ends_with("_add_users.rs")).expect("the new file");
+    let number = name.trim_end_matches("_add_users.rs").to_owned();
+    assert!(number.len() == 14 && before <= number && number <= now(), "{name}");
+}
+
+#[test]
+fn new_writes_no_name_that_another_pattern_would_not_match() {
+    let workspace = Workspace::new();
+    let manifest = workspace.read("Cargo.toml");
+    let set = |pattern: &str| {
+        workspace.write("Cargo.toml", &manifest.replace("manager = ", &format!("pattern = {pattern}\nmanager = ")));
+    };
+    let refused = |expected: &[&str]| {
+        let outcome = workspace.line(["new:add_users"]).run().exits(2);
+        assert_has(&outcome.stderr, expected);
+    };
+    workspace.migration("m-7.rs", "");
+    refused(&[", such as `m-7.rs`, do not match `(?P<migr_nr>[0-9]+)_", "\nhint: if build.rs sets another pattern"]);
+    set(r"'m-(?P<migr_nr>[0-9]+)\.rs'");
+    refused(&[r"error: `8_add_users.rs` does not match `m-(?P<migr_nr>[0-9]+)\.rs`", "\nhint: write the file by hand"]);
+    set("'[0-9]+'");
+    refused(&["error: `pattern` of [workspace.metadata.migrations] in Cargo.toml has no group named migr_nr\nhint: write"]);
+    set("7");
+    refused(&["error: `pattern` of [workspace.metadata.migrations] in Cargo.toml is not a string"]);
+    assert_eq!(std::fs::read_dir(workspace.path("mongomigrations")).unwrap().count(), 1);
+    set(r"'(?:m-)?(?P<migr_nr>[0-9]+)[a-z_]*\.rs'");
+    workspace.line(["new:add_users"]).run().exits(0);
+    assert!(workspace.path("mongomigrations/8_add_users.rs").is_file());
+}
+
+#[test]
 fn new_refuses_names_that_the_pattern_would() {
     let workspace = Workspace::new();
     for (word, expected) in [

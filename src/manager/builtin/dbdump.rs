@@ -14,7 +14,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
 
 gzip=yes         compress the files
 consistent=no    do without one point in time: later writes may be in it in part
-keep=N           remove all dumps of this database but the newest N
+keep=N           remove the dumps of this database, except the newest N and renamed ones
 verify=NAME      read that dump again instead, and compare it with its manifest
 prove=NAME       restore that dump into a throwaway server instead, and compare
 
@@ -31,7 +31,8 @@ NAME is a name that `dumps` lists, `latest`, or a folder.",
 /// Dumps the database: mongodump's folder format, under `mongo_dump_directory`, of one point in time where the server can.
 ///
 /// Of the task's options, `gzip=yes` compresses, `consistent=no` does without the one point in time, and `keep=N` removes all dumps
-/// but the newest N. `verify=NAME` reads a dump again instead, and `prove=NAME` restores one into a throwaway server.
+/// but the newest N and those that were renamed. `verify=NAME` reads a dump again instead, and `prove=NAME` restores one into a
+/// throwaway server.
 ///
 /// # Errors
 /// The server or the disk failed, or the dump to check is damaged.

@@ -12,7 +12,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     name: "dumps",
     help: "List the dumps
 
-keep=N           remove all dumps of this database but the newest N",
+keep=N           remove the dumps of this database, except the newest N and renamed ones",
     first: First::Nothing,
     options: &["keep"],
     check: |options| dbdump::keep(options).map(|_| ()),
@@ -23,7 +23,7 @@ keep=N           remove all dumps of this database but the newest N",
 };
 
 /// Lists the dumps, oldest first: size, age, and how many migrations were registered then. `keep=N` removes all dumps of this
-/// database but the newest N.
+/// database but the newest N and those that were renamed.
 ///
 /// # Errors
 /// The folder cannot be read, or a dump cannot be removed.
