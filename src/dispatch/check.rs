@@ -5,6 +5,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::line::Task;
 use crate::line::flags::{Args, TaskFlag};
+use crate::line::program::{is_deployed, program};
 use crate::manager::declaration::{First, Reach};
 use crate::manager::subtask::Subtask;
 use crate::manager::{MigrationsManager, Subtasks};
@@ -126,26 +127,25 @@ fn flags<M: MigrationsManager>(args: &Args, subtasks: &Subtasks<M>, segments: &[
             subtasks.iter().filter(|subtask| subtask.takes_flag(flag)).map(|subtask| subtask.name()).collect();
         let example = takers.first().copied().unwrap_or_default();
         return Err(Error::usage(format!("`{flag_name}` can only be used with {}", takers.join(" or ")))
-            .with_hint(format!("write `cargo migrations {example} {flag_name}`")));
+            .with_hint(format!("write `{} {example} {flag_name}`", program())));
     }
     if args.path.is_some() {
-        return Err(
-            Error::usage("`--path` can only be used with init").with_hint("write `cargo migrations init --path DIR`")
-        );
+        let hint = if is_deployed() { "leave it out".to_owned() } else { format!("write `{} init --path DIR`", program()) };
+        return Err(Error::usage("`--path` can only be used with init").with_hint(hint));
     }
     Ok(())
 }
 
 fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
-    let (name, usage) = (&task.name, subtask.usage());
+    let (name, usage, program) = (&task.name, subtask.usage(), program());
     let takes_first = subtask.first() != First::Nothing;
     let options = Options::new(&task.options, takes_first, &subtask.options())
         .map_err(|problem| Error::usage(format!("{name} takes {problem}")).with_hint(format!("its usage is `{usage}`")))?;
     match (subtask.first(), options.first()) {
         (First::NeedsMigration, None) => Err(Error::usage(format!("{name} needs a migration"))
-            .with_hint(format!("write `cargo migrations {name}:0002_x` (`cargo migrations` shows what is registered)"))),
+            .with_hint(format!("write `{program} {name}:0002_x` (`{program}` shows what is registered)"))),
         (First::NeedsDump, None) => Err(Error::usage(format!("{name} needs a dump"))
-            .with_hint(format!("write `cargo migrations {name}:latest` (`cargo migrations dumps` lists them)"))),
+            .with_hint(format!("write `{program} {name}:latest` (`{program} dumps` lists them)"))),
         (First::OneOf(words), Some(word)) if !words.contains(&word) => {
             Err(Error::usage(format!("`{word}` is not a valid value for {name}"))
                 .with_hint(format!("its usage is `{usage}`")))
@@ -178,7 +178,7 @@ fn look_up<M>(
 fn unknown<M>(name: &str, before: Option<&Subtask<M>>, subtasks: &Subtasks<M>, embedded: &Embedded) -> Error {
     if matches!(name, "init" | "new") {
         return Error::usage(format!("`{name}` needs the sources, and must be the only task on the line"))
-            .with_hint(format!("run `cargo migrations {name}` in the workspace"));
+            .with_hint("run it by itself, with cargo, in the workspace");
     }
     if names::is_any(&embedded.migrations, name) {
         let takes_one = |subtask: &&Subtask<M>| matches!(subtask.first(), First::Migration | First::NeedsMigration);

@@ -1,6 +1,7 @@
 //! Finding a migration by what people call it: file name, stem or number.
 
 use crate::error::Error;
+use crate::line::program::{is_deployed, program};
 use crate::line::words::{listed, nearest};
 use crate::migration::Migration;
 use crate::model::file_name;
@@ -33,8 +34,12 @@ fn names(migration: &Migration, word: &str) -> bool {
 
 fn unknown(migrations: &[Migration], word: &str) -> Error {
     if migrations.is_empty() {
-        return Error::usage(format!("there is no migration `{word}`, nor any other migration file"))
-            .with_hint("write the first one with `cargo migrations new:NAME`");
+        let error = Error::usage(format!("there is no migration `{word}`, nor any other migration file"));
+        return if is_deployed() {
+            error.with_hint("deploy a manager that was built with migration files")
+        } else {
+            error.with_hint(format!("write the first one with `{} new:NAME`", program()))
+        };
     }
     let stems = || migrations.iter().map(Migration::stem);
     let near = nearest(word, stems());

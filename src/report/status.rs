@@ -10,6 +10,7 @@ use super::said::warn;
 use super::text::short_time;
 use super::{Report, Said, human_duration, migrations, table};
 use crate::error::Remark;
+use crate::line::program::{is_deployed, program};
 use crate::model::State;
 use crate::model::file_name::stem;
 
@@ -77,8 +78,13 @@ impl Status<'_> {
         let (unregistered, failed, interrupted) =
             (count(State::Unregistered), count(State::Failed), count(State::Interrupted));
         if self.rows.is_empty() {
-            return Remark::new(format!("no migrations yet on {database}"))
-                .with_hint("write the first one with `cargo migrations new:NAME`");
+            let remark = Remark::new(format!("no migrations yet on {database}"));
+            // A migration is written where the sources are.
+            return if is_deployed() {
+                remark
+            } else {
+                remark.with_hint(format!("write the first one with `{} new:NAME`", program()))
+            };
         }
         if open == 0 {
             return Remark::new(format!("all migrations are registered on {database}: nothing to execute"));
@@ -86,7 +92,7 @@ impl Status<'_> {
         if open == unregistered {
             let them = if open == 1 { "it" } else { "them" };
             return Remark::new(format!("{} unregistered on {database}", migrations(open)))
-                .with_hint(format!("run {them} with `cargo migrations execute`"));
+                .with_hint(format!("run {them} with `{} execute`", program()));
         }
         let parts: Vec<String> = [(unregistered, "unregistered"), (failed, "failed"), (interrupted, "interrupted")]
             .into_iter()

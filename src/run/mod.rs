@@ -19,6 +19,7 @@ use crate::db::Db;
 use crate::error::chain::error_text;
 use crate::error::describe::describe;
 use crate::error::{Error, Remark, Result};
+use crate::line::program::program;
 use crate::line::words::listed;
 use crate::model::Direction;
 use crate::model::file_name::stem;
@@ -238,7 +239,8 @@ async fn carry_out(
     let error = match failure {
         Some(error) => match dump {
             Some(dump) => error.with_further_hint(format!(
-                "`cargo migrations restore:{dump}` puts the database back to its state before this run"
+                "`{} restore:{dump}` puts the database back to its state before this run",
+                program()
             )),
             None => error,
         },

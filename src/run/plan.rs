@@ -9,6 +9,7 @@ use super::standing::{self, Known, Standing};
 use super::status::{highest_registered, is_below};
 use super::step::Step;
 use crate::error::{Error, ErrorKind, Remark};
+use crate::line::program::program;
 use crate::line::words::listed;
 use crate::migration::Migration;
 use crate::model::{Direction, State, file_name};
@@ -116,14 +117,14 @@ fn allowed(direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Erro
             let at = standing.entry().and_then(|entry| entry.registered_at);
             let since = at.and_then(|at| at.try_to_rfc3339_string().ok()).map(|at| format!(" (since {at})"));
             Err(Error::usage(format!("{name} is already registered{}", since.unwrap_or_default()))
-                .with_hint(format!("roll it back first with `cargo migrations rollback:{name}`")))
+                .with_hint(format!("roll it back first with `{} rollback:{name}`", program())))
         }
         (Direction::Down, State::Unregistered) if standing.state == State::Interrupted => Err(Error::usage(format!(
             "{name} was interrupted, but it is transactional and has had no effect: there is nothing to roll back"
         ))),
         (Direction::Down, State::Unregistered) => {
             Err(Error::usage(format!("{name} is not registered: there is nothing to roll back"))
-                .with_hint("`cargo migrations` shows what is registered"))
+                .with_hint(format!("`{}` shows what is registered", program())))
         }
         (Direction::Down, _) if !standing.migration.has_down() => {
             Err(Error::usage(format!("{name} cannot be rolled back: it has no `pub async fn down`"))

@@ -107,10 +107,7 @@ fn help_lists_them() {
         &help,
         &["Environments, written before the tasks", "  staging     The staging cluster\n", "  production  The real one\n"],
     );
-    assert_has(
-        &line("help:production").run().exits(0).stdout,
-        &["cargo migrations production TASK\n\nThe real one\n\nMore of it."],
-    );
+    assert_has(&line("help:production").run().exits(0).stdout, &["manager production TASK\n\nThe real one\n\nMore of it."]);
 }
 
 #[test]

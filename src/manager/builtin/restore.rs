@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::dump;
 use crate::error::{Error, Result};
+use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
 use crate::report::{human_bytes, human_duration};
@@ -37,7 +38,7 @@ DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.",
 /// a part of the dump, and the restore has to be run again.
 pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&str>) -> Result<()> {
     let word = dump.ok_or_else(|| {
-        Error::usage("restore needs a dump").with_hint("write it as `cargo migrations restore:latest`")
+        Error::usage("restore needs a dump").with_hint(format!("write it as `{} restore:latest`", program()))
     })?;
     let (verified, name) = super::dbdump::verify(cx, word).await?;
     let here = cx.store().await?;

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::Direction;
@@ -26,7 +27,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// failed.
 pub async fn rollback<M: MigrationsManager>(manager: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
     let word = migration.ok_or_else(|| {
-        Error::usage("rollback needs a migration").with_hint("write it as `cargo migrations rollback:0002_x`")
+        Error::usage("rollback needs a migration").with_hint(format!("write it as `{} rollback:0002_x`", program()))
     })?;
     super::carry_out(manager, cx, &DECLARATION, (Direction::Down, true), Some(word)).await
 }

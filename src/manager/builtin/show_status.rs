@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::line::flags::TaskFlag;
+use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::State;
@@ -52,9 +53,11 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
 
 fn check_failed(open: usize, is_undecided: bool) -> Error {
     let (message, hint) = match (open, is_undecided) {
-        (0, _) => ("a decision is needed".to_owned(), "see the warnings above"),
-        (_, true) => (format!("{} not registered, and a decision is needed", migrations(open)), "see the warnings above"),
-        (_, false) => (format!("{} not registered", migrations(open)), "run `cargo migrations execute`"),
+        (0, _) => ("a decision is needed".to_owned(), "see the warnings above".to_owned()),
+        (_, true) => {
+            (format!("{} not registered, and a decision is needed", migrations(open)), "see the warnings above".to_owned())
+        }
+        (_, false) => (format!("{} not registered", migrations(open)), format!("run `{} execute`", program())),
     };
     Error::new(ErrorKind::Check, message).with_hint(hint)
 }
