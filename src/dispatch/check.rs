@@ -91,12 +91,29 @@ fn segments<'s, M: MigrationsManager>(
     if segments.len() > 1 {
         segments.retain(|segment| segment.environment.is_some() || !segment.tasks.is_empty());
     }
+    if let [.., before, Segment { environment: Some(environment), tasks }] = &segments[..]
+        && tasks.is_empty()
+    {
+        return Err(environment_at_the_end(&environment.name, before));
+    }
     if let Some(segment) = segments.last_mut().filter(|segment| segment.tasks.is_empty()) {
         let task: Task = Task { name: subtasks.default_name().to_owned(), options: Vec::new() };
         let subtask = subtasks.find(&task.name)?;
         segment.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
     }
     Ok(segments)
+}
+
+/// The error for an environment without tasks that follows the tasks of a segment. With the default subtask there, `execute
+/// staging` would execute everything on the wrong database.
+fn environment_at_the_end<M>(name: &str, before: &Segment<'_, M>) -> Error {
+    let tasks: Vec<String> = before.tasks.iter().map(|checked| checked.task.to_string()).collect();
+    Error::usage(format!("the line ends with the environment `{name}`, which has no task after it. Nothing has run"))
+        .with_hint(format!(
+            "write it before its tasks (`{} {name} {}`), or name a task after it",
+            program(),
+            tasks.join(" ")
+        ))
 }
 
 /// Whether an environment's name may follow the tasks of a segment.

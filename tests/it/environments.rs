@@ -46,7 +46,7 @@ fn the_flag_names_it_as_well_and_without_a_task_the_default_one_runs() {
     let (own, staging) = (TestDatabase::new(), TestDatabase::new());
     with_staging("--env staging execute:1", &own, &staging).run().exits(0);
     assert_eq!((own.registered().len(), staging.registered().len()), (0, 1));
-    for args in ["staging --format json", "--env=staging --format json", "execute:1 staging --format json"] {
+    for args in ["staging --format json", "--env=staging --format json", "execute:1 staging show_status --format json"] {
         let outcome = with_staging(args, &own, &staging).run().exits(0);
         let last = outcome.json_lines().pop().unwrap();
         assert_eq!((last["database"].as_str(), last["unregistered"].as_i64()), (Some(staging.name()), Some(2)), "{args}");
@@ -65,6 +65,12 @@ fn the_whole_line_is_checked_environments_too_before_anything_runs() {
         ("execute staging:x execute", "`staging` is an environment, which takes no options"),
         ("execute staging production execute", "there is no task between the environments `staging` and `production`"),
         ("execute --env staging production execute", "the line names two environments"),
+        (
+            "execute staging",
+            "the line ends with the environment `staging`, which has no task after it. Nothing has run\n\
+             hint: write it before its tasks (`manager staging execute`), or name a task after it",
+        ),
+        ("production mytask:a execute:1 staging", "(`manager staging mytask:a execute:1`)"),
         ("execute staging execute:0009_x", "no migration `0009_x`"),
         ("execute computed execute", "the environment `computed` could not be configured"),
     ];
