@@ -12,16 +12,13 @@ use crate::context::{self, Context, Line, Site};
 use crate::environment::{Databases, Environment, full_match};
 use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
-use crate::line::words::listed;
+use crate::line::words::shortened;
 use crate::manager::declaration::{Answer, Asks};
 use crate::manager::{Flow, MigrationsManager};
 use crate::model::Direction;
 use crate::process::stop;
 use crate::report::{DatabaseEnd, Databases as Summary, End};
 use crate::run::preview;
-
-/// How many names are listed.
-const SHOWN: usize = 12;
 
 /// The databases that are the server's own.
 const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
@@ -157,7 +154,8 @@ async fn plan_of<M>(cx: &Context, checked: &Checked<'_, M>, direction: Direction
     let request = cx.request("", direction, checked.options.first())?;
     let plan = preview(&cx.scope().await?, &request).await?;
     let nothing = if plan.steps.is_empty() { Some("nothing to do".to_owned()) } else { None };
-    let lines = context::plan_lines(&plan).into_iter().chain(nothing).collect();
+    let warnings = plan.warnings.iter().map(|warning| format!("warning: {}", warning.message));
+    let lines = context::plan_lines(&plan).into_iter().chain(warnings).chain(nothing).collect();
     Ok((lines, plan.steps.iter().map(|step| step.migration.stem().to_owned()).collect()))
 }
 
@@ -193,11 +191,4 @@ async fn names(environment: &Environment, site: &Site) -> Result<Vec<String>> {
 fn counted(names: &[String]) -> String {
     let count = names.len();
     format!("{count} database{}: {}", if count == 1 { "" } else { "s" }, shortened(names))
-}
-
-/// `` `a`, `b`, `c` and 7 more ``
-fn shortened(names: &[String]) -> String {
-    let shown = listed(names.iter().take(SHOWN).map(String::as_str));
-    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
-    format!("{shown}{more}")
 }

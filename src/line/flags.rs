@@ -49,7 +49,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// With execute: refuse to run if files were edited after they ran, or if migrations are out of order
+    /// With execute and rollback: refuse what is otherwise a warning (files that were edited after they ran, migrations out of
+    /// order)
     #[arg(long)]
     pub(crate) strict: bool,
 

@@ -10,7 +10,7 @@ use super::status::{highest_registered, is_below};
 use super::step::Step;
 use crate::error::{Error, ErrorKind, Remark};
 use crate::line::program::program;
-use crate::line::words::listed;
+use crate::line::words::{listed, shortened};
 use crate::migration::Migration;
 use crate::model::{Direction, State, file_name};
 use crate::store::{Entry, View};
@@ -83,12 +83,12 @@ pub(crate) fn make<'m>(
             files.iter().filter(|standing| standing.entry().is_none()).collect()
         }
     };
-    let warnings = if request.direction == Direction::Up {
-        let warnings = out_of_order(&chosen, files, missing).into_iter().chain(changed(files)).collect();
-        if request.is_strict { refuse(warnings)? } else { warnings }
-    } else {
-        Vec::new()
+    let warnings: Vec<Remark> = match request.direction {
+        Direction::Up => out_of_order(&chosen, files, missing).into_iter().chain(changed(files)).collect(),
+        Direction::Down => later_ones_stay(&chosen, files, missing).into_iter().collect(),
+        Direction::Ignore => Vec::new(),
     };
+    let warnings = if request.is_strict { refuse(warnings)? } else { warnings };
     let steps: Vec<Step<'m>> = chosen.into_iter().map(|standing| step(request.direction, standing)).collect();
     if !has_transactions {
         needs_no_transactions(&steps)?;
@@ -162,6 +162,28 @@ fn out_of_order(chosen: &[&Standing<'_, '_>], files: &[Standing<'_, '_>], missin
             if late.len() == 1 { "has" } else { "have" },
             file_name::stem(&highest.name)
         ))
+    })
+}
+
+/// A warning if a migration would be rolled back while others with a higher number are registered.
+fn later_ones_stay(chosen: &[&Standing<'_, '_>], files: &[Standing<'_, '_>], missing: &[&Entry]) -> Option<Remark> {
+    let migration = chosen.first()?.migration;
+    let with_file = files.iter().filter(|standing| standing.entry().is_some()).map(|standing| standing.migration);
+    let with_file = with_file.map(|migration| (migration.number(), migration.stem()));
+    let without_file = missing.iter().map(|entry| (entry.number(), file_name::stem(&entry.name)));
+    let registered = with_file.chain(without_file);
+    let mut later: Vec<(&str, &str)> =
+        registered.filter(|(number, _)| file_name::compare(migration.number(), number).is_lt()).collect();
+    later.sort_by(|a, b| file_name::compare(a.0, b.0).then_with(|| a.1.cmp(b.1)));
+    let names: Vec<&str> = later.into_iter().map(|(_, stem)| stem).collect();
+    (!names.is_empty()).then(|| {
+        let (have, stay) = if names.len() == 1 { ("has", "stays") } else { ("have", "stay") };
+        Remark::new(format!(
+            "out of order: `{}` is rolled back, but {} {have} a higher number and {stay} registered",
+            migration.stem(),
+            shortened(&names)
+        ))
+        .with_hint("roll the later ones back first if they build on it")
     })
 }
 
@@ -291,6 +313,29 @@ pub(crate) mod tests {
         let same = Entry { checksum: Some("sum".into()), ..entry("3_c.rs") };
         let plan = make(&request, &migrations[1..], &view(&[same]), true).unwrap();
         assert!(plan.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_rollback_below_what_is_registered_is_warned_of_and_refused_when_strict() {
+        let with_down = |stem| migration(stem).with_down(async |_: &crate::Db| Ok::<_, Error>(()));
+        let migrations = ["1_a", "2_b", "10_c", "11_d"].map(with_down);
+        let ignored = Entry { ignored: true, ..entry("2_b.rs") };
+        let view = view(&[entry("12_gone.py"), entry("10_c.rs"), ignored, entry("1_a.rs")]);
+        let rollback = |migration, is_strict| Request { is_strict, ..request(Direction::Down, Some(migration)) };
+        let plan = make(&rollback(&migrations[0], false), &migrations, &view, true).unwrap();
+        assert_eq!(stems(&plan), ["1_a"]);
+        let expected =
+            "out of order: `1_a` is rolled back, but `2_b`, `10_c`, `12_gone` have a higher number and stay registered";
+        assert_eq!(plan.warnings.iter().map(|warning| warning.message.as_str()).collect::<Vec<_>>(), [expected]);
+        let error = make(&rollback(&migrations[2], true), &migrations, &view, true).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert_eq!(
+            error.to_string(),
+            "out of order: `10_c` is rolled back, but `12_gone` has a higher number and stays registered\n\
+             refused because of `--strict`"
+        );
+        let view = View { entries: view.entries[1..].to_vec(), ..View::default() };
+        assert!(make(&rollback(&migrations[2], true), &migrations, &view, true).unwrap().warnings.is_empty());
     }
 
     #[test]

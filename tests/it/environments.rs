@@ -136,7 +136,8 @@ fn one_that_asks_shows_the_plan_and_refuses_without_a_terminal() {
     let outcome = run("production execute --yes").exits(0);
     assert_has(&outcome.stderr, &["Plan execute 0001_a"]);
     run("production execute").exits(0);
-    assert_has(&run("production rollback:1").exits(3).stderr, &["Plan roll back 0001_a"]);
+    let later = "`0001_a` is rolled back, but `0002_slow`, `0003_c` have a higher number and stay registered";
+    assert_has(&run("production rollback:1").exits(3).stderr, &["Plan roll back 0001_a", later]);
     assert_eq!(staging.registered().len(), 3);
     run("production rollback:1 --yes").exits(0);
     assert_eq!(staging.registered().len(), 2);
