@@ -45,12 +45,12 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) fail_fast: bool,
 
-    /// With show_status: exit 4 if a migration is unregistered, failed or interrupted
+    /// With show_status: exit 4 if a migration is unregistered, failed or interrupted, or has no file
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// With execute and rollback: refuse what is otherwise a warning (files that were edited after they ran, migrations out of
-    /// order)
+    /// With execute and rollback: refuse what is otherwise a warning (migrations that were edited after they ran, that have no
+    /// file, or that are out of order)
     #[arg(long)]
     pub(crate) strict: bool,
 

@@ -1,4 +1,5 @@
-//! What to say about migrations and restores that were interrupted or failed, and what to do about them. Pure.
+//! What to say about migrations and restores that were interrupted or failed, about registered migrations that have no file, and
+//! what to do about them. Pure.
 
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 
@@ -7,8 +8,9 @@ use super::step::Step;
 use crate::error::chain::has_label;
 use crate::error::{Error, Remark};
 use crate::line::program::program;
+use crate::line::words::shortened;
 use crate::model::{Direction, State, file_name};
-use crate::store::{Attempt, Restore};
+use crate::store::{Attempt, Entry, Restore};
 
 /// What to say about each migration that needs a decision.
 pub(crate) fn all_undecided(known: &Known<'_, '_>) -> Vec<Remark> {
@@ -41,6 +43,20 @@ fn file_gone(attempt: &Attempt) -> Remark {
         "bring the file back, then use `execute:{name}` to run it again, `rollback:{name}` to undo it, or `ignore:{name}` to mark \
          it as done"
     ))
+}
+
+/// What to say about registered migrations that have no file.
+pub(crate) fn without_file(missing: &[&Entry]) -> Option<Remark> {
+    let mut missing = missing.to_vec();
+    missing.sort_by(|a, b| file_name::compare(a.number(), b.number()).then_with(|| a.name.cmp(&b.name)));
+    let names: Vec<&str> = missing.iter().map(|entry| file_name::stem(&entry.name)).collect();
+    (!names.is_empty()).then(|| {
+        let (are, have) = if names.len() == 1 { ("is", "has") } else { ("are", "have") };
+        Remark::new(format!("{} {are} registered, but {have} no file", shortened(&names))).with_hint(
+            "use a build that has the missing files, bring them back, or delete their documents from the registry if they were \
+             removed for good",
+        )
+    })
 }
 
 /// What to say about a restore that was cut off.

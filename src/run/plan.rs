@@ -84,7 +84,10 @@ pub(crate) fn make<'m>(
         }
     };
     let warnings: Vec<Remark> = match request.direction {
-        Direction::Up => out_of_order(&chosen, files, missing).into_iter().chain(changed(files)).collect(),
+        Direction::Up => {
+            let of_files = out_of_order(&chosen, files, missing).into_iter().chain(changed(files));
+            of_files.chain(advice::without_file(missing)).collect()
+        }
         Direction::Down => later_ones_stay(&chosen, files, missing).into_iter().collect(),
         Direction::Ignore => Vec::new(),
     };
@@ -313,6 +316,24 @@ pub(crate) mod tests {
         let same = Entry { checksum: Some("sum".into()), ..entry("3_c.rs") };
         let plan = make(&request, &migrations[1..], &view(&[same]), true).unwrap();
         assert!(plan.warnings.is_empty());
+    }
+
+    #[test]
+    fn what_is_registered_and_has_no_file_is_warned_of_and_refused_when_strict() {
+        let migrations = [migration("1_a"), migration("3_c")];
+        let entries = [entry("10_z.rs"), Entry { ignored: true, ..entry("2_b.py") }, entry("1_a.rs")];
+        let mut request = request(Direction::Up, Some(&migrations[1]));
+        let make = |request: &Request<'_>, entries: &[Entry]| {
+            make(request, &migrations, &view(entries), true)
+                .map(|plan| plan.warnings.into_iter().map(|w| w.message).collect())
+        };
+        let warnings: Vec<String> = make(&request, &entries[1..]).unwrap();
+        assert_eq!(warnings, ["`2_b` is registered, but has no file"]);
+        request.is_strict = true;
+        let error = make(&request, &entries).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert!(error.to_string().contains("`2_b`, `10_z` are registered, but have no file"), "{error}");
+        assert!(make(&request, &entries[2..]).unwrap().is_empty());
     }
 
     #[test]

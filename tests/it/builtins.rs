@@ -56,7 +56,9 @@ NUMBER  NAME       STATE         WHEN                  TOOK   DESCRIPTION
         outcome.stderr_of(&database),
         str![[r#"
     Database DATABASE on 127.0.0.1:PORT
-      Status 1 migration unregistered on DATABASE
+warning: `0005_gone` is registered, but has no file
+hint: use a build that has the missing files, bring them back, or delete their documents from the registry if they were removed for good
+      Status 1 unregistered, 1 missing on DATABASE
 hint: run it with `cargo migrations execute`
 
 "#]]
@@ -99,6 +101,12 @@ fn check_exits_4_while_something_is_unregistered() {
     simple().run("show_status --check --format json", &database).exits(4).json();
     simple().run("execute", &database).exits(0);
     simple().run("--check", &database).exits(0);
+    // A database that is newer than this build, or a file that was lost.
+    database.insert("migrations", [doc! { "name": "0011_d.rs" }]);
+    let outcome = simple().run("--check", &database).exits(4);
+    assert_has(&outcome.stderr, &["1 migration missing on", "error: 1 migration missing\nhint: see the warnings above"]);
+    let outcome = simple().run("execute --strict", &database).exits(3);
+    assert_has(&outcome.stderr, &["error: `0011_d` is registered, but has no file", "refused because of `--strict`"]);
 }
 
 #[test]
