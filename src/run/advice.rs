@@ -9,6 +9,7 @@ use crate::error::chain::has_label;
 use crate::error::{Error, Remark};
 use crate::line::program::program;
 use crate::line::words::shortened;
+use crate::migration::Migration;
 use crate::model::{Direction, State, file_name};
 use crate::store::{Attempt, Entry, Restore};
 
@@ -57,6 +58,28 @@ pub(crate) fn without_file(missing: &[&Entry]) -> Option<Remark> {
              removed for good",
         )
     })
+}
+
+/// What to say about unregistered migrations whose code is registered under a name that has no file: their files were renumbered
+/// or renamed, and a plain `execute` would run the same code again.
+pub(crate) fn renumbered(known: &Known<'_, '_>) -> Vec<Remark> {
+    // What a run is working on was named by a person.
+    let new = known.files.iter().filter(|standing| standing.entry().is_none() && !standing.is_under_way);
+    new.filter_map(|standing| {
+        let migration = standing.migration;
+        let before = known.missing.iter().find(|entry| is_code_of(entry, migration))?;
+        let (new, old, program) = (migration.stem(), file_name::stem(&before.name), program());
+        let message = format!("`{new}` has the same code as `{old}`, which is registered and has no file");
+        Some(Remark::new(format!("{message}: it was probably renamed")).with_hint(format!(
+            "use `{program} ignore:{new}` to register it without running it, or `{program} execute:{new}` to run it all the same"
+        )))
+    })
+    .collect()
+}
+
+/// Whether an entry registers this migration's code. Nothing is known about entries of migopy's, nor about code without a checksum.
+fn is_code_of(entry: &Entry, migration: &Migration) -> bool {
+    !migration.checksum().is_empty() && entry.checksum.as_deref() == Some(migration.checksum())
 }
 
 /// What to say about a restore that was cut off.

@@ -79,7 +79,11 @@ pub(crate) fn make<'m>(
             vec![standing]
         }
         None => {
-            refuse_undecided(&known)?;
+            // As long as a migration is interrupted, nothing runs until a person has decided how to go on.
+            refuse_undecided(advice::all_undecided(&known))?;
+            if request.direction == Direction::Up {
+                refuse_undecided(advice::renumbered(&known))?;
+            }
             files.iter().filter(|standing| standing.entry().is_none()).collect()
         }
     };
@@ -137,9 +141,8 @@ fn allowed(direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Erro
     }
 }
 
-/// As long as a migration is interrupted, nothing runs until a person has decided how to go on.
-fn refuse_undecided(known: &Known<'_, '_>) -> Result<(), Error> {
-    let remarks = advice::all_undecided(known);
+/// An error if there is anything that a person has to decide.
+fn refuse_undecided(remarks: Vec<Remark>) -> Result<(), Error> {
     if remarks.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Undecided, remarks)) }
 }
 
@@ -316,6 +319,43 @@ pub(crate) mod tests {
         let same = Entry { checksum: Some("sum".into()), ..entry("3_c.rs") };
         let plan = make(&request, &migrations[1..], &view(&[same]), true).unwrap();
         assert!(plan.warnings.is_empty());
+    }
+
+    #[test]
+    fn code_that_is_registered_under_a_name_without_a_file_waits_for_a_decision() {
+        let migrations = [migration("1_a").with_checksum("another"), migration("9_slugs")];
+        let with_code = |entry: Entry| Entry { checksum: Some("sum".into()), ..entry };
+        let old = with_code(entry("7_slugs.rs"));
+        let make = |migrations: &[Migration], direction, name: Option<usize>, old: &Entry| {
+            let request = request(direction, name.map(|index| &migrations[index]));
+            make(&request, migrations, &view(&[old.clone(), entry("1_a.rs")]), true).map(|plan| stems(&plan))
+        };
+        for entry in [old.clone(), Entry { ignored: true, ..old.clone() }] {
+            let error = make(&migrations, Direction::Up, None, &entry).unwrap_err();
+            assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Undecided, 3));
+            assert_eq!(
+                error.to_string(),
+                "`9_slugs` has the same code as `7_slugs`, which is registered and has no file: it was probably renamed"
+            );
+            assert_eq!(
+                error.hint(),
+                Some(
+                    "use `cargo migrations ignore:9_slugs` to register it without running it, or `cargo migrations \
+                     execute:9_slugs` to run it all the same"
+                )
+            );
+        }
+        // A person has decided.
+        assert_eq!(make(&migrations, Direction::Up, Some(1), &old).unwrap(), ["9_slugs"]);
+        assert_eq!(make(&migrations, Direction::Ignore, None, &old).unwrap(), ["9_slugs"]);
+        // An entry of migopy's has no checksum, and neither has a migration that was made by hand.
+        assert_eq!(make(&migrations, Direction::Up, None, &entry("7_slugs.py")).unwrap(), ["9_slugs"]);
+        let by_hand = migrations.clone().map(|migration| migration.with_checksum(""));
+        let empty = Entry { checksum: Some(String::new()), ..old.clone() };
+        assert_eq!(make(&by_hand, Direction::Up, None, &empty).unwrap(), ["9_slugs"]);
+        // A copy of a migration that still has its file is another migration.
+        let copied = [migration("1_a"), migration("9_slugs")];
+        assert_eq!(make(&copied, Direction::Up, None, &with_code(entry("1_a.rs"))).unwrap(), ["9_slugs"]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
     }
     let known = standing::all(cx.migrations(), &view);
     let cut_off = view.cut_off_restore().map(advice::cut_off);
-    let decisions = advice::all_undecided(&known);
+    let decisions: Vec<Remark> = advice::all_undecided(&known).into_iter().chain(advice::renumbered(&known)).collect();
     let is_undecided = cut_off.is_some() || !decisions.is_empty();
     let rows = status::rows(&known);
     let open = rows.iter().filter(|row| row.state.is_open()).count();
