@@ -100,7 +100,8 @@ impl Runner {
         .await
     }
 
-    /// Refuses to start if a migration is not registered or needs a decision, as `show_status --check` does.
+    /// Refuses to start if a migration is not registered or needs a decision, as `show_status --check` does. Registered migrations
+    /// that have no file do not count: an older version of the service may start after a newer one has run.
     ///
     /// # Errors
     /// An error of kind [`ErrorKind::Check`] says what is not registered. Other errors are those of

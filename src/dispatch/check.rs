@@ -5,6 +5,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::line::Task;
 use crate::line::flags::{Args, TaskFlag};
+use crate::line::program::{is_deployed, program};
 use crate::manager::declaration::{First, Reach};
 use crate::manager::subtask::Subtask;
 use crate::manager::{MigrationsManager, Subtasks};
@@ -85,12 +86,29 @@ fn segments<'s, M: MigrationsManager>(
     if segments.len() > 1 {
         segments.retain(|segment| segment.environment.is_some() || !segment.tasks.is_empty());
     }
+    if let [.., before, Segment { environment: Some(environment), tasks }] = &segments[..]
+        && tasks.is_empty()
+    {
+        return Err(environment_at_the_end(&environment.name, before));
+    }
     if let Some(segment) = segments.last_mut().filter(|segment| segment.tasks.is_empty()) {
         let task: Task = Task { name: subtasks.default_name().to_owned(), options: Vec::new() };
         let subtask = subtasks.find(&task.name)?;
         segment.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
     }
     Ok(segments)
+}
+
+/// The error for an environment without tasks that follows the tasks of a segment. With the default subtask there, `execute
+/// staging` would execute everything on the wrong database.
+fn environment_at_the_end<M>(name: &str, before: &Segment<'_, M>) -> Error {
+    let tasks: Vec<String> = before.tasks.iter().map(|checked| checked.task.to_string()).collect();
+    Error::usage(format!("the line ends with the environment `{name}`, which has no task after it. Nothing has run"))
+        .with_hint(format!(
+            "write it before its tasks (`{} {name} {}`), or name a task after it",
+            program(),
+            tasks.join(" ")
+        ))
 }
 
 /// Whether an environment's name may follow the tasks of a segment.
@@ -121,26 +139,25 @@ fn flags<M: MigrationsManager>(args: &Args, subtasks: &Subtasks<M>, segments: &[
             subtasks.iter().filter(|subtask| subtask.takes_flag(flag)).map(|subtask| subtask.name()).collect();
         let example = takers.first().copied().unwrap_or_default();
         return Err(Error::usage(format!("`{flag_name}` can only be used with {}", takers.join(" or ")))
-            .with_hint(format!("write `cargo migrations {example} {flag_name}`")));
+            .with_hint(format!("write `{} {example} {flag_name}`", program())));
     }
     if args.path.is_some() {
-        return Err(
-            Error::usage("`--path` can only be used with init").with_hint("write `cargo migrations init --path DIR`")
-        );
+        let hint = if is_deployed() { "leave it out".to_owned() } else { format!("write `{} init --path DIR`", program()) };
+        return Err(Error::usage("`--path` can only be used with init").with_hint(hint));
     }
     Ok(())
 }
 
 fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
-    let (name, usage) = (&task.name, subtask.usage());
+    let (name, usage, program) = (&task.name, subtask.usage(), program());
     let takes_first = subtask.first() != First::Nothing;
     let options = Options::new(&task.options, takes_first, &subtask.options())
         .map_err(|problem| Error::usage(format!("{name} takes {problem}")).with_hint(format!("its usage is `{usage}`")))?;
     match (subtask.first(), options.first()) {
         (First::NeedsMigration, None) => Err(Error::usage(format!("{name} needs a migration"))
-            .with_hint(format!("write `cargo migrations {name}:0002_x` (`cargo migrations` shows what is registered)"))),
+            .with_hint(format!("write `{program} {name}:0002_x` (`{program}` shows what is registered)"))),
         (First::NeedsDump, None) => Err(Error::usage(format!("{name} needs a dump"))
-            .with_hint(format!("write `cargo migrations {name}:latest` (`cargo migrations dumps` lists them)"))),
+            .with_hint(format!("write `{program} {name}:latest` (`{program} dumps` lists them)"))),
         (First::OneOf(words), Some(word)) if !words.contains(&word) => {
             Err(Error::usage(format!("`{word}` is not a valid value for {name}"))
                 .with_hint(format!("its usage is `{usage}`")))
@@ -173,7 +190,7 @@ fn look_up<M>(
 fn unknown<M>(name: &str, before: Option<&Subtask<M>>, subtasks: &Subtasks<M>, embedded: &Embedded) -> Error {
     if matches!(name, "init" | "new") {
         return Error::usage(format!("`{name}` needs the sources, and must be the only task on the line"))
-            .with_hint(format!("run `cargo migrations {name}` in the workspace"));
+            .with_hint("run it by itself, with cargo, in the workspace");
     }
     if names::is_any(&embedded.migrations, name) {
         let takes_one = |subtask: &&Subtask<M>| matches!(subtask.first(), First::Migration | First::NeedsMigration);

@@ -13,7 +13,7 @@ use crate::context::{self, Context, Line, Site};
 use crate::environment::{Databases, Environment, full_match};
 use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
-use crate::line::words::listed;
+use crate::line::words::shortened;
 use crate::manager::declaration::{Answer, Asks};
 use crate::manager::{Flow, MigrationsManager};
 use crate::model::Direction;
@@ -21,8 +21,6 @@ use crate::process::stop;
 use crate::report::{DatabaseEnd, Databases as Summary, End};
 use crate::run::preview;
 
-/// How many names are listed.
-const SHOWN: usize = 12;
 
 /// The result on one database: how it ended, the error, and whether the line is to end.
 type OnDatabase = (DatabaseEnd, Option<Box<dyn std::error::Error + Send + Sync>>, Flow);
@@ -156,7 +154,8 @@ async fn plan_of<M>(cx: &Context, checked: &Checked<'_, M>, direction: Direction
     cx.tell_shared_numbers();
     let plan = preview(&cx.scope().await?, &request).await?;
     let nothing = if plan.steps.is_empty() { Some("nothing to do".to_owned()) } else { None };
-    let lines = context::plan_lines(&plan).into_iter().chain(nothing).collect();
+    let warnings = plan.warnings.iter().map(|warning| format!("warning: {}", warning.message));
+    let lines = context::plan_lines(&plan).into_iter().chain(warnings).chain(nothing).collect();
     Ok((lines, plan.steps.iter().map(|step| step.migration.stem().to_owned()).collect()))
 }
 
@@ -192,11 +191,4 @@ async fn names(environment: &Environment, site: &Site) -> Result<Vec<String>> {
 fn counted(names: &[String]) -> String {
     let count = names.len();
     format!("{count} database{}: {}", if count == 1 { "" } else { "s" }, shortened(names))
-}
-
-/// `` `a`, `b`, `c` and 7 more ``
-fn shortened(names: &[String]) -> String {
-    let shown = listed(names.iter().take(SHOWN).map(String::as_str));
-    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
-    format!("{shown}{more}")
 }

@@ -12,11 +12,12 @@ use crate::context::{Context, Line, OfLine, Site};
 use crate::environment::{Route, remote};
 use crate::error::describe::describe;
 use crate::error::{Error, Result, exit_code_of};
-use crate::line::Task;
 use crate::line::flags::Args;
+use crate::line::{Task, program};
 use crate::manager::declaration::Reach;
 use crate::manager::{Flow, MigrationsManager, Subtasks};
 use crate::migration::Embedded;
+use crate::model::variables;
 use crate::process::runtime::Runtime;
 use crate::process::{panics, stop};
 use crate::report::Reporter;
@@ -34,6 +35,13 @@ use check::Segment;
 /// ```
 pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
     panics::report_all();
+    // Cargo and the plugin set this variable. A line that came from another machine was typed there, where cargo is.
+    if std::env::var_os(variables::CARGO).is_none()
+        && !hop::is_here()
+        && let Some(path) = std::env::args_os().next().filter(|path| !path.is_empty())
+    {
+        program::set_deployed(&path);
+    }
     let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(error) => {

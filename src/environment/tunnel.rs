@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::ssh;
 use crate::error::Error;
+use crate::line::program::program;
 
 /// What ssh's `LocalCommand` prints when the proxy is set up.
 const READY: &str = "ready";
@@ -69,6 +70,6 @@ impl Tunnel {
     pub(crate) async fn lost(&self) -> Error {
         let _ = self.ssh.lock().await.wait().await;
         Error::failed(format!("the ssh tunnel through {} was lost", self.host))
-            .with_hint("run `cargo migrations show_status` in this environment to see what was done before")
+            .with_hint(format!("run `{} show_status` in this environment to see what was done before", program()))
     }
 }

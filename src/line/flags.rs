@@ -4,22 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 #[cfg(feature = "manager")]
 use super::Task;
+use super::program::{is_deployed, program};
 
 /// MongoDB migrations written in Rust.
 #[derive(Clone, Debug, Default, Parser)]
-#[command(
-    name = "cargo-migrations",
-    bin_name = "cargo migrations",
-    version,
-    disable_help_subcommand = true,
-    override_usage = "cargo migrations [FLAGS] [TASK...]",
-    after_help = "`cargo migrations help` lists the subtasks, including those of your manager.\n\
-                  `cargo migrations init` sets up a project, and `cargo migrations new:NAME` writes the next migration."
-)]
+#[command(name = "cargo-migrations", version, disable_help_subcommand = true)]
 pub(crate) struct Args {
     /// Subtasks (`execute`, `execute:0002_x`, `rollback:2`) and environments, run from left to right
     #[arg(value_name = "TASK")]
@@ -52,11 +45,12 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) fail_fast: bool,
 
-    /// With show_status: exit 4 if a migration is unregistered, failed or interrupted
+    /// With show_status: exit 4 if a migration is unregistered, failed or interrupted, or has no file
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// With execute: refuse to run if files were edited after they ran, or if migrations are out of order
+    /// With execute and rollback: refuse what is otherwise a warning (migrations that were edited after they ran, that have no
+    /// file, or that are out of order)
     #[arg(long)]
     pub(crate) strict: bool,
 
@@ -170,7 +164,9 @@ pub(crate) enum Format {
 impl Args {
     /// Reads a process's arguments.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::try_parse_from(args)
+        let mut definition = definition();
+        let matches = definition.try_get_matches_from_mut(args)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
     }
 
     /// The flags that are set and go with some subtasks only.
@@ -213,10 +209,21 @@ impl Args {
     }
 }
 
+/// The definition of the line. Its help names the program as a person calls it.
+fn definition() -> clap::Command {
+    let program = program();
+    let mut help = format!("`{program} help` lists the subtasks, including those of your manager.");
+    // These two need the sources.
+    if !is_deployed() {
+        let more = format!("\n`{program} init` sets up a project, and `{program} new:NAME` writes the next migration.");
+        help.push_str(&more);
+    }
+    Args::command().bin_name(program).override_usage(format!("{program} [FLAGS] [TASK...]")).after_help(help)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn read(args: &[&str]) -> Result<Args, clap::Error> {
         Args::read(args.iter().map(OsString::from))
@@ -224,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_definition_holds() {
-        Args::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]

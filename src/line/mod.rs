@@ -6,6 +6,7 @@
 //! ```
 
 pub(crate) mod flags;
+pub(crate) mod program;
 #[cfg(feature = "manager")]
 pub(crate) mod quote;
 pub(crate) mod words;

@@ -5,6 +5,18 @@ pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// How many names a sentence lists.
+#[cfg(feature = "manager")]
+const SHOWN: usize = 12;
+
+/// `` `a`, `b`, `c` and 7 more ``
+#[cfg(feature = "manager")]
+pub(crate) fn shortened<S: AsRef<str>>(names: &[S]) -> String {
+    let shown = listed(names.iter().take(SHOWN).map(AsRef::as_ref));
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    format!("{shown}{more}")
+}
+
 /// The names that are most like `word`, best first, at most three.
 #[cfg(feature = "manager")]
 pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {

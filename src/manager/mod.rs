@@ -77,7 +77,7 @@ pub trait MigrationsManager: Sized {
     /// Shows which migrations are registered and which are not.
     ///
     /// # Errors
-    /// The server failed, or `--check` found something unregistered.
+    /// The server failed, or `--check` found something that is unregistered or has no file.
     async fn show_status(&self, cx: &Context, option: Option<&str>) -> Result<()> {
         builtin::show_status(self, cx, option).await
     }

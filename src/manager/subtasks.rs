@@ -7,6 +7,7 @@ use super::{MigrationsManager, builtin};
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::line::program::{is_deployed, program};
 use crate::line::words::{listed, nearest};
 
 /// Names that the line uses otherwise, and those of built-in subtasks to come.
@@ -27,6 +28,23 @@ const RESERVED: &[&str] = &[
     "rehearse",
     "to",
 ];
+
+/// Words that other tools use for what a subtask here does, each line with the subtask's name at its end.
+const SYNONYMS: &[(&[&str], &str)] = &[
+    (&["migrate", "up", "apply", "run"], "execute"),
+    (&["down", "undo", "revert"], "rollback"),
+    (&["status", "list"], "show_status"),
+    (&["dump", "backup"], "dbdump"),
+    (&["log"], "history"),
+    (&["create", "add", "generate"], "new"),
+];
+
+/// The subtask that does what other tools use this word for.
+fn synonym(word: &str) -> Option<&'static str> {
+    let (_, subtask) = SYNONYMS.iter().find(|(words, _)| words.contains(&word))?;
+    // A deployed manager has no sources to write a migration to.
+    Some(*subtask).filter(|subtask| *subtask != "new" || !is_deployed())
+}
 
 /// The subtasks of a manager, in the order in which `help` lists them.
 pub struct Subtasks<M> {
@@ -162,11 +180,18 @@ impl<M> Subtasks<M> {
     }
 
     pub(crate) fn unknown(&self, name: &str) -> Error {
-        let names = self.list.iter().map(Subtask::name);
-        let near = nearest(name, names.chain(self.environments.iter().map(|environment| environment.name.as_str())));
+        let environments = || self.environments.iter().map(|environment| environment.name.as_str());
+        let own = self.list.iter().filter(|subtask| !subtask.is_built_in()).map(Subtask::name);
+        // What the team itself has named so is more likely meant than what other tools do.
+        let is_own = !nearest(name, own.chain(environments())).is_empty();
+        let near = match synonym(name).filter(|_| !is_own) {
+            Some(subtask) => vec![subtask],
+            None => nearest(name, self.list.iter().map(Subtask::name).chain(environments())),
+        };
+        let program = program();
         let hint = match near[..] {
-            [] => "`cargo migrations help` lists them".to_owned(),
-            _ => format!("did you mean {}? `cargo migrations help` lists them all", listed(near)),
+            [] => format!("`{program} help` lists them"),
+            _ => format!("did you mean {}? `{program} help` lists them all", listed(near)),
         };
         Error::usage(format!("there is no subtask or environment named `{name}`")).with_hint(hint)
     }
@@ -183,5 +208,52 @@ impl<M> Subtasks<M> {
 impl<M> fmt::Debug for Subtasks<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.list.iter().map(Subtask::name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Plain;
+
+    impl MigrationsManager for Plain {}
+
+    struct WithOwn;
+
+    impl MigrationsManager for WithOwn {
+        fn subtasks(subtasks: Subtasks<Self>) -> Subtasks<Self> {
+            subtasks
+                .add("migrate_users", "Move the users", async |_: &Self, _: &Context, _: Option<&str>| Ok(()))
+                .environment("backup_site", "Where the backups are", |env| env)
+        }
+    }
+
+    fn hint<M: MigrationsManager>(word: &str) -> String {
+        Subtasks::<M>::of().unwrap().unknown(word).hint().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn the_words_of_other_tools_lead_to_the_subtask_that_does_it() {
+        for (words, subtask) in SYNONYMS {
+            for word in *words {
+                let expected = format!("did you mean `{subtask}`? `cargo migrations help` lists them all");
+                assert_eq!(hint::<Plain>(word), expected, "{word}");
+                assert!(Subtasks::<Plain>::of().unwrap().get(word).is_none(), "{word}");
+            }
+            assert!(*subtask == "new" || Subtasks::<Plain>::of().unwrap().get(subtask).is_some(), "{subtask}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_the_teams_own_is_suggested_first() {
+        for (word, expected) in [
+            ("migrate", "did you mean `migrate_users`"),
+            ("backup", "did you mean `backup_site`"),
+            ("undo", "did you mean `rollback`?"),
+        ] {
+            let hint = hint::<WithOwn>(word);
+            assert!(hint.starts_with(expected), "{hint}");
+        }
     }
 }

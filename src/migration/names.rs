@@ -1,6 +1,7 @@
 //! Finding a migration by what people call it: file name, stem or number.
 
 use crate::error::Error;
+use crate::line::program::{is_deployed, program};
 use crate::line::words::{listed, nearest};
 use crate::migration::Migration;
 use crate::model::file_name;
@@ -34,8 +35,12 @@ fn names(migration: &Migration, word: &str) -> bool {
 fn unknown(migrations: &[Migration], word: &str) -> Error {
     let message = format!("there is no migration `{word}`");
     if migrations.is_empty() {
-        return Error::usage(format!("{message}, nor any other migration file"))
-            .with_hint(with_missing(word, "write the first one with `cargo migrations new:NAME`".into()));
+        let hint = if is_deployed() {
+            "deploy a manager that was built with migration files".to_owned()
+        } else {
+            format!("write the first one with `{} new:NAME`", program())
+        };
+        return Error::usage(format!("{message}, nor any other migration file")).with_hint(with_missing(word, hint));
     }
     let stems = || migrations.iter().map(Migration::stem);
     let near = nearest(word, stems());
@@ -55,7 +60,8 @@ fn with_missing(word: &str, hint: String) -> String {
     }
     let stop = if hint.ends_with('?') { "" } else { "." };
     format!(
-        "{hint}{stop} If `{word}` is registered and its file is gone, `cargo migrations show_status` lists it as missing"
+        "{hint}{stop} If `{word}` is registered and its file is gone, `{} show_status` lists it as missing",
+        program()
     )
 }
 

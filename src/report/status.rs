@@ -10,6 +10,7 @@ use super::said::warn;
 use super::text::short_time;
 use super::{Report, Said, human_duration, migrations, table};
 use crate::error::Remark;
+use crate::line::program::{is_deployed, program};
 use crate::model::State;
 use crate::model::file_name::stem;
 
@@ -74,26 +75,35 @@ impl Status<'_> {
         let database = self.database;
         let count = |state| self.rows.iter().filter(|row| row.state == state).count();
         let open = self.rows.iter().filter(|row| row.state.is_open()).count();
-        let (unregistered, failed, interrupted) =
-            (count(State::Unregistered), count(State::Failed), count(State::Interrupted));
+        let (unregistered, missing) = (count(State::Unregistered), count(State::Missing));
         if self.rows.is_empty() {
-            return Remark::new(format!("no migrations yet on {database}"))
-                .with_hint("write the first one with `cargo migrations new:NAME`");
+            let remark = Remark::new(format!("no migrations yet on {database}"));
+            // A migration is written where the sources are.
+            return if is_deployed() {
+                remark
+            } else {
+                remark.with_hint(format!("write the first one with `{} new:NAME`", program()))
+            };
         }
-        if open == 0 {
-            return Remark::new(format!("all migrations are registered on {database}: nothing to execute"));
+        let message = if open == 0 && missing == 0 {
+            format!("all migrations are registered on {database}: nothing to execute")
+        } else if open == 0 {
+            format!("{} missing on {database}, and nothing to execute", migrations(missing))
+        } else if open == unregistered && missing == 0 {
+            format!("{} unregistered on {database}", migrations(open))
+        } else {
+            let (failed, interrupted) = (count(State::Failed), count(State::Interrupted));
+            let counts =
+                [(unregistered, "unregistered"), (failed, "failed"), (interrupted, "interrupted"), (missing, "missing")];
+            let parts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!("{count} {state}"));
+            format!("{} on {database}", parts.collect::<Vec<_>>().join(", "))
+        };
+        let remark = Remark::new(message);
+        if open == 0 || open != unregistered {
+            return remark;
         }
-        if open == unregistered {
-            let them = if open == 1 { "it" } else { "them" };
-            return Remark::new(format!("{} unregistered on {database}", migrations(open)))
-                .with_hint(format!("run {them} with `cargo migrations execute`"));
-        }
-        let parts: Vec<String> = [(unregistered, "unregistered"), (failed, "failed"), (interrupted, "interrupted")]
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, state)| format!("{count} {state}"))
-            .collect();
-        Remark::new(format!("{} on {database}", parts.join(", ")))
+        let them = if open == 1 { "it" } else { "them" };
+        remark.with_hint(format!("run {them} with `{} execute`", program()))
     }
 }
 
@@ -139,4 +149,53 @@ fn row_json(row: &Row<'_>) -> Value {
         }
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(state: State) -> Row<'static> {
+        Row {
+            name: "1_a.rs",
+            number: "1",
+            state,
+            registered_at: None,
+            duration: None,
+            description: None,
+            is_changed: false,
+            is_out_of_order: false,
+            is_under_way: false,
+        }
+    }
+
+    fn summary(states: &[State]) -> (String, Option<String>) {
+        let rows = states.iter().map(|state| row(*state)).collect();
+        let Remark { message, hint } = Status { database: "blog", rows, remarks: Vec::new(), at_work: None }.summary();
+        (message, hint)
+    }
+
+    #[test]
+    fn the_summary_counts_what_is_not_as_it_should_be() {
+        use State::{Failed, Ignored, Missing, Registered, Unregistered};
+        let cases: [(&[State], &str, Option<&str>); 6] = [
+            (&[Registered, Ignored], "all migrations are registered on blog: nothing to execute", None),
+            (&[Missing, Missing], "2 migrations missing on blog, and nothing to execute", None),
+            (&[Registered, Missing], "1 migration missing on blog, and nothing to execute", None),
+            (
+                &[Unregistered, Registered],
+                "1 migration unregistered on blog",
+                Some("run it with `cargo migrations execute`"),
+            ),
+            (
+                &[Unregistered, Unregistered, Missing],
+                "2 unregistered, 1 missing on blog",
+                Some("run them with `cargo migrations execute`"),
+            ),
+            (&[Unregistered, Failed, Missing], "1 unregistered, 1 failed, 1 missing on blog", None),
+        ];
+        for (states, message, hint) in cases {
+            assert_eq!(summary(states), (message.to_owned(), hint.map(str::to_owned)));
+        }
+    }
 }

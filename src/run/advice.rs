@@ -1,4 +1,5 @@
-//! What to say about migrations and restores that were interrupted or failed, and what to do about them. Pure.
+//! What to say about migrations and restores that were interrupted or failed, about registered migrations that have no file, and
+//! what to do about them. Pure.
 
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 
@@ -6,8 +7,11 @@ use super::standing::{Known, Standing};
 use super::step::Step;
 use crate::error::chain::has_label;
 use crate::error::{Error, Remark};
+use crate::line::program::program;
+use crate::line::words::shortened;
+use crate::migration::Migration;
 use crate::model::{Direction, State, file_name};
-use crate::store::{Attempt, Restore};
+use crate::store::{Attempt, Entry, Restore};
 
 /// What to say about each migration that needs a decision.
 pub(crate) fn all_undecided(known: &Known<'_, '_>) -> Vec<Remark> {
@@ -21,7 +25,7 @@ pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<Remark> {
     let attempt = standing.attempt?;
     // A later attempt may have left it as it was; the log then knows more than that attempt says.
     let is_it = attempt.ended.is_none() && attempt.direction != Direction::Ignore && !attempt.is_transactional;
-    let when = if is_it { interrupted(attempt) } else { format!("`cargo migrations history:{name}` shows when") };
+    let when = if is_it { interrupted(attempt) } else { format!("`{} history:{name}` shows when", program()) };
     let undo = if standing.migration.has_down() {
         format!("`rollback:{name}` to undo it, or `ignore:{name}` to mark it as done")
     } else {
@@ -29,7 +33,7 @@ pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<Remark> {
     };
     Some(
         Remark::new(format!("{name} was interrupted ({when}), and it is not known how far it got"))
-            .with_hint(format!("check the data, then use `cargo migrations execute:{name}` to run it again, {undo}")),
+            .with_hint(format!("check the data, then use `{} execute:{name}` to run it again, {undo}", program())),
     )
 }
 
@@ -42,11 +46,47 @@ fn file_gone(attempt: &Attempt) -> Remark {
     ))
 }
 
+/// What to say about registered migrations that have no file.
+pub(crate) fn without_file(missing: &[&Entry]) -> Option<Remark> {
+    let mut missing = missing.to_vec();
+    missing.sort_by(|a, b| file_name::compare(a.number(), b.number()).then_with(|| a.name.cmp(&b.name)));
+    let names: Vec<&str> = missing.iter().map(|entry| file_name::stem(&entry.name)).collect();
+    (!names.is_empty()).then(|| {
+        let (are, have) = if names.len() == 1 { ("is", "has") } else { ("are", "have") };
+        Remark::new(format!("{} {are} registered, but {have} no file", shortened(&names))).with_hint(
+            "use a build that has the missing files, bring them back, or delete their documents from the registry if they were \
+             removed for good",
+        )
+    })
+}
+
+/// What to say about unregistered migrations whose code is registered under a name that has no file: their files were renumbered
+/// or renamed, and a plain `execute` would run the same code again.
+pub(crate) fn renumbered(known: &Known<'_, '_>) -> Vec<Remark> {
+    // What a run is working on was named by a person.
+    let new = known.files.iter().filter(|standing| standing.entry().is_none() && !standing.is_under_way);
+    new.filter_map(|standing| {
+        let migration = standing.migration;
+        let before = known.missing.iter().find(|entry| is_code_of(entry, migration))?;
+        let (new, old, program) = (migration.stem(), file_name::stem(&before.name), program());
+        let message = format!("`{new}` has the same code as `{old}`, which is registered and has no file");
+        Some(Remark::new(format!("{message}: it was probably renamed")).with_hint(format!(
+            "use `{program} ignore:{new}` to register it without running it, or `{program} execute:{new}` to run it all the same"
+        )))
+    })
+    .collect()
+}
+
+/// Whether an entry registers this migration's code. Nothing is known about entries of migopy's, nor about code without a checksum.
+fn is_code_of(entry: &Entry, migration: &Migration) -> bool {
+    !migration.checksum().is_empty() && entry.checksum.as_deref() == Some(migration.checksum())
+}
+
 /// What to say about a restore that was cut off.
 pub(crate) fn cut_off(restore: &Restore) -> Remark {
     let Restore { dump, who, place, .. } = restore;
     Remark::new(format!("a restore of {dump} by {who}@{place} was cut off, so the database holds only a part of it"))
-        .with_hint(format!("run `cargo migrations restore:{dump}` again, or restore another dump"))
+        .with_hint(format!("run `{} restore:{dump}` again, or restore another dump", program()))
 }
 
 /// `up, by deploy@web-2, 2026-02-03T04:05:06Z`
@@ -61,30 +101,29 @@ pub(crate) fn interrupted(attempt: &Attempt) -> String {
 
 /// Why a step failed, and what to do next.
 pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    let name = step.migration.stem();
+    let (name, program) = (step.migration.stem(), program());
     if has_label(&*error, UNKNOWN_TRANSACTION_COMMIT_RESULT) {
         let message = format!("the server did not say whether the transaction of {name} was committed");
-        let hint = format!("`cargo migrations` shows whether {name} is registered: if it is, the transaction was committed");
+        let hint = format!("`{program}` shows whether {name} is registered: if it is, the transaction was committed");
         return Error::failed(message).with_hint(hint).caused_by(error);
     }
     let no_effect = if step.is_transactional() { ", and had no effect since it is transactional" } else { "" };
     let (message, hint) = match step.direction {
         // It was interrupted before, and the effects of that are still there.
-        Direction::Up if step.before == State::Interrupted => (
-            format!("the migration {name} failed{no_effect}"),
-            format!("fix it and run `cargo migrations execute:{name}` again"),
-        ),
+        Direction::Up if step.before == State::Interrupted => {
+            (format!("the migration {name} failed{no_effect}"), format!("fix it and run `{program} execute:{name}` again"))
+        }
         Direction::Up => (
             format!("the migration {name} failed and was not registered{no_effect}"),
-            "fix it and run `cargo migrations execute` again".to_owned(),
+            format!("fix it and run `{program} execute` again"),
         ),
         _ if step.registered.is_empty() => (
             format!("the rollback of {name} failed{no_effect}"),
-            format!("fix its `down` and run `cargo migrations rollback:{name}` again"),
+            format!("fix its `down` and run `{program} rollback:{name}` again"),
         ),
         _ => (
             format!("the rollback of {name} failed, and it is still registered{no_effect}"),
-            format!("fix its `down` and run `cargo migrations rollback:{name}` again"),
+            format!("fix its `down` and run `{program} rollback:{name}` again"),
         ),
     };
     Error::failed(message).with_hint(hint).caused_by(error)
@@ -92,20 +131,19 @@ pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + 
 
 /// What is known about a step that ran to its end and could not be registered.
 pub(crate) fn not_registered(step: &Step<'_>, error: mongodb::error::Error) -> Error {
-    let name = step.migration.stem();
+    let (name, program) = (step.migration.stem(), program());
     let error = |message: String| Error::failed(message).caused_by(error);
     match (step.direction, step.before) {
         (Direction::Up, _) => error(format!(
             "the migration {name} ran to its end, but it is not known whether it was registered"
         ))
         .with_hint(format!(
-            "if `cargo migrations` shows it as interrupted, register it with `cargo migrations ignore:{name}`, without \
-                 running it again"
+            "if `{program}` shows it as interrupted, register it with `{program} ignore:{name}`, without running it again"
         )),
         (Direction::Down, State::Registered | State::Ignored) => {
-            error(format!("{name} was rolled back, but it is not known whether it was unregistered")).with_hint(
-                "if `cargo migrations` shows it as interrupted, roll it back again, provided that its `down` may run twice",
-            )
+            error(format!("{name} was rolled back, but it is not known whether it was unregistered")).with_hint(format!(
+                "if `{program}` shows it as interrupted, roll it back again, provided that its `down` may run twice"
+            ))
         }
         (Direction::Down, _) => error(format!("{name} was rolled back, but the log could not be written")),
         (Direction::Ignore, _) => error(format!("the migration {name} could not be registered")),

@@ -19,6 +19,7 @@ use crate::db::Db;
 use crate::error::chain::error_text;
 use crate::error::describe::describe;
 use crate::error::{Error, Remark, Result};
+use crate::line::program::program;
 use crate::line::words::listed;
 use crate::model::Direction;
 use crate::model::file_name::stem;
@@ -97,16 +98,15 @@ pub(crate) async fn run(
 ) -> Result<Done, Failed> {
     // Without the lock first: an error in the line, or nothing to do, need not wait for another run.
     let plan = preview(scope, request).await?;
+    // A person who is asked knows them before.
+    warn(scope, &plan, &[]);
     if plan.steps.is_empty() {
-        nothing_to_do(scope, request, &plan);
+        nothing_to_do(scope, request);
         return Ok(Done::default());
     }
-    let confirmed = match confirm(&plan).await? {
-        Confirmed::NotAsked => None,
-        Confirmed::Exactly => Some(&plan),
-    };
+    let shown = (&plan, confirm(&plan).await?);
     let run = Run::new(request.subtask, request.command());
-    locked(scope, &run, async |lock, session| under_lock(scope, request, lock, session, confirmed, before).await).await
+    locked(scope, &run, async |lock, session| under_lock(scope, request, lock, session, shown, before).await).await
 }
 
 /// Does something under the lock, and gives the lock back in every case.
@@ -142,31 +142,36 @@ fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
     Error::failed(message).caused_by(error)
 }
 
-fn nothing_to_do(scope: &Scope<'_>, request: &Request<'_>, plan: &Plan<'_>) {
-    plan.warnings.iter().for_each(|warning| scope.reporter.remark(warning));
+/// Prints the plan's warnings, without those that were printed before.
+fn warn(scope: &Scope<'_>, plan: &Plan<'_>, printed: &[Remark]) {
+    plan.warnings.iter().filter(|warning| !printed.contains(warning)).for_each(|warning| scope.reporter.remark(warning));
+}
+
+fn nothing_to_do(scope: &Scope<'_>, request: &Request<'_>) {
     let (subtask, direction) = (request.subtask, request.direction);
     scope.reporter.event(&Event::NothingToDo { subtask, direction, database: scope.database() });
 }
 
+/// Plans again, and carries the plan out. `shown` is the plan that was made without the lock, and whether a person confirmed it.
 async fn under_lock(
     scope: &Scope<'_>,
     request: &Request<'_>,
     lock: &LockGuard,
     mut session: ClientSession,
-    confirmed: Option<&Plan<'_>>,
+    (shown, confirmed): (&Plan<'_>, Confirmed),
     before: impl AsyncFnOnce() -> Result<Option<String>>,
 ) -> Result<Done, Failed> {
     // Another run may have worked on the database before this one got the lock.
     let view = scope.store.view(&mut session).await.map_err(|error| unreadable(&scope.store, error))?;
     let plan = plan::make(request, scope.migrations, &view, scope.store.has_transactions())?;
+    warn(scope, &plan, &shown.warnings);
     if plan.steps.is_empty() {
-        nothing_to_do(scope, request, &plan);
+        nothing_to_do(scope, request);
         return Ok(Done::default());
     }
-    if confirmed.is_some_and(|confirmed| !plan.is_part_of(confirmed)) {
+    if confirmed == Confirmed::Exactly && !plan.is_part_of(shown) {
         return Err(plan::more_than_confirmed().into());
     }
-    plan.warnings.iter().for_each(|warning| scope.reporter.remark(warning));
     if scope.stop.is_asked() {
         return Err(stop::as_asked().into());
     }
@@ -238,7 +243,8 @@ async fn carry_out(
     let error = match failure {
         Some(error) => match dump {
             Some(dump) => error.with_further_hint(format!(
-                "`cargo migrations restore:{dump}` puts the database back to its state before this run"
+                "`{} restore:{dump}` puts the database back to its state before this run",
+                program()
             )),
             None => error,
         },

@@ -9,7 +9,8 @@ use super::standing::{self, Known, Standing};
 use super::status::{highest_registered, is_below};
 use super::step::Step;
 use crate::error::{Error, ErrorKind, Remark};
-use crate::line::words::listed;
+use crate::line::program::program;
+use crate::line::words::{listed, shortened};
 use crate::migration::Migration;
 use crate::model::{Direction, State, file_name};
 use crate::store::{Entry, View};
@@ -78,16 +79,23 @@ pub(crate) fn make<'m>(
             vec![standing]
         }
         None => {
-            refuse_undecided(&known)?;
+            // As long as a migration is interrupted, nothing runs until a person has decided how to go on.
+            refuse_undecided(advice::all_undecided(&known))?;
+            if request.direction == Direction::Up {
+                refuse_undecided(advice::renumbered(&known))?;
+            }
             files.iter().filter(|standing| standing.entry().is_none()).collect()
         }
     };
-    let warnings = if request.direction == Direction::Up {
-        let warnings = out_of_order(&chosen, files, missing).into_iter().chain(changed(files)).collect();
-        if request.is_strict { refuse(warnings)? } else { warnings }
-    } else {
-        Vec::new()
+    let warnings: Vec<Remark> = match request.direction {
+        Direction::Up => {
+            let of_files = out_of_order(&chosen, files, missing).into_iter().chain(changed(files));
+            of_files.chain(advice::without_file(missing)).collect()
+        }
+        Direction::Down => later_ones_stay(&chosen, files, missing).into_iter().collect(),
+        Direction::Ignore => Vec::new(),
     };
+    let warnings = if request.is_strict { refuse(warnings)? } else { warnings };
     let steps: Vec<Step<'m>> = chosen.into_iter().map(|standing| step(request.direction, standing)).collect();
     if !has_transactions {
         needs_no_transactions(&steps)?;
@@ -116,14 +124,14 @@ fn allowed(direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Erro
             let at = standing.entry().and_then(|entry| entry.registered_at);
             let since = at.and_then(|at| at.try_to_rfc3339_string().ok()).map(|at| format!(" (since {at})"));
             Err(Error::usage(format!("{name} is already registered{}", since.unwrap_or_default()))
-                .with_hint(format!("roll it back first with `cargo migrations rollback:{name}`")))
+                .with_hint(format!("roll it back first with `{} rollback:{name}`", program())))
         }
         (Direction::Down, State::Unregistered) if standing.state == State::Interrupted => Err(Error::usage(format!(
             "{name} was interrupted, but it is transactional and has had no effect: there is nothing to roll back"
         ))),
         (Direction::Down, State::Unregistered) => {
             Err(Error::usage(format!("{name} is not registered: there is nothing to roll back"))
-                .with_hint("`cargo migrations` shows what is registered"))
+                .with_hint(format!("`{}` shows what is registered", program())))
         }
         (Direction::Down, _) if !standing.migration.has_down() => {
             Err(Error::usage(format!("{name} cannot be rolled back: it has no `pub async fn down`"))
@@ -133,9 +141,8 @@ fn allowed(direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Erro
     }
 }
 
-/// As long as a migration is interrupted, nothing runs until a person has decided how to go on.
-fn refuse_undecided(known: &Known<'_, '_>) -> Result<(), Error> {
-    let remarks = advice::all_undecided(known);
+/// An error if there is anything that a person has to decide.
+fn refuse_undecided(remarks: Vec<Remark>) -> Result<(), Error> {
     if remarks.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Undecided, remarks)) }
 }
 
@@ -161,6 +168,28 @@ fn out_of_order(chosen: &[&Standing<'_, '_>], files: &[Standing<'_, '_>], missin
             if late.len() == 1 { "has" } else { "have" },
             file_name::stem(&highest.name)
         ))
+    })
+}
+
+/// A warning if a migration would be rolled back while others with a higher number are registered.
+fn later_ones_stay(chosen: &[&Standing<'_, '_>], files: &[Standing<'_, '_>], missing: &[&Entry]) -> Option<Remark> {
+    let migration = chosen.first()?.migration;
+    let with_file = files.iter().filter(|standing| standing.entry().is_some()).map(|standing| standing.migration);
+    let with_file = with_file.map(|migration| (migration.number(), migration.stem()));
+    let without_file = missing.iter().map(|entry| (entry.number(), file_name::stem(&entry.name)));
+    let registered = with_file.chain(without_file);
+    let mut later: Vec<(&str, &str)> =
+        registered.filter(|(number, _)| file_name::compare(migration.number(), number).is_lt()).collect();
+    later.sort_by(|a, b| file_name::compare(a.0, b.0).then_with(|| a.1.cmp(b.1)));
+    let names: Vec<&str> = later.into_iter().map(|(_, stem)| stem).collect();
+    (!names.is_empty()).then(|| {
+        let (have, stay) = if names.len() == 1 { ("has", "stays") } else { ("have", "stay") };
+        Remark::new(format!(
+            "out of order: `{}` is rolled back, but {} {have} a higher number and {stay} registered",
+            migration.stem(),
+            shortened(&names)
+        ))
+        .with_hint("roll the later ones back first if they build on it")
     })
 }
 
@@ -290,6 +319,84 @@ pub(crate) mod tests {
         let same = Entry { checksum: Some("sum".into()), ..entry("3_c.rs") };
         let plan = make(&request, &migrations[1..], &view(&[same]), true).unwrap();
         assert!(plan.warnings.is_empty());
+    }
+
+    #[test]
+    fn code_that_is_registered_under_a_name_without_a_file_waits_for_a_decision() {
+        let migrations = [migration("1_a").with_checksum("another"), migration("9_slugs")];
+        let with_code = |entry: Entry| Entry { checksum: Some("sum".into()), ..entry };
+        let old = with_code(entry("7_slugs.rs"));
+        let make = |migrations: &[Migration], direction, name: Option<usize>, old: &Entry| {
+            let request = request(direction, name.map(|index| &migrations[index]));
+            make(&request, migrations, &view(&[old.clone(), entry("1_a.rs")]), true).map(|plan| stems(&plan))
+        };
+        for entry in [old.clone(), Entry { ignored: true, ..old.clone() }] {
+            let error = make(&migrations, Direction::Up, None, &entry).unwrap_err();
+            assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Undecided, 3));
+            assert_eq!(
+                error.to_string(),
+                "`9_slugs` has the same code as `7_slugs`, which is registered and has no file: it was probably renamed"
+            );
+            assert_eq!(
+                error.hint(),
+                Some(
+                    "use `cargo migrations ignore:9_slugs` to register it without running it, or `cargo migrations \
+                     execute:9_slugs` to run it all the same"
+                )
+            );
+        }
+        // A person has decided.
+        assert_eq!(make(&migrations, Direction::Up, Some(1), &old).unwrap(), ["9_slugs"]);
+        assert_eq!(make(&migrations, Direction::Ignore, None, &old).unwrap(), ["9_slugs"]);
+        // An entry of migopy's has no checksum, and neither has a migration that was made by hand.
+        assert_eq!(make(&migrations, Direction::Up, None, &entry("7_slugs.py")).unwrap(), ["9_slugs"]);
+        let by_hand = migrations.clone().map(|migration| migration.with_checksum(""));
+        let empty = Entry { checksum: Some(String::new()), ..old.clone() };
+        assert_eq!(make(&by_hand, Direction::Up, None, &empty).unwrap(), ["9_slugs"]);
+        // A copy of a migration that still has its file is another migration.
+        let copied = [migration("1_a"), migration("9_slugs")];
+        assert_eq!(make(&copied, Direction::Up, None, &with_code(entry("1_a.rs"))).unwrap(), ["9_slugs"]);
+    }
+
+    #[test]
+    fn what_is_registered_and_has_no_file_is_warned_of_and_refused_when_strict() {
+        let migrations = [migration("1_a"), migration("3_c")];
+        let entries = [entry("10_z.rs"), Entry { ignored: true, ..entry("2_b.py") }, entry("1_a.rs")];
+        let mut request = request(Direction::Up, Some(&migrations[1]));
+        let make = |request: &Request<'_>, entries: &[Entry]| {
+            make(request, &migrations, &view(entries), true)
+                .map(|plan| plan.warnings.into_iter().map(|w| w.message).collect())
+        };
+        let warnings: Vec<String> = make(&request, &entries[1..]).unwrap();
+        assert_eq!(warnings, ["`2_b` is registered, but has no file"]);
+        request.is_strict = true;
+        let error = make(&request, &entries).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert!(error.to_string().contains("`2_b`, `10_z` are registered, but have no file"), "{error}");
+        assert!(make(&request, &entries[2..]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_rollback_below_what_is_registered_is_warned_of_and_refused_when_strict() {
+        let with_down = |stem| migration(stem).with_down(async |_: &crate::Db| Ok::<_, Error>(()));
+        let migrations = ["1_a", "2_b", "10_c", "11_d"].map(with_down);
+        let ignored = Entry { ignored: true, ..entry("2_b.rs") };
+        let view = view(&[entry("12_gone.py"), entry("10_c.rs"), ignored, entry("1_a.rs")]);
+        let rollback = |migration, is_strict| Request { is_strict, ..request(Direction::Down, Some(migration)) };
+        let plan = make(&rollback(&migrations[0], false), &migrations, &view, true).unwrap();
+        assert_eq!(stems(&plan), ["1_a"]);
+        let expected =
+            "out of order: `1_a` is rolled back, but `2_b`, `10_c`, `12_gone` have a higher number and stay registered";
+        assert_eq!(plan.warnings.iter().map(|warning| warning.message.as_str()).collect::<Vec<_>>(), [expected]);
+        let error = make(&rollback(&migrations[2], true), &migrations, &view, true).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert_eq!(
+            error.to_string(),
+            "out of order: `10_c` is rolled back, but `12_gone` has a higher number and stays registered\n\
+             refused because of `--strict`"
+        );
+        let view = View { entries: view.entries[1..].to_vec(), ..View::default() };
+        assert!(make(&rollback(&migrations[2], true), &migrations, &view, true).unwrap().warnings.is_empty());
     }
 
     #[test]

@@ -56,7 +56,9 @@ NUMBER  NAME       STATE         WHEN                  TOOK   DESCRIPTION
         outcome.stderr_of(&database),
         str![[r#"
     Database DATABASE on 127.0.0.1:PORT
-      Status 1 migration unregistered on DATABASE
+warning: `0005_gone` is registered, but has no file
+hint: use a build that has the missing files, bring them back, or delete their documents from the registry if they were removed for good
+      Status 1 unregistered, 1 missing on DATABASE
 hint: run it with `cargo migrations execute`
 
 "#]]
@@ -99,6 +101,12 @@ fn check_exits_4_while_something_is_unregistered() {
     simple().run("show_status --check --format json", &database).exits(4).json();
     simple().run("execute", &database).exits(0);
     simple().run("--check", &database).exits(0);
+    // A database that is newer than this build, or a file that was lost.
+    database.insert("migrations", [doc! { "name": "0011_d.rs" }]);
+    let outcome = simple().run("--check", &database).exits(4);
+    assert_has(&outcome.stderr, &["1 migration missing on", "error: 1 migration missing\nhint: see the warnings above"]);
+    let outcome = simple().run("execute --strict", &database).exits(3);
+    assert_has(&outcome.stderr, &["error: `0011_d` is registered, but has no file", "refused because of `--strict`"]);
 }
 
 #[test]
@@ -176,6 +184,8 @@ fn rollback_undoes_and_unregisters() {
         outcome.stderr_of(&database),
         str![[r#"
     Database DATABASE on 127.0.0.1:PORT
+warning: out of order: `0002_b` is rolled back, but `0010_c` has a higher number and stays registered
+hint: roll the later ones back first if they build on it
 Rolling back 0002_b (1 of 1)
  Rolled back 0002_b in 0.00s
     Finished 1 migration rolled back on DATABASE in 0.00s
@@ -187,6 +197,22 @@ Rolling back 0002_b (1 of 1)
     let outcome = simple().run("rollback:0002_b", &database).exits(2);
     assert_has(&outcome.stderr, &["error: 0002_b is not registered: there is nothing to roll back"]);
     assert_eq!(database.trace().len(), 4);
+}
+
+#[test]
+fn a_rollback_below_what_is_registered_is_warned_of_and_refused_when_strict() {
+    let database = TestDatabase::new();
+    simple().run("execute", &database).exits(0);
+    let later = "out of order: `0001_a` is rolled back, but `0002_b`, `0010_c` have a higher number and stay registered";
+    let outcome = simple().run("rollback:1 --strict", &database).exits(3);
+    assert_has(&outcome.stderr, &["error: ", later, "refused because of `--strict`\nhint: roll the later ones back first"]);
+    assert_eq!(database.registered().len(), 3);
+    simple().run("rollback:10 rollback:2 rollback:1 --strict", &database).exits(0);
+    assert!(database.registered().is_empty());
+    simple().run("execute", &database).exits(0);
+    let outcome = simple().run("rollback:1", &database).exits(0);
+    assert_eq!(outcome.stderr.matches(later).count(), 1, "{}", outcome.stderr);
+    assert_eq!(database.registered(), ["0002_b.rs", "0010_c.rs"]);
 }
 
 #[test]

@@ -28,7 +28,9 @@ fn one_file_of_a_release_build_does_everything_that_needs_no_sources() {
     std::fs::copy(workspace.path("target/release").join(package), &binary).unwrap();
     let run = |args: &str| run(&binary, args, Some(server_uri()));
 
-    assert_has(&run("").exits(0).stdout, &["0003_c  unregistered"]);
+    let status = run("").exits(0);
+    assert_has(&status.stdout, &["0003_c  unregistered"]);
+    assert_has(&status.stderr, &["hint: run them with `manager execute`\n"]);
     run("--check").exits(4);
     assert_has(&run("execute:1").exits(0).stderr, &["Executed 0001_a"]);
     run("ignore:2").exits(0);
@@ -43,8 +45,19 @@ fn one_file_of_a_release_build_does_everything_that_needs_no_sources() {
     assert_has(&run("dumps").exits(0).stdout, &[database.name()]);
     run("dbdump:verify=latest").exits(0);
     run("restore:latest --yes").exits(0);
-    assert_has(&run("help").exits(0).stdout, &["execute[:MIGRATION]"]);
+    let usage = "Usage: manager [FLAGS] [TASK...]\n";
+    assert_has(&run("help").exits(0).stdout, &[usage, "execute[:MIGRATION]"]);
+    assert_has(&run("--help").exits(0).stdout, &[usage, "`manager help` lists the subtasks"]);
+    assert_has(&run("generate:x").exits(2).stderr, &["hint: `manager help` lists them\n"]);
     run("--version").exits(0);
+    // Where there is no cargo, none of this can be followed.
+    for line in ["", "help", "help:execute", "--help", "qqq", "rollback", "init", "new:x", "init --path .", "execute:77"] {
+        let outcome = run(line);
+        for text in [&outcome.stdout, &outcome.stderr] {
+            let advises = text.contains("cargo migrations") || text.contains("new:NAME") || text.contains("\n  init ");
+            assert!(!advises, "{line}: {text}");
+        }
+    }
     for task in ["init", "new:x"] {
         assert_has(&run(task).exits(2).stderr, &["needs the sources"]);
     }

@@ -46,7 +46,7 @@ fn the_flag_names_it_as_well_and_without_a_task_the_default_one_runs() {
     let (own, staging) = (TestDatabase::new(), TestDatabase::new());
     with_staging("--env staging execute:1", &own, &staging).run().exits(0);
     assert_eq!((own.registered().len(), staging.registered().len()), (0, 1));
-    for args in ["staging --format json", "--env=staging --format json", "execute:1 staging --format json"] {
+    for args in ["staging --format json", "--env=staging --format json", "execute:1 staging show_status --format json"] {
         let outcome = with_staging(args, &own, &staging).run().exits(0);
         let last = outcome.json_lines().pop().unwrap();
         assert_eq!((last["database"].as_str(), last["unregistered"].as_i64()), (Some(staging.name()), Some(2)), "{args}");
@@ -65,6 +65,12 @@ fn the_whole_line_is_checked_environments_too_before_anything_runs() {
         ("execute staging:x execute", "`staging` is an environment, which takes no options"),
         ("execute staging production execute", "there is no task between the environments `staging` and `production`"),
         ("execute --env staging production execute", "the line names two environments"),
+        (
+            "execute staging",
+            "the line ends with the environment `staging`, which has no task after it. Nothing has run\n\
+             hint: write it before its tasks (`manager staging execute`), or name a task after it",
+        ),
+        ("production mytask:a execute:1 staging", "(`manager staging mytask:a execute:1`)"),
         ("execute staging execute:0009_x", "no migration `0009_x`"),
         ("execute computed execute", "the environment `computed` could not be configured"),
     ];
@@ -107,10 +113,7 @@ fn help_lists_them() {
         &help,
         &["Environments, written before the tasks", "  staging     The staging cluster\n", "  production  The real one\n"],
     );
-    assert_has(
-        &line("help:production").run().exits(0).stdout,
-        &["cargo migrations production TASK\n\nThe real one\n\nMore of it."],
-    );
+    assert_has(&line("help:production").run().exits(0).stdout, &["manager production TASK\n\nThe real one\n\nMore of it."]);
 }
 
 #[test]
@@ -133,7 +136,8 @@ fn one_that_asks_shows_the_plan_and_refuses_without_a_terminal() {
     let outcome = run("production execute --yes").exits(0);
     assert_has(&outcome.stderr, &["Plan execute 0001_a"]);
     run("production execute").exits(0);
-    assert_has(&run("production rollback:1").exits(3).stderr, &["Plan roll back 0001_a"]);
+    let later = "`0001_a` is rolled back, but `0002_slow`, `0003_c` have a higher number and stay registered";
+    assert_has(&run("production rollback:1").exits(3).stderr, &["Plan roll back 0001_a", later]);
     assert_eq!(staging.registered().len(), 3);
     run("production rollback:1 --yes").exits(0);
     assert_eq!(staging.registered().len(), 2);

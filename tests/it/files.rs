@@ -26,6 +26,11 @@ fn new_edited_and_removed_files_are_picked_up_by_the_next_run() {
     let status = workspace.run("--format json", &database).exits(0).json();
     assert_eq!(status["migrations"][0]["state"], "missing");
     assert_eq!(status["unregistered"], 0);
+    let outcome = workspace.run("--check", &database).exits(4);
+    assert_has(&outcome.stderr, &["`0001_a` is registered, but has no file", "1 migration missing on"]);
+    assert!(!outcome.stderr.contains("all migrations are registered"), "{}", outcome.stderr);
+    workspace.run("execute --strict", &database).exits(3);
+    assert_has(&workspace.run("execute", &database).exits(0).stderr, &["warning: `0001_a` is registered, but has no file"]);
 }
 
 #[test]

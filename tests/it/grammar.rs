@@ -56,6 +56,9 @@ fn words_that_are_no_tasks_are_refused() {
         ("mytask:=v", "error: `mytask:=v` has an option that starts with `=`\nhint: write `key=value`"),
         ("excute", "there is no subtask or environment named `excute`\nhint: did you mean `execute`?"),
         ("qqq", "there is no subtask or environment named `qqq`\nhint: `cargo migrations help` lists them"),
+        ("migrate", "there is no subtask or environment named `migrate`\nhint: did you mean `execute`?"),
+        ("undo:2", "did you mean `rollback`?"),
+        ("create:add_users", "did you mean `new`?"),
         ("help:rolback", "there is no subtask or environment named `rolback`\nhint: did you mean `rollback`?"),
         ("rollback", "rollback needs a migration\nhint: write `cargo migrations rollback:0002_x`"),
     ] {

@@ -203,6 +203,35 @@ fn a_file_that_changed_since_is_shown_warned_of_and_refused_when_strict() {
 }
 
 #[test]
+fn a_renumbered_file_does_not_run_again_unless_a_person_says_so() {
+    let workspace = Workspace::new();
+    let database = TestDatabase::new();
+    workspace.tracing_migration("0001_a.rs");
+    workspace.tracing_migration("0007_slugs.rs");
+    workspace.run("execute", &database).exits(0);
+    // A merge brought another migration of that number, and this one was given the next.
+    let rename = |from: &str, to: &str| {
+        std::fs::rename(workspace.path("mongomigrations").join(from), workspace.path("mongomigrations").join(to)).unwrap();
+    };
+    rename("0007_slugs.rs", "0009_slugs.rs");
+    workspace.tracing_migration("0008_b.rs");
+    let expected = "`0009_slugs` has the same code as `0007_slugs`, which is registered and has no file";
+    let outcome = workspace.run("execute", &database).exits(3);
+    assert_has(&outcome.stderr, &["error: ", expected, "hint: use `cargo migrations ignore:0009_slugs` to register it"]);
+    assert_eq!(database.trace(), ["up 0001", "up 0007"]);
+    let outcome = workspace.run("show_status --check", &database).exits(4);
+    assert_has(&outcome.stderr, &["warning: ", expected, "a decision is needed"]);
+    workspace.run("ignore:9 execute", &database).exits(0);
+    assert_eq!(database.trace(), ["up 0001", "up 0007", "up 0008"]);
+    // By name, a person has decided.
+    rename("0009_slugs.rs", "0010_slugs.rs");
+    let outcome = workspace.run("execute", &database).exits(3);
+    assert_has(&outcome.stderr, &["`0010_slugs` has the same code as `00"]);
+    workspace.run("execute:10 execute", &database).exits(0);
+    assert_eq!(database.trace(), ["up 0001", "up 0007", "up 0008", "up 0007"]);
+}
+
+#[test]
 fn a_lower_number_runs_late_and_is_shown_as_out_of_order() {
     let database = TestDatabase::new();
     simple().run("execute:10", &database).exits(0);

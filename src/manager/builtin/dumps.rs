@@ -4,6 +4,7 @@ use super::dbdump;
 use crate::context::Context;
 use crate::dump::Dump;
 use crate::error::Result;
+use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach};
 use crate::report::{DumpRow, Dumps, ManifestOf};
@@ -36,7 +37,7 @@ pub async fn dumps<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -
     let rows: Vec<DumpRow> = folder.list()?.into_iter().map(row).collect();
     if rows.is_empty() {
         cx.reporter().status("Dumps", format!("none in {}", folder.path().display()));
-        cx.reporter().hint("take one with `cargo migrations dbdump`");
+        cx.reporter().hint(format!("take one with `{} dbdump`", program()));
     }
     cx.reporter().report(&Dumps { rows });
     Ok(())

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::error::Result;
+use crate::line::program::{is_deployed, program};
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::report::columns;
@@ -25,14 +26,15 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// There is no such subtask.
 pub async fn help<M: MigrationsManager>(_: &M, cx: &Context, subtask: Option<&str>) -> Result<()> {
     let subtasks = Subtasks::<M>::of()?;
+    let program = program();
     if let Some(environment) = subtask.and_then(|name| subtasks.environment_named(name)) {
-        let text = format!("cargo migrations {} TASK\n\n{}", environment.name, environment.help);
+        let text = format!("{program} {} TASK\n\n{}", environment.name, environment.help);
         cx.reporter().println(text);
         return Ok(());
     }
     if let Some(name) = subtask {
         let subtask = subtasks.find(name)?;
-        cx.reporter().println(format!("cargo migrations {}\n\n{}", subtask.usage(), subtask.help()));
+        cx.reporter().println(format!("{program} {}\n\n{}", subtask.usage(), subtask.help()));
         return Ok(());
     }
     let mut rows: Vec<Vec<String>> = subtasks
@@ -42,14 +44,16 @@ pub async fn help<M: MigrationsManager>(_: &M, cx: &Context, subtask: Option<&st
             vec![format!("  {}", subtask.short_usage()), format!("{}{default}", first_paragraph(subtask.help()))]
         })
         .collect();
-    // These two are the plugin's: they work while the manager does not compile.
-    rows.push(vec!["  init".into(), "Set up a manager and a migrations directory in this workspace".into()]);
-    rows.push(vec!["  new:NAME".into(), "Write the next migration file".into()]);
+    // These two are the plugin's: they need the sources, and work while the manager does not compile.
+    if !is_deployed() {
+        rows.push(vec!["  init".into(), "Set up a manager and a migrations directory in this workspace".into()]);
+        rows.push(vec!["  new:NAME".into(), "Write the next migration file".into()]);
+    }
     let table = columns(&rows, None);
     let environments = environments(subtasks.environments());
     cx.reporter().println(format!(
-        "Usage: cargo migrations [FLAGS] [TASK...]\n\nTasks, run from left to right:\n{table}\n{environments}\
-         A migration is named by file name, stem or number. `cargo migrations --help` lists the flags."
+        "Usage: {program} [FLAGS] [TASK...]\n\nTasks, run from left to right:\n{table}\n{environments}\
+         A migration is named by file name, stem or number. `{program} --help` lists the flags."
     ));
     Ok(())
 }

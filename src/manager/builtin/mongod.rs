@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::mongod::local;
@@ -40,7 +41,7 @@ pub async fn mongod<M: MigrationsManager>(_: &M, cx: &Context, what: Option<&str
             Some(server) => cx.reporter().println(server.uri()),
             None => {
                 cx.reporter().status("Local", "no local server is running");
-                cx.reporter().hint("start it with `cargo migrations mongod:start`");
+                cx.reporter().hint(format!("start it with `{} mongod:start`", program()));
             }
         },
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::dump;
 use crate::error::{Error, Result};
+use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
 use crate::report::{human_bytes, human_duration};
@@ -36,8 +37,9 @@ DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.",
 /// The dump is damaged, or the person who was asked said no: then nothing is touched. Or the server failed: then the database holds
 /// a part of the dump, and the restore has to be run again.
 pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&str>) -> Result<()> {
-    let word =
-        dump.ok_or_else(|| Error::usage("restore needs a dump").with_hint("write it as `cargo migrations restore:latest`"))?;
+    let word = dump.ok_or_else(|| {
+        Error::usage("restore needs a dump").with_hint(format!("write it as `{} restore:latest`", program()))
+    })?;
     let (verified, name) = super::dbdump::verify(cx, word).await?;
     let here = cx.store().await?;
     if cx.is_one_of_many() {

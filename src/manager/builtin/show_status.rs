@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::line::flags::TaskFlag;
+use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::State;
@@ -24,7 +25,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// Shows where each migration stands. Writes nothing to the database.
 ///
 /// # Errors
-/// The server failed, or `--check` found a migration that is unregistered, failed or interrupted.
+/// The server failed, or `--check` found a migration that is unregistered, failed or interrupted, or that has no file.
 pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
     let store = cx.store().await?;
     cx.tell_shared_numbers();
@@ -35,29 +36,37 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
     }
     let known = standing::all(cx.migrations(), &view);
     let cut_off = view.cut_off_restore().map(advice::cut_off);
-    let decisions = advice::all_undecided(&known);
+    let decisions: Vec<Remark> = advice::all_undecided(&known).into_iter().chain(advice::renumbered(&known)).collect();
     let is_undecided = cut_off.is_some() || !decisions.is_empty();
     let rows = status::rows(&known);
     let open = rows.iter().filter(|row| row.state.is_open()).count();
-    let remarks = cut_off.into_iter().chain(known.files.iter().filter_map(remark)).chain(decisions).collect();
+    let missing = known.missing.len();
+    let remarks = cut_off.into_iter().chain(known.files.iter().filter_map(remark)).chain(decisions);
+    let remarks = remarks.chain(advice::without_file(&known.missing)).collect();
     let at_work = view.lease.as_ref().and_then(|lease| lease.live()).map(|holder| {
         let since = ago(holder.held_for);
         format!("{}@{} (pid {}) is at work: {}, for {since}", holder.user, holder.host, holder.pid, holder.command)
     });
     cx.reporter().report(&Status { database: store.database().name(), rows, remarks, at_work });
-    if cx.args().check && (open > 0 || is_undecided) {
-        return Err(check_failed(open, is_undecided).into());
+    if cx.args().check && (open > 0 || missing > 0 || is_undecided) {
+        return Err(check_failed(open, missing, is_undecided).into());
     }
     Ok(())
 }
 
-fn check_failed(open: usize, is_undecided: bool) -> Error {
-    let (message, hint) = match (open, is_undecided) {
-        (0, _) => ("a decision is needed".to_owned(), "see the warnings above"),
-        (_, true) => (format!("{} not registered, and a decision is needed", migrations(open)), "see the warnings above"),
-        (_, false) => (format!("{} not registered", migrations(open)), "run `cargo migrations execute`"),
+fn check_failed(open: usize, missing: usize, is_undecided: bool) -> Error {
+    let found = [
+        (open > 0).then(|| format!("{} not registered", migrations(open))),
+        (missing > 0).then(|| format!("{} missing", migrations(missing))),
+        is_undecided.then(|| "a decision is needed".to_owned()),
+    ];
+    let found: Vec<String> = found.into_iter().flatten().collect();
+    let hint = if missing > 0 || is_undecided {
+        "see the warnings above".to_owned()
+    } else {
+        format!("run `{} execute`", program())
     };
-    Error::new(ErrorKind::Check, message).with_hint(hint)
+    Error::new(ErrorKind::Check, found.join(", and ")).with_hint(hint)
 }
 
 /// What is known about a migration in addition to its state, unless it needs a decision.
