@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::said::Stderr;
 use super::{About, Event, Outcome, Sink, Tally, Task, Unit};
 use crate::model::Direction;
-use crate::terminal;
+use crate::terminal::{self, stdout};
 
 /// How often the progress of a task makes an event. Its end always makes one.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -110,8 +110,8 @@ fn print(database: Option<&str>, mut value: Value) {
     if let Some(database) = database {
         value["database"] = database.into();
     }
-    // A reader that goes away is not an error.
-    let _ = writeln!(std::io::stdout().lock(), "{value}");
+    let mut out = std::io::stdout().lock();
+    stdout::note(writeln!(out, "{value}").and_then(|()| out.flush()));
 }
 
 fn step(event: &str, about: &About<'_>) -> Value {

@@ -5,6 +5,8 @@
 pub(crate) mod hop;
 #[cfg(feature = "manager")]
 pub(crate) mod stdin;
+#[cfg(feature = "manager")]
+pub(crate) mod stdout;
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;

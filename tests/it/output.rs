@@ -60,6 +60,24 @@ fn elsewhere_progress_is_plain_lines() {
 }
 
 #[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    let database = TestDatabase::new();
+    // Once as a table, as a text, and as JSON, and where it is not the last thing that is done.
+    for args in ["show_status", "help", "--help", "--format json", "execute:1 --format json", "show_status execute"] {
+        let script = format!("exec \"{}\" {args} > /dev/full", simple().path("manager").display());
+        let line = super::support::Line::new("sh", simple().root()).args(["-c", &script]).on(&database);
+        let outcome = line.run().exits(1);
+        assert_has(&outcome.stderr, &["No space left on device", "hint: check where stdout goes"]);
+        assert_eq!(outcome.stderr.matches("error: ").count(), 1, "{args}: {}", outcome.stderr);
+    }
+    assert_eq!(database.registered().len(), 3, "the tasks have run all the same");
+    // A failed line keeps its own error and exit code.
+    let script = format!("exec \"{}\" --format json execute:99 > /dev/full", simple().path("manager").display());
+    let line = super::support::Line::new("sh", simple().root()).args(["-c", &script]).on(&database);
+    assert_eq!(line.run().exits(2).stderr.matches("error: ").count(), 1);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_crash() {
     let database = TestDatabase::new();
     let script = format!("\"{}\" help | head -n 1", plugin().display());
