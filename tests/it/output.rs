@@ -31,13 +31,13 @@ fn colour_as_cargo_does_it() {
 #[test]
 fn on_a_terminal_a_bar_shows_the_current_migration_and_its_own_progress() {
     let database = TestDatabase::new();
-    let (screen, code) = pty(&plugin(), blog().root(), &["execute"], &database, "");
+    let (screen, code) = pty(&plugin(), blog().root(), &["execute"], &database, &[]);
     assert_eq!(code, 0, "{screen}");
     assert_has(&screen, &["0001_first", "] 0/6: 0001_first", "Executed", "0002_kinds", "counting", "\u{1b}["]);
-    let (screen, code) = pty(&plugin(), blog().root(), &["execute"], &database, "");
+    let (screen, code) = pty(&plugin(), blog().root(), &["execute"], &database, &[]);
     assert_eq!(code, 0);
     assert_has(&screen, &["nothing to execute"]);
-    let (screen, code) = pty(&plugin(), blog().root(), &["nonsense"], &database, "");
+    let (screen, code) = pty(&plugin(), blog().root(), &["nonsense"], &database, &[]);
     assert_eq!(code, 2);
     assert_has(&screen, &[RED_ERROR]);
 }
@@ -45,9 +45,9 @@ fn on_a_terminal_a_bar_shows_the_current_migration_and_its_own_progress() {
 #[test]
 fn no_color_and_quiet_are_respected_on_a_terminal() {
     let database = TestDatabase::new();
-    let (screen, code) = pty(&plugin(), simple().root(), &["execute", "--quiet", "--color", "never"], &database, "");
+    let (screen, code) = pty(&plugin(), simple().root(), &["execute", "--quiet", "--color", "never"], &database, &[]);
     assert_eq!((screen.as_str(), code), ("", 0), "quiet: results, warnings and errors only");
-    let (screen, _) = pty(&plugin(), simple().root(), &["--color", "never"], &database, "");
+    let (screen, _) = pty(&plugin(), simple().root(), &["--color", "never"], &database, &[]);
     assert!(!screen.contains("\u{1b}["), "{screen:?}");
 }
 
