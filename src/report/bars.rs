@@ -1,4 +1,4 @@
-//! Progress: bars if stderr is, or ends up on, a terminal, and a line now and then if it does not.
+//! Progress: bars if stderr is, or ends up on, a terminal that has them, and a line now and then if it does not.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,14 +14,14 @@ use crate::terminal::hop;
 /// How often a bar that does not move is redrawn, so that the elapsed time goes on.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often progress is reported without a terminal.
+/// How often progress is reported where there are no bars.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// Where bars are drawn, if anywhere.
 pub(super) fn draw_target() -> Option<ProgressDrawTarget> {
     match hop::columns() {
         Some(columns) => Some(ProgressDrawTarget::term_like(Box::new(SendersTerminal { columns }))),
-        None => terminal::is_on_terminal().then(ProgressDrawTarget::stderr),
+        None => terminal::has_bars().then(ProgressDrawTarget::stderr),
     }
 }
 

@@ -1,4 +1,4 @@
-//! For people: tables on stdout, cargo-like lines on stderr, and bars if stderr is a terminal.
+//! For people: tables on stdout, cargo-like lines on stderr, and bars if stderr is a terminal that has them.
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -10,8 +10,9 @@ pub(crate) trait Task: Send + Sync {
 
 /// Progress over a known number of steps.
 ///
-/// On a terminal it is a bar below the bar of the run; it disappears when the value is dropped. Without a terminal a line reports
-/// the progress now and then. With `--format json` it is an event.
+/// On a terminal it is a bar below the bar of the run; it disappears when the value is dropped. Without a terminal, or where the
+/// environment does not want bars (`CI` is set, `CARGO_TERM_PROGRESS_WHEN=never`, `TERM=dumb`), a line reports the progress now
+/// and then. With `--format json` it is an event.
 #[must_use = "the bar disappears when this is dropped"]
 pub struct Progress {
     task: Box<dyn Task>,

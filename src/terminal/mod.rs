@@ -20,6 +20,8 @@ use regex::Regex;
 use crate::error::hint_of;
 use crate::line::flags::Color;
 use crate::model::variables::CARGO_TERM_COLOR;
+#[cfg(feature = "manager")]
+use crate::model::variables::{CARGO_TERM_PROGRESS_WHEN, CI, TERM};
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
@@ -73,17 +75,34 @@ pub(crate) fn can_ask() -> bool {
     crate::terminal::hop::can_ask() || std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Whether stderr is a terminal.
+/// Whether bars can be drawn on stderr: it is a terminal that can move its cursor, and plain lines are not preferred.
 #[cfg(feature = "manager")]
-pub(crate) fn is_on_terminal() -> bool {
+pub(crate) fn has_bars() -> bool {
     use std::io::IsTerminal as _;
-    std::io::stderr().is_terminal()
+    std::io::stderr().is_terminal() && wants_bars(|name| std::env::var(name).ok())
 }
 
-/// The width of the terminal that stderr is shown on, which may be the sender's.
+/// Whether the environment wants bars on a terminal. It says so as it does to cargo.
+#[cfg(feature = "manager")]
+fn wants_bars(variable: impl Fn(&str) -> Option<String>) -> bool {
+    // Windows has no TERM.
+    let is_dumb = match variable(TERM).as_deref() {
+        None | Some("") => cfg!(unix),
+        Some(term) => term == "dumb",
+    };
+    let when = variable(CARGO_TERM_PROGRESS_WHEN);
+    match when.as_deref() {
+        _ if is_dumb => false,
+        Some("always") => true,
+        Some("never") => false,
+        _ => variable(CI).is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// The width of the terminal that bars are drawn on, which may be the sender's. `None` if there are none.
 #[cfg(feature = "manager")]
 pub(crate) fn columns() -> Option<u16> {
-    let here = || console::Term::stderr().size_checked().map(|(_, columns)| columns);
+    let here = || if has_bars() { console::Term::stderr().size_checked().map(|(_, columns)| columns) } else { None };
     crate::terminal::hop::columns().or_else(here)
 }
 
@@ -201,6 +220,22 @@ mod tests {
         );
         assert_eq!(scrub("mongodb+srv://u:p@ss@cluster"), "mongodb+srv://***@cluster");
         assert_eq!(scrub("mongodb://db-1/blog"), "mongodb://db-1/blog");
+    }
+
+    #[test]
+    #[cfg(feature = "manager")]
+    fn bars_are_drawn_where_they_can_be_and_are_wanted() {
+        let wants = |variables: &[(&str, &str)]| {
+            wants_bars(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        };
+        let term = (TERM, "xterm");
+        assert!(wants(&[term]) && wants(&[term, (CI, "")]));
+        assert!(!wants(&[(TERM, "dumb")]) && !wants(&[term, (CI, "true")]));
+        assert_eq!((wants(&[]), wants(&[(TERM, "")])), (!cfg!(unix), !cfg!(unix)));
+        let when = |value| (CARGO_TERM_PROGRESS_WHEN, value);
+        assert!(!wants(&[term, when("never")]) && wants(&[term, when("auto")]) && !wants(&[term, (CI, "1"), when("auto")]));
+        assert!(wants(&[term, (CI, "1"), when("always")]));
+        assert!(!wants(&[(TERM, "dumb"), when("always")]), "nothing can be drawn there");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What people see: colour, and progress on a terminal.
 
-use super::support::{TestDatabase, assert_has, blog, plugin, pty, simple};
+use super::support::{TestDatabase, assert_has, blog, plugin, pty, pty_with, server_uri, simple};
 
 const RED_ERROR: &str = "\u{1b}[1m\u{1b}[31merror";
 
@@ -49,6 +49,25 @@ fn no_color_and_quiet_are_respected_on_a_terminal() {
     assert_eq!((screen.as_str(), code), ("", 0), "quiet: results, warnings and errors only");
     let (screen, _) = pty(&plugin(), simple().root(), &["--color", "never"], &database, &[]);
     assert!(!screen.contains("\u{1b}["), "{screen:?}");
+}
+
+#[test]
+fn a_terminal_on_which_bars_cannot_be_drawn_or_are_not_wanted_gets_plain_lines() {
+    let on_terminal = |further: &[(&str, &str)]| {
+        let database = TestDatabase::new();
+        let mut variables = vec![("MONGO_URI", server_uri()), ("MONGO_DATABASE", database.name())];
+        variables.extend(further);
+        let args = ["execute", "--color", "never"];
+        let (screen, code) = pty_with(&blog().path("manager"), blog().root(), &args, &variables, &[]);
+        assert_eq!(code, 0, "{further:?}: {screen}");
+        screen
+    };
+    for further in [("TERM", "dumb"), ("TERM", ""), ("CI", "true"), ("CARGO_TERM_PROGRESS_WHEN", "never")] {
+        let screen = on_terminal(&[further]);
+        assert_has(&screen, &["   Executing 0001_first (1 of 6)\r\n", "    Progress 3/3 (100%) counting\r\n"]);
+        assert!(!screen.contains('\u{1b}'), "{further:?}: {screen:?}");
+    }
+    assert_has(&on_terminal(&[("CI", "true"), ("CARGO_TERM_PROGRESS_WHEN", "always")]), &["] 0/6: 0001_first"]);
 }
 
 #[test]
