@@ -3,6 +3,7 @@
 
 #[cfg(feature = "manager")]
 pub(crate) mod hop;
+mod secrets;
 #[cfg(feature = "manager")]
 pub(crate) mod stdin;
 #[cfg(feature = "manager")]
@@ -11,17 +12,18 @@ pub(crate) mod stdout;
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
-use regex::Regex;
 
 use crate::error::hint_of;
 use crate::line::flags::Color;
 use crate::model::variables::CARGO_TERM_COLOR;
 #[cfg(feature = "manager")]
 use crate::model::variables::{CARGO_TERM_PROGRESS_WHEN, CI, TERM};
+#[cfg(feature = "manager")]
+pub(crate) use secrets::keep_secret;
+pub(crate) use secrets::scrub;
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
@@ -176,54 +178,11 @@ fn line(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}", scrub(text));
 }
 
-static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// From now on, masks `secret` in everything that this module writes, both as it is and percent-encoded.
-#[cfg(feature = "manager")]
-pub(crate) fn keep_secret(secret: &str) {
-    let encoded: String = secret
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect();
-    let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
-    for secret in [secret.to_owned(), encoded] {
-        // A shorter one could mask parts of ordinary words.
-        if secret.len() >= 4 && !secrets.contains(&secret) {
-            secrets.push(secret);
-        }
-    }
-}
-
-/// Returns the text without passwords: those given to `keep_secret`, and the user part of every connection string.
-pub(crate) fn scrub(text: &str) -> String {
-    static USERINFO: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#"(mongodb(?:\+srv)?://)[^\s"'<>]*@"#).expect("a constant pattern"));
-    let mut text = USERINFO.replace_all(text, "${1}***@").into_owned();
-    for secret in SECRETS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        text = text.replace(secret.as_str(), "***");
-    }
-    text
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "manager"))]
 mod tests {
     use super::*;
 
     #[test]
-    fn connection_strings_lose_their_user_part() {
-        assert_eq!(
-            scrub("no answer from mongodb://deploy:s3cr3t@db-1:27017/blog, sorry"),
-            "no answer from mongodb://***@db-1:27017/blog, sorry"
-        );
-        assert_eq!(scrub("mongodb+srv://u:p@ss@cluster"), "mongodb+srv://***@cluster");
-        assert_eq!(scrub("mongodb://db-1/blog"), "mongodb://db-1/blog");
-    }
-
-    #[test]
-    #[cfg(feature = "manager")]
     fn bars_are_drawn_where_they_can_be_and_are_wanted() {
         let wants = |variables: &[(&str, &str)]| {
             wants_bars(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
@@ -236,12 +195,5 @@ mod tests {
         assert!(!wants(&[term, when("never")]) && wants(&[term, when("auto")]) && !wants(&[term, (CI, "1"), when("auto")]));
         assert!(wants(&[term, (CI, "1"), when("always")]));
         assert!(!wants(&[(TERM, "dumb"), when("always")]), "nothing can be drawn there");
-    }
-
-    #[test]
-    #[cfg(feature = "manager")]
-    fn kept_secrets_are_masked_wherever_they_stand() {
-        keep_secret("hunter2-of-the-test");
-        assert_eq!(scrub("the password is hunter2-of-the-test, sorry"), "the password is ***, sorry");
     }
 }
