@@ -122,15 +122,22 @@ pub(crate) fn is_colored() -> bool {
     stderr_has_color() && anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
 }
 
-/// Prints a question, and leaves the cursor after it.
+/// Prints a question, and leaves the cursor after it. What was typed before does not answer it.
 #[cfg(feature = "manager")]
 pub(crate) fn question(text: &str) {
-    let mut stderr = anstream::stderr();
-    let _ = write!(stderr, "{YELLOW}{:>12}{YELLOW:#} {} ", "Confirm", scrub(text));
-    if crate::terminal::hop::can_ask() {
-        let _ = stderr.write_all(&[crate::terminal::hop::ENQUIRY]);
+    let text = format!("{YELLOW}{:>12}{YELLOW:#} {} ", "Confirm", scrub(text));
+    if hop::can_ask() {
+        // In one write, so that the sender gets all of it at once, and not through anstream, which removes control characters
+        // where there is no colour.
+        let mut text = if stderr_has_color() { text } else { anstream::adapter::strip_str(&text).to_string() };
+        text.push(char::from(hop::ENQUIRY));
+        let _ = draw(text.as_bytes());
+    } else {
+        stdin::discard_typed();
+        let mut stderr = anstream::stderr();
+        let _ = stderr.write_all(text.as_bytes());
+        let _ = stderr.flush();
     }
-    let _ = stderr.flush();
 }
 
 /// `error: …`, with its causes and its hint below it.

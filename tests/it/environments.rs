@@ -141,6 +141,23 @@ fn one_that_asks_shows_the_plan_and_refuses_without_a_terminal() {
 }
 
 #[test]
+fn what_is_typed_before_the_question_does_not_answer_it() {
+    let staging = TestDatabase::new();
+    let uri = uri(&staging);
+    let typed = |args: &[&str], answers: &[(&str, &str)]| {
+        let variables = [("STAGING_MONGO_URI", uri.as_str())];
+        pty_with(&places().path("manager"), places().root(), args, &variables, answers)
+    };
+    let (screen, code) = typed(&["production", "execute"], &[("", "y\ny\n"), ("[y/N]", "n\n")]);
+    assert_eq!(code, 3, "{screen}");
+    assert_has(&screen, &["not confirmed. Nothing was changed"]);
+    assert!(staging.registered().is_empty());
+    // Nor does more than one line that is typed as an answer to the first question answer the second.
+    let answers = [("[y/N]", "y\ny\n"), ("[y/N]", "n\n")];
+    assert_eq!(typed(&["production", "mytask", "mytask"], &answers).1, 3);
+}
+
+#[test]
 fn on_a_terminal_it_asks_and_wants_the_name_for_what_cannot_be_taken_back() {
     let staging = TestDatabase::new();
     let folder = tempfile::tempdir().unwrap();

@@ -176,6 +176,13 @@ fn questions_and_bars_are_those_of_the_terminal_here() {
     let (screen, code) = typed(&["cautious", "execute"], &[("[y/N]", "n\n")]);
     assert_eq!(code, 3, "{screen}");
     assert_has(&screen, &["Execute 3 migrations on", "(cautious)? [y/N]", "not confirmed"]);
+    // What is typed here before the question is shown does not answer it. Without colour it is asked in the same way.
+    for color in ["always", "never"] {
+        let answers = [("", "y\n"), ("[y/N]", "n\n")];
+        let (screen, code) = typed(&["cautious", "execute", "--color", color], &answers);
+        assert_eq!(code, 3, "{screen}");
+    }
+    assert!(database.registered().is_empty());
     let (screen, code) = typed(&["cautious", "execute"], &[("[y/N]", "y\n")]);
     assert_eq!(code, 0, "{screen}");
     // Bars, and colour.
