@@ -76,6 +76,8 @@ fn elsewhere_progress_is_plain_lines() {
     let outcome = blog().run("execute", &database).exits(0);
     assert_has(&outcome.stderr, &["   Executing 0001_first (1 of 6)\n", "    Progress 3/3 (100%) counting\n"]);
     assert!(!outcome.stderr.contains('\u{1b}'));
+    // What takes less than five seconds has only its end reported.
+    assert_eq!(outcome.stderr.matches(" Progress ").count(), 1, "{}", outcome.stderr);
 }
 
 #[test]
