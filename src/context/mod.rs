@@ -5,12 +5,15 @@ mod line;
 mod options;
 mod site;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use mongodb::Database;
+use tokio::sync::Notify;
 
 use crate::config::Config;
+use crate::db::Db;
 use crate::dump;
 use crate::error::{Error, Remark};
 use crate::migration::{Migration, names};
@@ -32,11 +35,20 @@ pub struct Context {
     line: Rc<Line>,
     site: Rc<Site>,
     options: Options,
+    /// Whether the subtask has called `is_stopping`.
+    looks: Cell<bool>,
+    first_look: Notify,
 }
 
 impl Context {
     pub(crate) fn new(line: &Rc<Line>, site: &Rc<Site>, options: &Options) -> Self {
-        Self { line: Rc::clone(line), site: Rc::clone(site), options: options.clone() }
+        Self {
+            line: Rc::clone(line),
+            site: Rc::clone(site),
+            options: options.clone(),
+            looks: Cell::new(false),
+            first_look: Notify::new(),
+        }
     }
 
     /// The database. It is connected when it is first asked for.
@@ -45,6 +57,70 @@ impl Context {
     /// No server or database is configured, or the server cannot be reached.
     pub async fn database(&self) -> Result<&Database, Error> {
         Ok(&self.site.connection().await?.database)
+    }
+
+    /// The database as a migration gets it: with transactions, progress and notes, and with writes that cannot be rolled back.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    ///
+    /// async fn close_accounts(cx: &Context) -> Result<()> {
+    ///     let db = cx.db().await?;
+    ///     let closed = db
+    ///         .transaction(async |tx| {
+    ///             let closing = doc! { "$set": { "open": false } };
+    ///             Ok(tx.collection::<Document>("accounts").update_many(doc! { "owner": null }, closing).await?.modified_count)
+    ///         })
+    ///         .await?;
+    ///     db.note(format!("{closed} accounts were closed"));
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`database`](Self::database).
+    pub async fn db(&self) -> Result<Db, Error> {
+        let connection = self.site.connection().await?;
+        let (database, reporter) = (connection.database.clone(), self.reporter().clone());
+        Ok(Db::new(database, reporter, connection.has_transactions, self.line.stop.clone()))
+    }
+
+    /// Whether the command line was asked to stop, by Ctrl-C for example.
+    ///
+    /// Ctrl-C ends a subtask at its next `await`. One that calls this method has the time to end by itself: from then on, the
+    /// first Ctrl-C only asks, and a second one ends it. A subtask that returns `Ok` after it was asked has stopped as asked: no
+    /// further task runs, and the exit code is 130.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    ///
+    /// async fn sweep(cx: &Context) -> Result<()> {
+    ///     let sessions = cx.database().await?.collection::<Document>("sessions");
+    ///     while !cx.is_stopping() && sessions.delete_one(doc! { "user": null }).await?.deleted_count > 0 {}
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn is_stopping(&self) -> bool {
+        if !self.looks.replace(true) {
+            self.first_look.notify_one();
+        }
+        self.line.stop.is_asked()
+    }
+
+    /// Whether the subtask calls [`is_stopping`](Self::is_stopping), and was asked to stop.
+    pub(crate) fn has_stopped_as_asked(&self) -> bool {
+        self.looks.get() && self.line.stop.is_asked()
+    }
+
+    /// Lets the first signal only ask to stop, once the subtask has called [`is_stopping`](Self::is_stopping). Does not return.
+    pub(crate) async fn leave_time_to_stop<T>(&self, subtask: &str) -> T {
+        self.first_look.notified().await;
+        // The warning of a run is about its migrations, so this one is our own.
+        let _relaying = self.line.stop.relay();
+        self.line.stop.asked().await;
+        self.reporter().warning(format!("{subtask} was asked to stop, and ends by itself"));
+        self.reporter().hint("press Ctrl-C again to stop now");
+        std::future::pending().await
     }
 
     /// The configuration in force.

@@ -14,9 +14,12 @@ pub use collection::TxCollection;
 pub use transaction::Transaction;
 
 use crate::error::{Error, Result};
+use crate::process::stop::Stop;
 use crate::report::{Progress, Reporter};
 
-/// The driver's [`Database`], to which it dereferences, with transactions and progress.
+/// The driver's [`Database`], to which it dereferences, with transactions, progress and notes.
+///
+/// A migration gets one, and a subtask gets one from [`Context::db`](crate::Context::db).
 ///
 /// A migration's writes through it, or through a plain `&Database`, use the write concern `majority` with journaling, whatever the
 /// connection string says: what a registered migration has written cannot be rolled back. The options of a collection
@@ -44,13 +47,14 @@ pub struct Db {
     plain: Database,
     reporter: Reporter,
     has_transactions: bool,
+    stop: Stop,
 }
 
 impl Db {
-    pub(crate) fn new(database: Database, reporter: Reporter, has_transactions: bool) -> Self {
+    pub(crate) fn new(database: Database, reporter: Reporter, has_transactions: bool, stop: Stop) -> Self {
         let options = DatabaseOptions::builder().write_concern(durable::write_concern()).build();
         let durable = database.client().database_with_options(database.name(), options);
-        Self { database: durable, plain: database, reporter, has_transactions }
+        Self { database: durable, plain: database, reporter, has_transactions, stop }
     }
 
     /// Runs part of a migration in a transaction: all its writes take effect when the closure returns `Ok`, or none of them does.
@@ -96,6 +100,48 @@ impl Db {
     /// Shows the progress of the migration below that of the run, over `total` steps of any unit, until it is dropped.
     pub fn progress(&self, total: u64) -> Progress {
         self.reporter.progress(total)
+    }
+
+    /// Writes a note for people, as `note: …` on stderr. Not shown with `--quiet`.
+    ///
+    /// Unlike a `println!`, it leaves progress bars intact, and is not mixed into the output of `--format json`.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    ///
+    /// pub async fn up(db: &Db) -> Result<()> {
+    ///     let removed = db.collection::<Document>("sessions").delete_many(doc! { "user": null }).await?;
+    ///     db.note(format!("{} sessions without a user were removed", removed.deleted_count));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn note(&self, message: impl AsRef<str>) {
+        self.reporter.note(message);
+    }
+
+    /// Whether the run was asked to stop, by Ctrl-C for example. The run then stops after this migration.
+    ///
+    /// A migration that takes long can end early. It should return an error, because `Ok` registers it as executed. It is then a
+    /// failed migration, which the next `execute` runs again from its beginning.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    ///
+    /// pub async fn up(db: &Db) -> Result<()> {
+    ///     let users = db.collection::<Document>("users");
+    ///     while let Some(user) = users.find_one(doc! { "active": null }).await? {
+    ///         users.update_one(doc! { "_id": user.get_object_id("_id")? }, doc! { "$set": { "active": true } }).await?;
+    ///         if db.is_stopping() {
+    ///             return Err("stopped as asked, the next run does the rest".into());
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// A subtask calls [`Context::is_stopping`](crate::Context::is_stopping).
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_asked()
     }
 }
 

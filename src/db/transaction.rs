@@ -84,6 +84,11 @@ impl Transaction {
     pub fn progress(&self, total: u64) -> Progress {
         self.reporter.progress(total)
     }
+
+    /// Writes a note for people, as [`Db::note`](crate::Db::note) does. It is written each time that the transaction runs.
+    pub fn note(&self, message: impl AsRef<str>) {
+        self.reporter.note(message);
+    }
 }
 
 impl attempt::HasSession for Transaction {

@@ -21,7 +21,7 @@ use crate::model::variables;
 use crate::process::runtime::Runtime;
 use crate::process::{panics, stop};
 use crate::report::Reporter;
-use crate::terminal::{self, hop, stdin};
+use crate::terminal::{self, hop, stdin, stdout};
 use check::Segment;
 
 /// Runs the manager on the process's command line. It is the complete body of a manager's `main`.
@@ -46,12 +46,19 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Clap prints the usage on stderr, or help and version on stdout.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let printed = error.print();
+            return match u8::try_from(error.exit_code()).unwrap_or(2) {
+                0 => {
+                    stdout::note(printed);
+                    succeeded()
+                }
+                code => ExitCode::from(code),
+            };
         }
     };
     terminal::choose_color(args.color);
     match panics::catch(|| run_line(&manager, embedded, args)) {
+        Ok(Ok(0)) => succeeded(),
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => {
             terminal::error(&*error, describe);
@@ -62,6 +69,13 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Returns the exit code of a line that succeeded: 0, or 1 if a result did not reach stdout.
+fn succeeded() -> ExitCode {
+    let Some(error) = stdout::failure() else { return ExitCode::SUCCESS };
+    terminal::error(&error, describe);
+    ExitCode::from(error.exit_code())
 }
 
 /// Returns the exit code. If it is another machine's, that machine has already printed what is wrong.

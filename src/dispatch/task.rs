@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manager::declaration::Asks;
 use crate::manager::{Flow, MigrationsManager};
-use crate::process::panics;
+use crate::process::{panics, stop};
 
 /// Runs the hook, asks if a question is needed, and runs the subtask. A panic becomes an error.
 pub(super) async fn run<M: MigrationsManager>(manager: &M, cx: &Context, checked: &Checked<'_, M>) -> Result<Flow> {
@@ -20,9 +20,12 @@ pub(super) async fn run<M: MigrationsManager>(manager: &M, cx: &Context, checked
             cx.confirm_subtask(name).await?;
         }
         subtask.call(manager, cx, option).await?;
-        Ok(Flow::Continue)
+        if cx.has_stopped_as_asked() { Err(stop::as_asked().into()) } else { Ok(Flow::Continue) }
     };
-    panics::catch_async(running)
-        .await
-        .unwrap_or_else(|panic| Err(Error::failed(format!("the subtask {name} panicked: {panic}")).into()))
+    let ran = tokio::select! {
+        biased;
+        ran = panics::catch_async(running) => ran,
+        ran = cx.leave_time_to_stop(name) => ran,
+    };
+    ran.unwrap_or_else(|panic| Err(Error::failed(format!("the subtask {name} panicked: {panic}")).into()))
 }

@@ -87,11 +87,16 @@ pub(crate) async fn run(host: &Host<'_>, words: &[String], asks: bool, stop: &St
 async fn forward_stderr(mut stderr: ChildStderr, questions: mpsc::UnboundedSender<()>) {
     let mut bytes = vec![0; 8192];
     while let Ok(count @ 1..) = stderr.read(&mut bytes).await {
-        for (index, text) in bytes[..count].split(|byte| *byte == hop::ENQUIRY).enumerate() {
-            if index > 0 {
-                let _ = questions.send(());
+        let mut texts = bytes[..count].split(|byte| *byte == hop::ENQUIRY).peekable();
+        while let Some(text) = texts.next() {
+            let is_question = texts.peek().is_some();
+            if is_question {
+                stdin::discard_typed();
             }
             let _ = terminal::draw(text);
+            if is_question {
+                let _ = questions.send(());
+            }
         }
     }
 }

@@ -11,6 +11,18 @@ pub(crate) const CARGO: &str = "CARGO";
 #[cfg(any(feature = "cli", feature = "manager"))]
 pub(crate) const CARGO_TERM_COLOR: &str = "CARGO_TERM_COLOR";
 
+/// Cargo's own setting for progress: `auto`, `always` or `never`.
+#[cfg(feature = "manager")]
+pub(crate) const CARGO_TERM_PROGRESS_WHEN: &str = "CARGO_TERM_PROGRESS_WHEN";
+
+/// The kind of the terminal. `dumb` stands for one that cannot move its cursor.
+#[cfg(feature = "manager")]
+pub(crate) const TERM: &str = "TERM";
+
+/// Set by continuous integration for its jobs, whose output is kept as a text.
+#[cfg(feature = "manager")]
+pub(crate) const CI: &str = "CI";
+
 /// Cargo's target directory. The plugin sets it for the manager, which keeps the local server's data there.
 #[cfg(any(feature = "cli", feature = "manager"))]
 pub(crate) const TARGET_DIR: &str = "CARGO_MIGRATIONS_TARGET_DIR";
@@ -30,7 +42,7 @@ pub(crate) const MANAGER_DIR: &str = "CARGO_MIGRATIONS_MANAGER_DIR";
 #[cfg(feature = "manager")]
 pub(crate) const ON_HOST: &str = "CARGO_MIGRATIONS_ON_HOST";
 
-/// The width of the terminal on the machine that has sent the line over ssh, if its stderr is a terminal.
+/// The width of the terminal on the machine that has sent the line over ssh, if bars can be drawn there.
 #[cfg(feature = "manager")]
 pub(crate) const COLUMNS: &str = "CARGO_MIGRATIONS_COLUMNS";
 

@@ -1,4 +1,4 @@
-//! Progress: bars if stderr is, or ends up on, a terminal, and a line now and then if it does not.
+//! Progress: bars if stderr is, or ends up on, a terminal that has them, and a line now and then if it does not.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
+use super::progress::Pace;
 use super::said::{Said, Stderr};
 use super::{Task, Unit};
 use crate::terminal;
@@ -14,14 +15,14 @@ use crate::terminal::hop;
 /// How often a bar that does not move is redrawn, so that the elapsed time goes on.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often progress is reported without a terminal.
+/// How often progress is reported where there are no bars. What takes less time has only its end reported.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// Where bars are drawn, if anywhere.
 pub(super) fn draw_target() -> Option<ProgressDrawTarget> {
     match hop::columns() {
         Some(columns) => Some(ProgressDrawTarget::term_like(Box::new(SendersTerminal { columns }))),
-        None => terminal::is_on_terminal().then(ProgressDrawTarget::stderr),
+        None => terminal::has_bars().then(ProgressDrawTarget::stderr),
     }
 }
 
@@ -111,23 +112,22 @@ pub(super) struct Plain {
     stderr: Stderr,
     total: u64,
     unit: Unit,
-    /// When the last line was written, and the message.
-    state: Mutex<(Instant, String)>,
+    /// When the next line is due, and the message.
+    state: Mutex<(Pace, String)>,
 }
 
 impl Plain {
     pub(super) fn new(stderr: Stderr, total: u64, unit: Unit) -> Self {
-        Self { stderr, total, unit, state: Mutex::new((Instant::now(), String::new())) }
+        Self { stderr, total, unit, state: Mutex::new((Pace::later(PLAIN_EVERY), String::new())) }
     }
 }
 
 impl Task for Plain {
     fn position(&self, position: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.stderr.is_quiet() || state.0.elapsed() < PLAIN_EVERY && position != self.total {
+        if self.stderr.is_quiet() || !state.0.is_due(position, self.total) {
             return;
         }
-        state.0 = Instant::now();
         let percent = (position.min(self.total) * 100).checked_div(self.total).unwrap_or(100);
         let (done, total) = (self.unit.shown(position), self.unit.shown(self.total));
         let message = format!("{done}/{total} ({percent}%) {}", state.1);

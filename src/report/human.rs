@@ -1,4 +1,4 @@
-//! For people: tables on stdout, cargo-like lines on stderr, and bars if stderr is a terminal.
+//! For people: tables on stdout, cargo-like lines on stderr, and bars if stderr is a terminal that has them.
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use super::said::{Said, Stderr};
 use super::text::verb;
 use super::{About, Event, Outcome, Report, Sink, Tally, Task, Unit, columns, human_duration};
 use crate::model::Direction;
-use crate::terminal;
+use crate::terminal::{self, stdout};
 
 /// There is one for each database that is worked on at a time; they share the terminal.
 pub(super) struct Human {
@@ -35,13 +35,12 @@ impl Human {
         self.stderr.write(|| {
             let heading = self.stderr.label().map(|label| format!("{label}\n")).unwrap_or_default();
             let text = format!("{heading}{text}");
-            // A reader that goes away (`| head`) is not an error.
-            let _ = match AutoStream::choice(&std::io::stdout()) {
+            let written = match AutoStream::choice(&std::io::stdout()) {
                 // In one write: anstream would write each line by itself.
                 ColorChoice::Never => std::io::stdout().write_all(strip_str(&text).to_string().as_bytes()),
                 _ => anstream::stdout().write_all(text.as_bytes()),
             };
-            let _ = std::io::stdout().flush();
+            stdout::note(written.and_then(|()| std::io::stdout().flush()));
         });
     }
 

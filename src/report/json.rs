@@ -2,16 +2,17 @@
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::progress::Pace;
 use super::said::Stderr;
 use super::{About, Event, Outcome, Sink, Tally, Task, Unit};
 use crate::model::Direction;
-use crate::terminal;
+use crate::terminal::{self, stdout};
 
-/// How often the progress of a task makes an event. Its end always makes one.
+/// How often the progress of a task makes an event. Its end makes one more.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Json {
@@ -73,7 +74,7 @@ impl Sink for Json {
 
     fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task> {
         let label = self.stderr.label().map(str::to_owned);
-        Box::new(Lines { label, total, unit, state: Mutex::new((None, String::new())) })
+        Box::new(Lines { label, total, unit, state: Mutex::new((Pace::at_once(PROGRESS_EVERY), String::new())) })
     }
 }
 
@@ -81,17 +82,16 @@ struct Lines {
     label: Option<String>,
     total: u64,
     unit: Unit,
-    /// When the last event was printed, and the message.
-    state: Mutex<(Option<Instant>, String)>,
+    /// When the next event is due, and the message.
+    state: Mutex<(Pace, String)>,
 }
 
 impl Task for Lines {
     fn position(&self, position: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.0.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) && position != self.total {
+        if !state.0.is_due(position, self.total) {
             return;
         }
-        state.0 = Some(Instant::now());
         let mut value =
             json!({ "event": "progress", "position": position, "total": self.total, "message": terminal::scrub(&state.1) });
         if self.unit == Unit::Bytes {
@@ -110,8 +110,8 @@ fn print(database: Option<&str>, mut value: Value) {
     if let Some(database) = database {
         value["database"] = database.into();
     }
-    // A reader that goes away is not an error.
-    let _ = writeln!(std::io::stdout().lock(), "{value}");
+    let mut out = std::io::stdout().lock();
+    stdout::note(writeln!(out, "{value}").and_then(|()| out.flush()));
 }
 
 fn step(event: &str, about: &About<'_>) -> Value {

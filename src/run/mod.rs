@@ -200,7 +200,7 @@ async fn carry_out(
 ) -> Result<Done, Failed> {
     let Scope { store, reporter, stop, .. } = scope;
     let subtask = lock.run().subtask;
-    let db = Db::new(store.database().clone(), reporter.clone(), store.has_transactions());
+    let db = Db::new(store.database().clone(), reporter.clone(), store.has_transactions(), stop.clone());
     let (database, total) = (scope.database(), plan.steps.len());
     let started = Instant::now();
     let record = Record::new(store, lock.run(), lock.fence());

@@ -3,21 +3,27 @@
 
 #[cfg(feature = "manager")]
 pub(crate) mod hop;
+mod secrets;
 #[cfg(feature = "manager")]
 pub(crate) mod stdin;
+#[cfg(feature = "manager")]
+pub(crate) mod stdout;
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
-use regex::Regex;
 
 use crate::error::hint_of;
 use crate::line::flags::Color;
 use crate::model::variables::CARGO_TERM_COLOR;
+#[cfg(feature = "manager")]
+use crate::model::variables::{CARGO_TERM_PROGRESS_WHEN, CI, TERM};
+#[cfg(feature = "manager")]
+pub(crate) use secrets::keep_secret;
+pub(crate) use secrets::scrub;
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
@@ -71,17 +77,34 @@ pub(crate) fn can_ask() -> bool {
     crate::terminal::hop::can_ask() || std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Whether stderr is a terminal.
+/// Whether bars can be drawn on stderr: it is a terminal that can move its cursor, and plain lines are not preferred.
 #[cfg(feature = "manager")]
-pub(crate) fn is_on_terminal() -> bool {
+pub(crate) fn has_bars() -> bool {
     use std::io::IsTerminal as _;
-    std::io::stderr().is_terminal()
+    std::io::stderr().is_terminal() && wants_bars(|name| std::env::var(name).ok())
 }
 
-/// The width of the terminal that stderr is shown on, which may be the sender's.
+/// Whether the environment wants bars on a terminal. It says so as it does to cargo.
+#[cfg(feature = "manager")]
+fn wants_bars(variable: impl Fn(&str) -> Option<String>) -> bool {
+    // Windows has no TERM.
+    let is_dumb = match variable(TERM).as_deref() {
+        None | Some("") => cfg!(unix),
+        Some(term) => term == "dumb",
+    };
+    let when = variable(CARGO_TERM_PROGRESS_WHEN);
+    match when.as_deref() {
+        _ if is_dumb => false,
+        Some("always") => true,
+        Some("never") => false,
+        _ => variable(CI).is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// The width of the terminal that bars are drawn on, which may be the sender's. `None` if there are none.
 #[cfg(feature = "manager")]
 pub(crate) fn columns() -> Option<u16> {
-    let here = || console::Term::stderr().size_checked().map(|(_, columns)| columns);
+    let here = || if has_bars() { console::Term::stderr().size_checked().map(|(_, columns)| columns) } else { None };
     crate::terminal::hop::columns().or_else(here)
 }
 
@@ -99,15 +122,22 @@ pub(crate) fn is_colored() -> bool {
     stderr_has_color() && anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
 }
 
-/// Prints a question, and leaves the cursor after it.
+/// Prints a question, and leaves the cursor after it. What was typed before does not answer it.
 #[cfg(feature = "manager")]
 pub(crate) fn question(text: &str) {
-    let mut stderr = anstream::stderr();
-    let _ = write!(stderr, "{YELLOW}{:>12}{YELLOW:#} {} ", "Confirm", scrub(text));
-    if crate::terminal::hop::can_ask() {
-        let _ = stderr.write_all(&[crate::terminal::hop::ENQUIRY]);
+    let text = format!("{YELLOW}{:>12}{YELLOW:#} {} ", "Confirm", scrub(text));
+    if hop::can_ask() {
+        // In one write, so that the sender gets all of it at once, and not through anstream, which removes control characters
+        // where there is no colour.
+        let mut text = if stderr_has_color() { text } else { anstream::adapter::strip_str(&text).to_string() };
+        text.push(char::from(hop::ENQUIRY));
+        let _ = draw(text.as_bytes());
+    } else {
+        stdin::discard_typed();
+        let mut stderr = anstream::stderr();
+        let _ = stderr.write_all(text.as_bytes());
+        let _ = stderr.flush();
     }
-    let _ = stderr.flush();
 }
 
 /// `error: …`, with its causes and its hint below it.
@@ -155,56 +185,22 @@ fn line(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}", scrub(text));
 }
 
-static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// From now on, masks `secret` in everything that this module writes, both as it is and percent-encoded.
-#[cfg(feature = "manager")]
-pub(crate) fn keep_secret(secret: &str) {
-    let encoded: String = secret
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect();
-    let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
-    for secret in [secret.to_owned(), encoded] {
-        // A shorter one could mask parts of ordinary words.
-        if secret.len() >= 4 && !secrets.contains(&secret) {
-            secrets.push(secret);
-        }
-    }
-}
-
-/// Returns the text without passwords: those given to `keep_secret`, and the user part of every connection string.
-pub(crate) fn scrub(text: &str) -> String {
-    static USERINFO: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#"(mongodb(?:\+srv)?://)[^\s"'<>]*@"#).expect("a constant pattern"));
-    let mut text = USERINFO.replace_all(text, "${1}***@").into_owned();
-    for secret in SECRETS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        text = text.replace(secret.as_str(), "***");
-    }
-    text
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "manager"))]
 mod tests {
     use super::*;
 
     #[test]
-    fn connection_strings_lose_their_user_part() {
-        assert_eq!(
-            scrub("no answer from mongodb://deploy:s3cr3t@db-1:27017/blog, sorry"),
-            "no answer from mongodb://***@db-1:27017/blog, sorry"
-        );
-        assert_eq!(scrub("mongodb+srv://u:p@ss@cluster"), "mongodb+srv://***@cluster");
-        assert_eq!(scrub("mongodb://db-1/blog"), "mongodb://db-1/blog");
-    }
-
-    #[test]
-    #[cfg(feature = "manager")]
-    fn kept_secrets_are_masked_wherever_they_stand() {
-        keep_secret("hunter2-of-the-test");
-        assert_eq!(scrub("the password is hunter2-of-the-test, sorry"), "the password is ***, sorry");
+    fn bars_are_drawn_where_they_can_be_and_are_wanted() {
+        let wants = |variables: &[(&str, &str)]| {
+            wants_bars(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        };
+        let term = (TERM, "xterm");
+        assert!(wants(&[term]) && wants(&[term, (CI, "")]));
+        assert!(!wants(&[(TERM, "dumb")]) && !wants(&[term, (CI, "true")]));
+        assert_eq!((wants(&[]), wants(&[(TERM, "")])), (!cfg!(unix), !cfg!(unix)));
+        let when = |value| (CARGO_TERM_PROGRESS_WHEN, value);
+        assert!(!wants(&[term, when("never")]) && wants(&[term, when("auto")]) && !wants(&[term, (CI, "1"), when("auto")]));
+        assert!(wants(&[term, (CI, "1"), when("always")]));
+        assert!(!wants(&[(TERM, "dumb"), when("always")]), "nothing can be drawn there");
     }
 }

@@ -1,6 +1,6 @@
 //! Reads stdin line by line, and only when a line is asked for: until then another program, such as ssh, may read from it.
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, IsTerminal as _};
 use std::sync::OnceLock;
 use std::sync::mpsc;
 
@@ -25,6 +25,29 @@ pub(crate) async fn line() -> Option<String> {
     let _ = reader.ask.send(());
     lines.recv().await.flatten()
 }
+
+/// Throws away what was typed on the terminal and not read yet. To be called before a question is shown: what was typed earlier,
+/// during a build for example, is not an answer to it.
+///
+/// A pipe keeps what was written to it, because the sender of this line writes only what was asked for.
+pub(crate) fn discard_typed() {
+    if std::io::stdin().is_terminal() {
+        flush_terminal();
+    }
+}
+
+// A terminal gives one line for each read, so no further line is in a buffer of ours.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "std has no function that empties the terminal's input")]
+fn flush_terminal() {
+    // SAFETY: takes and returns plain numbers. An error means that there is nothing to empty.
+    unsafe {
+        libc::tcflush(libc::STDIN_FILENO, libc::TCIFLUSH);
+    }
+}
+
+#[cfg(not(unix))]
+fn flush_terminal() {}
 
 /// From now on calls `on_ctrl_c` for each Ctrl-C that the sender of this line passes on through stdin (see [`hop`]), and
 /// when stdin ends.

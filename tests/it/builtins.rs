@@ -7,7 +7,7 @@ use cargo_migrations::mongodb::bson::doc;
 use serde_json::json;
 use snapbox::{assert_data_eq, str};
 
-use super::support::{TestDatabase, assert_has, blog, signal_group, simple};
+use super::support::{Line, TestDatabase, assert_has, blog, places, signal_group, simple};
 
 #[test]
 fn status_of_a_new_database() {
@@ -348,6 +348,61 @@ fn a_second_ctrl_c_ends_it_now() {
     assert_eq!(status.code(), Some(130), "{stderr}");
     assert!(asked.elapsed() < Duration::from_secs(30), "it did not wait for the migration");
     assert!(database.registered().is_empty());
+}
+
+#[test]
+fn a_migration_that_asks_whether_to_stop_can_end_early_and_runs_again() {
+    let database = TestDatabase::new();
+    let line = |ms: &str| places_line("execute").on(&database).env("HASTY", "1").env("SLOW_MS", ms);
+    let child = line("60000").spawn();
+    wait_for_trace(&database, "slow begins");
+    signal_group(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_has(
+        &stderr,
+        &["stopping after the migration under way", "the migration 0002_slow failed", "it stopped half way"],
+    );
+    assert_eq!(database.registered(), ["0001_a.rs"]);
+    line("20").run().exits(0);
+    assert_eq!(database.registered().len(), 3);
+}
+
+#[test]
+fn a_subtask_that_asks_whether_to_stop_has_the_time_to_end_by_itself() {
+    let database = TestDatabase::new();
+    let child = places_line("mytask:sweep execute").on(&database).spawn();
+    wait_for_trace(&database, "sweeping");
+    signal_group(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert_has(
+        &stderr,
+        &[
+            "note: sweeping\n",
+            "warning: mytask was asked to stop, and ends by itself\nhint: press Ctrl-C again to stop now\n",
+            "error: stopped as asked\n",
+        ],
+    );
+    assert_eq!(database.trace().last().unwrap(), "swept");
+    assert!(database.registered().is_empty(), "the next task has not run");
+}
+
+#[test]
+fn a_migration_can_write_a_note() {
+    let database = TestDatabase::new();
+    let outcome = places_line("execute --format json").on(&database).env("NOTE", "three were empty").run().exits(0);
+    assert_has(&outcome.stderr, &["note: three were empty\n"]);
+    assert_eq!(outcome.json_lines().last().unwrap()["outcome"], "done", "stdout has only JSON");
+    let again = TestDatabase::new();
+    let outcome = places_line("execute --quiet").on(&again).env("NOTE", "three were empty").run().exits(0);
+    assert_eq!(outcome.stderr, "");
+}
+
+fn places_line(args: &str) -> Line {
+    Line::new(places().path("manager"), places().root()).args(args.split_whitespace())
 }
 
 fn wait_for_trace(database: &TestDatabase, what: &str) {

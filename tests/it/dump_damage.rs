@@ -94,7 +94,10 @@ fn a_restore_asks_and_is_refused_without_a_terminal() {
     assert_has(&outcome.stderr, &["Replacing", ".notes (2 documents)", "confirmation is needed, but there is no terminal"]);
     let folder = stage.folder.path().display().to_string();
     let script = format!("MONGO_DUMP_DIRECTORY={folder} exec {} restore:latest", super::support::plugin().display());
-    let shell = |input: &str| pty(&PathBuf::from("/bin/sh"), simple().root(), &["-c", &script], &stage.database, input);
+    let shell = |answer: &str| {
+        let answers = [("[y/N]", answer)];
+        pty(&PathBuf::from("/bin/sh"), simple().root(), &["-c", &script], &stage.database, &answers)
+    };
     let (screen, code) = shell("n\n");
     assert_eq!(code, 3, "{screen}");
     assert_eq!(stage.database.documents("notes").len(), 2);

@@ -145,35 +145,53 @@ fn one_that_asks_shows_the_plan_and_refuses_without_a_terminal() {
 }
 
 #[test]
+fn what_is_typed_before_the_question_does_not_answer_it() {
+    let staging = TestDatabase::new();
+    let uri = uri(&staging);
+    let typed = |args: &[&str], answers: &[(&str, &str)]| {
+        let variables = [("STAGING_MONGO_URI", uri.as_str())];
+        pty_with(&places().path("manager"), places().root(), args, &variables, answers)
+    };
+    let (screen, code) = typed(&["production", "execute"], &[("", "y\ny\n"), ("[y/N]", "n\n")]);
+    assert_eq!(code, 3, "{screen}");
+    assert_has(&screen, &["not confirmed. Nothing was changed"]);
+    assert!(staging.registered().is_empty());
+    // Nor does more than one line that is typed as an answer to the first question answer the second.
+    let answers = [("[y/N]", "y\ny\n"), ("[y/N]", "n\n")];
+    assert_eq!(typed(&["production", "mytask", "mytask"], &answers).1, 3);
+}
+
+#[test]
 fn on_a_terminal_it_asks_and_wants_the_name_for_what_cannot_be_taken_back() {
     let staging = TestDatabase::new();
     let folder = tempfile::tempdir().unwrap();
     let uri = uri(&staging);
     let dumps = folder.path().to_str().unwrap();
-    let typed = |args: &str, input: &str| {
+    let typed = |args: &str, answers: &[(&str, &str)]| {
         let args: Vec<&str> = args.split_whitespace().collect();
         let variables = [("STAGING_MONGO_URI", uri.as_str()), ("MONGO_DUMP_DIRECTORY", dumps)];
-        pty_with(&places().path("manager"), places().root(), &args, &variables, input)
+        pty_with(&places().path("manager"), places().root(), &args, &variables, answers)
     };
-    let (screen, code) = typed("production execute", "n\n");
+    let by_name = |answer| [("Type `production` to go on:", answer)];
+    let (screen, code) = typed("production execute", &[("[y/N]", "n\n")]);
     assert_eq!(code, 3, "{screen}");
     assert_has(&screen, &[&format!("Execute 3 migrations on {} (production)? [y/N]", staging.name()), "not confirmed"]);
-    assert_eq!(typed("production execute", "y\n").1, 0);
+    assert_eq!(typed("production execute", &[("[y/N]", "y\n")]).1, 0);
     assert_eq!(staging.registered().len(), 3);
     // `yes` is not the name.
-    let (screen, code) = typed("production rollback:3", "yes\n");
+    let (screen, code) = typed("production rollback:3", &by_name("yes\n"));
     assert_eq!(code, 3, "{screen}");
     assert_has(&screen, &["Type `production` to go on:"]);
     assert_eq!(staging.registered().len(), 3);
-    assert_eq!(typed("production rollback:3", "production\n").1, 0);
+    assert_eq!(typed("production rollback:3", &by_name("production\n")).1, 0);
     assert_eq!(staging.registered().len(), 2);
 
-    assert_eq!(typed("production dbdump", "").1, 0);
-    assert_eq!(typed("production restore:latest", "y\n").1, 3);
-    let (screen, code) = typed("production restore:latest", "production\n");
+    assert_eq!(typed("production dbdump", &[]).1, 0);
+    assert_eq!(typed("production restore:latest", &by_name("y\n")).1, 3);
+    let (screen, code) = typed("production restore:latest", &by_name("production\n"));
     assert_eq!(code, 0, "{screen}");
     // Two questions on one line are answered one after the other.
-    let (screen, code) = typed("production mytask mytask", "y\nn\n");
+    let (screen, code) = typed("production mytask mytask", &[("[y/N]", "y\n"), ("[y/N]", "n\n")]);
     assert_eq!(code, 3, "{screen}");
     assert_eq!(screen.matches("[y/N]").count(), 2, "{screen}");
 }

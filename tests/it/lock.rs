@@ -130,11 +130,11 @@ fn unlock_shows_asks_and_frees() {
         &outcome.stderr,
         &["held by tester@", "running 0006_slow", "error: confirmation is needed, but there is no terminal"],
     );
-    let (screen, code) = pty(&plugin(), blog().root(), &["unlock"], &database, "n\n");
+    let (screen, code) = pty(&plugin(), blog().root(), &["unlock"], &database, &[("[y/N]", "n\n")]);
     assert_eq!(code, 3, "{screen}");
     assert_has(&screen, &["Free the lock on", "[y/N]", "not confirmed. Nothing was changed"]);
     assert!(lock("lease").get_str("owner").is_ok());
-    let (screen, code) = pty(&plugin(), blog().root(), &["unlock"], &database, "y\n");
+    let (screen, code) = pty(&plugin(), blog().root(), &["unlock"], &database, &[("[y/N]", "y\n")]);
     assert_eq!(code, 0, "{screen}");
     assert_eq!(lock("lease").get("owner"), Some(&Bson::Null));
     assert!(lock("fence").get_i64("number").unwrap() > number, "the fence grows");

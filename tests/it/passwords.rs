@@ -204,6 +204,13 @@ fn run_everything(server: &Server) {
     }
 }
 
+#[test]
+fn a_password_that_is_an_ordinary_word_is_not_masked_in_our_own_words() {
+    let uri = "mongodb://deploy:base@127.0.0.1:9/blog?serverSelectionTimeoutMS=100";
+    let stderr = Line::new(places().path("manager"), places().root()).env("MONGO_URI", uri).run().exits(1).stderr;
+    assert!(stderr.contains("Database blog on 127.0.0.1:9") && !stderr.contains(":base"), "{stderr}");
+}
+
 fn all(database: &Database, collection: &str) -> Vec<Document> {
     block_on(async {
         let mut cursor = database.collection::<Document>(collection).find(doc! {}).await.unwrap();

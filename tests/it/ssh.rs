@@ -169,18 +169,25 @@ fn questions_and_bars_are_those_of_the_terminal_here() {
     let Some(sshd) = far(&database, &[("SLOW_MS", "1000")]) else { return };
     let folder = places().root().to_str().unwrap().to_owned();
     let path = sshd.path();
-    let typed = |args: &[&str], input: &str| {
+    let typed = |args: &[&str], answers: &[(&str, &str)]| {
         let variables = [("PATH", path.as_str()), ("FAR_HOST", "box"), ("FAR_FOLDER", folder.as_str())];
-        pty_with(&places().path("manager"), places().root(), args, &variables, input)
+        pty_with(&places().path("manager"), places().root(), args, &variables, answers)
     };
-    let (screen, code) = typed(&["cautious", "execute"], "n\n");
+    let (screen, code) = typed(&["cautious", "execute"], &[("[y/N]", "n\n")]);
     assert_eq!(code, 3, "{screen}");
     assert_has(&screen, &["Execute 3 migrations on", "(cautious)? [y/N]", "not confirmed"]);
-    let (screen, code) = typed(&["cautious", "execute"], "y\n");
+    // What is typed here before the question is shown does not answer it. Without colour it is asked in the same way.
+    for color in ["always", "never"] {
+        let answers = [("", "y\n"), ("[y/N]", "n\n")];
+        let (screen, code) = typed(&["cautious", "execute", "--color", color], &answers);
+        assert_eq!(code, 3, "{screen}");
+    }
+    assert!(database.registered().is_empty());
+    let (screen, code) = typed(&["cautious", "execute"], &[("[y/N]", "y\n")]);
     assert_eq!(code, 0, "{screen}");
     // Bars, and colour.
     assert_has(&screen, &["] 1/3: 0002_slow", "\u{1b}[1m\u{1b}[32m", "Finished"]);
-    let (screen, code) = typed(&["cautious", "rollback:1"], "cautious\n");
+    let (screen, code) = typed(&["cautious", "rollback:1"], &[("Type `cautious` to go on:", "cautious\n")]);
     assert_eq!(code, 0, "{screen}");
     assert_eq!(database.registered().len(), 2);
 }

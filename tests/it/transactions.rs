@@ -49,6 +49,13 @@ fn it_takes_effect_and_is_registered_or_neither() {
 }
 
 #[test]
+fn it_can_write_a_note() {
+    let database = TestDatabase::new();
+    let outcome = line("execute:1", &database, super::support::server_uri(), "note").run().exits(0);
+    assert_has(&outcome.stderr, &["note: 3 notes\n"]);
+}
+
+#[test]
 fn part_of_a_migration_in_a_transaction() {
     let database = TestDatabase::new();
     let uri = super::support::server_uri();

@@ -26,7 +26,7 @@ impl Line {
             let text = name.to_string_lossy();
             let ours = text.starts_with("MONGO_") || text.starts_with("CARGO_MIGRATIONS_") || text.starts_with("DO_MONGO");
             let cargos = text.starts_with("CARGO_") && text != "CARGO_HOME" || text == "CARGO" || text == "OUT_DIR";
-            if ours || cargos || text == "NO_COLOR" || text.starts_with("CLICOLOR") {
+            if ours || cargos || text == "CI" || text == "NO_COLOR" || text.starts_with("CLICOLOR") {
                 command.env_remove(&name);
             }
         }
@@ -77,8 +77,16 @@ fn send(name: &str, to: &str) {
 }
 
 /// Runs a program on a pseudo-terminal of 100 columns. Returns what it shows, including escape sequences, and its exit code.
-pub(crate) fn pty(program: &Path, folder: &Path, args: &[&str], database: &TestDatabase, input: &str) -> (String, i32) {
-    pty_with(program, folder, args, &[("MONGO_URI", server_uri()), ("MONGO_DATABASE", database.name())], input)
+///
+/// Each of the `answers` is typed once the text before it is shown. An empty text waits for nothing.
+pub(crate) fn pty(
+    program: &Path,
+    folder: &Path,
+    args: &[&str],
+    database: &TestDatabase,
+    answers: &[(&str, &str)],
+) -> (String, i32) {
+    pty_with(program, folder, args, &[("MONGO_URI", server_uri()), ("MONGO_DATABASE", database.name())], answers)
 }
 
 /// Runs a program on a pseudo-terminal as [`pty`] does, with these variables.
@@ -87,24 +95,20 @@ pub(crate) fn pty_with(
     folder: &Path,
     args: &[&str],
     variables: &[(&str, &str)],
-    input: &str,
+    answers: &[(&str, &str)],
 ) -> (String, i32) {
     // The tests need Python anyway, and its standard library provides pseudo-terminals.
     const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pseudo_terminal.py");
     use std::io::Write as _;
-    let mut line = Line::new("python3", folder).args([SCRIPT]).args([program]).args(args);
+    let line = Line::new("python3", folder).args([SCRIPT]).args([program]).args(args);
+    let mut line = line.env("TERM", "xterm-256color");
     for (name, value) in variables {
         line = line.env(name, value);
     }
-    let mut child = line
-        .command
-        .env("TERM", "xterm-256color")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("python3");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("input");
+    let mut child =
+        line.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("python3");
+    let answers = serde_json::to_vec(answers).expect("JSON");
+    child.stdin.take().expect("piped").write_all(&answers).expect("input");
     let output = child.wait_with_output().expect("python3");
     (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))
 }
