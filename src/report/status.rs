@@ -6,7 +6,6 @@ use anstyle::AnsiColor;
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
-use super::said::warn;
 use super::text::short_time;
 use super::{Report, Said, human_duration, migrations, table};
 use crate::error::Remark;
@@ -55,7 +54,7 @@ impl Report for Status<'_> {
 
     fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
         for remark in &self.remarks {
-            warn(remark, say);
+            say(remark.into());
         }
         if let Some(at_work) = &self.at_work {
             say(Said::Status { verb: "Running", message: at_work });

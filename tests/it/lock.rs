@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use cargo_migrations::mongodb::bson::{Bson, doc};
 
-use super::support::{Line, Scene, TestDatabase, assert_has, block_on, blocked, blog, plugin, pty, server_uri, signal_group, simple};
+use super::support::{
+    Line, Scene, TestDatabase, assert_has, block_on, blocked, blog, plugin, pty, server_uri, signal_group, simple,
+};
 
 /// A run that holds the lock, in a migration that takes its time.
 fn holder(database: &TestDatabase, ms: u32) -> Child {
@@ -196,6 +198,9 @@ fn an_interrupted_migration_whose_file_is_gone_still_needs_a_decision() {
     );
     let outcome = simple().run("show_status", &database).exits(0);
     assert_has(&outcome.stderr, &["its file is gone"]);
+    // A warning keeps its hint.
+    let quiet = simple().run("show_status --quiet", &database).exits(0);
+    assert_has(&quiet.stderr, &["and its file is gone\nhint: bring the file back"]);
     blog().run("ignore:6", &database).exits(0);
     simple().run("execute", &database).exits(0);
 }
