@@ -44,7 +44,7 @@ use crate::terminal;
 /// // `embedded` is `migrations::embedded()`, after `cargo_migrations::embedded!(mod migrations);` at the top of the file.
 /// let runner = Runner::new(Config::from_env(), embedded)
 ///     .wait(Duration::from_secs(60))
-///     .on_message(|message| eprintln!("{}", message.text));
+///     .on_message(|message| eprintln!("{} {}", message.text, message.hint.as_deref().unwrap_or_default()));
 /// let executed = runner.execute().await?;
 /// # Ok(())
 /// # }
@@ -70,7 +70,8 @@ impl Runner {
         self
     }
 
-    /// Calls a function with each message, for the service's own log. Nothing is printed.
+    /// Calls a function with each message, for the service's own log. Nothing is printed. A message may have a hint, which is to be
+    /// logged too.
     #[must_use]
     pub fn on_message(mut self, listen: impl Fn(&Message) + Send + Sync + 'static) -> Self {
         self.listen = Arc::new(listen);
@@ -88,7 +89,7 @@ impl Runner {
         self.on_thread(async |scope| execute(scope, dump_folder).await).await
     }
 
-    /// Returns the migrations that are not registered, in order: those that are new, failed, or were interrupted.
+    /// Returns the migrations that are unregistered, failed or interrupted, in order.
     ///
     /// # Errors
     /// The configuration names no server or database, or the server failed.
@@ -100,10 +101,10 @@ impl Runner {
         .await
     }
 
-    /// Refuses to start if a migration is not registered or needs a decision, as `show_status --check` does.
+    /// Refuses to start if a migration is unregistered, failed or interrupted, as `show_status --check` does.
     ///
     /// # Errors
-    /// An error of kind [`ErrorKind::Check`] says what is not registered. Other errors are those of
+    /// An error of kind [`ErrorKind::Check`] names the migrations that are unregistered, failed or interrupted. Other errors are those of
     /// [`unregistered`](Self::unregistered).
     pub async fn check(&self) -> Result<(), Error> {
         self.on_thread(async |scope| check(scope).await).await
@@ -114,7 +115,7 @@ impl Runner {
         &self,
         work: impl AsyncFnOnce(&Scope<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Error> {
-        self.embedded.check_files()?;
+        self.embedded.check_files().map_err(|error| opaque(error.into()))?;
         let stop = Stop::default();
         // It is dropped together with this future.
         let _asks = AskOnDrop(stop.clone());
@@ -180,24 +181,30 @@ async fn check(scope: &Scope<'_>) -> Result<(), Failed> {
     let cut_off = view.cut_off_restore().map(advice::cut_off);
     let open = status::open(&known);
     let unregistered = (!open.is_empty()).then(|| {
-        Remark::new(format!("not registered: {}", listed(open.iter().map(String::as_str))))
+        Remark::new(format!("unregistered, failed or interrupted: {}", listed(open.iter().map(String::as_str))))
             .with_hint("run `cargo migrations execute` on this database first")
     });
     let remarks: Vec<Remark> = cut_off.into_iter().chain(advice::all_undecided(&known)).chain(unregistered).collect();
     if remarks.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Check, remarks).into()) }
 }
 
-/// One error whose message says everything, without passwords: a service usually logs the message, and not the causes.
+/// One error without passwords, whose message is one line with all problems and causes: a service usually logs only that line. What
+/// to do next is its hint.
 fn opaque(failed: Failed) -> Error {
     let Failed { done, error } = failed;
     let ours = error.downcast_ref::<Error>();
     let kind = ours.map_or(ErrorKind::Failed, Error::kind);
     let hint = ours.and_then(Error::hint).map(terminal::scrub);
-    let opaque = Error::new(kind, terminal::scrub(&error_text(&*error))).after_executing(done.executed());
+    let opaque = Error::new(kind, terminal::scrub(&one_line(&error_text(&*error)))).after_executing(done.executed());
     match hint {
         Some(hint) => opaque.with_hint(hint),
         None => opaque,
     }
+}
+
+/// Several problems are a line each on a terminal, and one line in a log.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Asks the run to stop once the service drops the future.
