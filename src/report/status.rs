@@ -37,6 +37,8 @@ pub(crate) struct Status<'a> {
     pub(crate) remarks: Vec<Remark>,
     /// The run that has the lock now.
     pub(crate) at_work: Option<String>,
+    /// An error follows, and has the hint.
+    pub(crate) fails_check: bool,
 }
 
 impl Report for Status<'_> {
@@ -61,7 +63,7 @@ impl Report for Status<'_> {
         }
         let summary = self.summary();
         say(Said::Status { verb: "Status", message: &summary.message });
-        if let Some(hint) = &summary.hint {
+        if let Some(hint) = summary.hint.as_ref().filter(|_| !self.fails_check) {
             say(Said::Hint(hint));
         }
     }

@@ -43,18 +43,21 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
         let since = ago(holder.held_for);
         format!("{}@{} (pid {}) is at work: {}, for {since}", holder.user, holder.host, holder.pid, holder.command)
     });
-    cx.reporter().report(&Status { database: store.database().name(), rows, remarks, at_work });
-    if cx.args().check && (open > 0 || is_undecided) {
+    let fails_check = cx.args().check && (open > 0 || is_undecided);
+    cx.reporter().report(&Status { database: store.database().name(), rows, remarks, at_work, fails_check });
+    if fails_check {
         return Err(check_failed(open, is_undecided).into());
     }
     Ok(())
 }
 
 fn check_failed(open: usize, is_undecided: bool) -> Error {
+    let are = if open == 1 { "is" } else { "are" };
+    let found = format!("{} {are} unregistered, failed or interrupted", migrations(open));
     let (message, hint) = match (open, is_undecided) {
         (0, _) => ("a decision is needed".to_owned(), "see the warnings above"),
-        (_, true) => (format!("{} not registered, and a decision is needed", migrations(open)), "see the warnings above"),
-        (_, false) => (format!("{} not registered", migrations(open)), "run `cargo migrations execute`"),
+        (_, true) => (format!("{found}, and a decision is needed"), "see the warnings above"),
+        (_, false) => (found, "run `cargo migrations execute`"),
     };
     Error::new(ErrorKind::Check, message).with_hint(hint)
 }
