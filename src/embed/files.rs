@@ -16,11 +16,12 @@ pub(super) struct Found {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Something that is wrong, and what to do about it.
+/// Something that is wrong, and what to do about it. The hint names the file: those of several problems are printed below all of
+/// them.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Problem {
     pub(super) message: String,
-    pub(super) hint: &'static str,
+    pub(super) hint: String,
 }
 
 /// A migration file.
@@ -33,8 +34,8 @@ pub(super) struct File {
 }
 
 impl Found {
-    fn add_problem(&mut self, message: String, hint: &'static str) {
-        self.problems.push(Problem { message, hint });
+    fn add_problem(&mut self, message: String, hint: impl Into<String>) {
+        self.problems.push(Problem { message, hint: hint.into() });
     }
 }
 
@@ -81,7 +82,7 @@ pub(super) fn find(directory: &Path, pattern: &str) -> Found {
             Ok(entry) => read(&entry.path(), pattern, &regex, &mut found),
             Err(error) => found.add_problem(
                 format!("the migrations directory {shown} cannot be read: {error}"),
-                "check its permissions, and its disk",
+                format!("check the permissions of {shown}, and its disk"),
             ),
         }
     }
@@ -97,23 +98,30 @@ fn read(path: &Path, pattern: &str, regex: &Regex, found: &mut Found) {
         return;
     }
     let shown = path.display();
+    let file = path.file_name().unwrap_or_default().display();
     let Some((name, number)) = path.file_name().and_then(|name| name.to_str()).and_then(|name| {
         let number = regex.captures(name)?.name("migr_nr")?.as_str();
         file_name::is_number(number).then(|| (name.to_owned(), number.to_owned()))
     }) else {
         return found.add_problem(
             format!("the name of {shown} does not match `{pattern}`"),
-            "rename the file, or move it out of the directory",
+            format!("rename {file}, or move it out of the directory"),
         );
     };
     let text = match std::fs::read(path).map(String::from_utf8) {
         Ok(Ok(text)) => text,
-        Ok(Err(_)) => return found.add_problem(format!("{shown} is not valid UTF-8"), "save the file as UTF-8"),
-        Err(error) => return found.add_problem(format!("{shown} cannot be read: {error}"), "check the file's permissions"),
+        Ok(Err(_)) => {
+            return found.add_problem(format!("{shown} is not valid UTF-8"), format!("save {file} as UTF-8"));
+        }
+        Err(error) => {
+            return found
+                .add_problem(format!("{shown} cannot be read: {error}"), format!("check the permissions of {file}"));
+        }
     };
     let source = source::read(&text);
     if source.up.is_none() {
-        return found.add_problem(format!("{shown} has no `pub async fn up`"), "write one, or remove the file");
+        return found
+            .add_problem(format!("{shown} has no `pub async fn up`"), format!("write one in {file}, or remove that file"));
     }
     found.files.push(File { path: path.to_owned(), name, number, source });
 }
