@@ -128,12 +128,7 @@ fn flags<M: MigrationsManager>(args: &Args, subtasks: &Subtasks<M>, segments: &[
         return Err(Error::usage(format!("`{flag_name}` can only be used with {}", takers.join(" or ")))
             .with_hint(format!("write `cargo migrations {example} {flag_name}`")));
     }
-    if args.path.is_some() {
-        return Err(
-            Error::usage("`--path` can only be used with init").with_hint("write `cargo migrations init --path DIR`")
-        );
-    }
-    Ok(())
+    args.refuse_path()
 }
 
 fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {

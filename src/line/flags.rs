@@ -8,6 +8,7 @@ use clap::{ArgAction, Parser, ValueEnum};
 
 #[cfg(feature = "manager")]
 use super::Task;
+use crate::error::Error;
 
 /// MongoDB migrations written in Rust.
 #[derive(Clone, Debug, Default, Parser)]
@@ -171,6 +172,15 @@ impl Args {
     /// Reads a process's arguments.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(args)
+    }
+
+    /// Returns an error if the line has `--path`, which only `init` takes.
+    pub(crate) fn refuse_path(&self) -> Result<(), Error> {
+        match self.path {
+            Some(_) => Err(Error::usage("`--path` can only be used with init")
+                .with_hint("run `cargo migrations init --path DIR`, or drop `--path`")),
+            None => Ok(()),
+        }
     }
 
     /// The flags that are set and go with some subtasks only.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::connect::check_database_name;
 use crate::context::Context;
 use crate::dump;
 use crate::error::{Error, Result};
@@ -36,9 +37,8 @@ DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.",
 /// The dump is damaged, or the person who was asked said no: then nothing is touched. Or the server failed: then the database holds
 /// a part of the dump, and the restore has to be run again.
 pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&str>) -> Result<()> {
-    let word = dump.ok_or_else(|| {
-        Error::usage("restore needs a dump").with_hint("write it as `cargo migrations restore:latest`")
-    })?;
+    let word =
+        dump.ok_or_else(|| Error::usage("restore needs a dump").with_hint("write it as `cargo migrations restore:latest`"))?;
     let (verified, name) = super::dbdump::verify(cx, word).await?;
     let here = cx.store().await?;
     if cx.is_one_of_many() {
@@ -47,9 +47,7 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     let store = match cx.options().get("to") {
         None => here,
         Some(to) => {
-            if let Some(problem) = crate::connect::bad_database_name(to) {
-                return Err(Error::usage(format!("`{to}` is not a valid name for a database: {problem}")).into());
-            }
+            check_database_name(to)?;
             here.of_database(to)
         }
     };
@@ -80,14 +78,13 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
 /// If there are several databases, each gets back a dump of its own.
 fn only_its_own(cx: &Context, verified: &dump::Verified, database: &str) -> Result<(), Error> {
     if cx.options().get("to").is_some() {
-        return Err(Error::usage("`to=` names one database, but this environment has several")
-            .with_hint("restore them one by one"));
+        return Err(
+            Error::usage("`to=` names one database, but this environment has several").with_hint("restore them one by one")
+        );
     }
     if !verified.is_of(database) {
-        return Err(Error::usage(format!(
-            "the dump is not known to be a dump of {database}"
-        ))
-        .with_hint("`restore:latest` takes each database's own dump, and an environment of one database takes any"));
+        return Err(Error::usage(format!("the dump is not of {database}, or does not say so"))
+            .with_hint("`restore:latest` takes each database's own dump, and an environment of one database takes any"));
     }
     Ok(())
 }
