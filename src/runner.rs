@@ -129,7 +129,8 @@ impl Runner {
                     let store = connect(&config, embedded.profile, &reporter).await?;
                     shared_numbers(&embedded.migrations).iter().for_each(|remark| reporter.remark(remark));
                     let migrations = &embedded.migrations;
-                    work(&Scope { store, migrations, reporter, stop, wait, locks: Locks::default() }).await
+                    let (how_to_wait, locks) = ("Runner::wait", Locks::default());
+                    work(&Scope { store, migrations, reporter, stop, wait, how_to_wait, locks }).await
                 })
             });
             // Nothing receives it if the future was dropped.

@@ -81,8 +81,9 @@ fn instances_that_start_together_run_nothing_twice() {
     let (a, b) = (runner(&database), runner(&database));
     super::support::block_on(database.collection("migrations").delete_many(doc! {}).into_future()).unwrap();
     let (a, b) = block_on(async { tokio::join!(a.execute(), b.execute()) });
-    let refused: Vec<_> = [a, b].into_iter().filter_map(std::result::Result::err).map(|error| error.kind()).collect();
-    assert_eq!(refused, [ErrorKind::Locked]);
+    let refused: Vec<_> = [a, b].into_iter().filter_map(std::result::Result::err).collect();
+    assert_eq!(refused.iter().map(cargo_migrations::Error::kind).collect::<Vec<_>>(), [ErrorKind::Locked]);
+    assert_has(refused[0].hint().unwrap(), &["wait for it with `Runner::wait`, or, if that process"]);
 }
 
 /// Blocks on a future with the standard library alone.
