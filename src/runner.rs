@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::connect::{self, Target};
 use crate::dump;
 use crate::error::chain::error_text;
-use crate::error::{Error, ErrorKind, Remark, Result};
+use crate::error::{Error, ErrorKind, Remark, Result, hint_of};
 use crate::line::words::listed;
 use crate::migration::Embedded;
 use crate::model::Direction;
@@ -101,11 +101,11 @@ impl Runner {
         .await
     }
 
-    /// Refuses to start if a migration is unregistered, failed or interrupted, as `show_status --check` does.
+    /// Refuses to start if a migration is unregistered, failed or interrupted, or if a person has to decide how to go on, as
+    /// `show_status --check` does.
     ///
     /// # Errors
-    /// An error of kind [`ErrorKind::Check`] names the migrations that are unregistered, failed or interrupted. Other errors are those of
-    /// [`unregistered`](Self::unregistered).
+    /// An error of kind [`ErrorKind::Check`] says what was found. Other errors are those of [`unregistered`](Self::unregistered).
     pub async fn check(&self) -> Result<(), Error> {
         self.on_thread(async |scope| check(scope).await).await
     }
@@ -195,7 +195,7 @@ fn opaque(failed: Failed) -> Error {
     let Failed { done, error } = failed;
     let ours = error.downcast_ref::<Error>();
     let kind = ours.map_or(ErrorKind::Failed, Error::kind);
-    let hint = ours.and_then(Error::hint).map(terminal::scrub);
+    let hint = hint_of(&*error).map(terminal::scrub);
     let opaque = Error::new(kind, terminal::scrub(&one_line(&error_text(&*error)))).after_executing(done.executed());
     match hint {
         Some(hint) => opaque.with_hint(hint),
