@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::connect::{self, Target};
 use crate::dump;
 use crate::error::chain::error_text;
-use crate::error::{Error, ErrorKind, Remark, Result};
+use crate::error::{Error, ErrorKind, Remark, Result, hint_of};
 use crate::line::words::listed;
 use crate::migration::Embedded;
 use crate::model::Direction;
@@ -44,7 +44,7 @@ use crate::terminal;
 /// // `embedded` is `migrations::embedded()`, after `cargo_migrations::embedded!(mod migrations);` at the top of the file.
 /// let runner = Runner::new(Config::from_env(), embedded)
 ///     .wait(Duration::from_secs(60))
-///     .on_message(|message| eprintln!("{}", message.text));
+///     .on_message(|message| eprintln!("{} {}", message.text, message.hint.as_deref().unwrap_or_default()));
 /// let executed = runner.execute().await?;
 /// # Ok(())
 /// # }
@@ -70,7 +70,8 @@ impl Runner {
         self
     }
 
-    /// Calls a function with each message, for the service's own log. Nothing is printed.
+    /// Calls a function with each message, for the service's own log. Nothing is printed. A message may have a hint, which is to be
+    /// logged too.
     #[must_use]
     pub fn on_message(mut self, listen: impl Fn(&Message) + Send + Sync + 'static) -> Self {
         self.listen = Arc::new(listen);
@@ -88,7 +89,7 @@ impl Runner {
         self.on_thread(async |scope| execute(scope, dump_folder).await).await
     }
 
-    /// Returns the migrations that are not registered, in order: those that are new, failed, or were interrupted.
+    /// Returns the migrations that are unregistered, failed or interrupted, in order.
     ///
     /// # Errors
     /// The configuration names no server or database, or the server failed.
@@ -100,12 +101,12 @@ impl Runner {
         .await
     }
 
-    /// Refuses to start if a migration is not registered or needs a decision, as `show_status --check` does. Registered migrations
-    /// that have no file do not count: an older version of the service may start after a newer one has run.
+    /// Refuses to start if a migration is unregistered, failed or interrupted, or if a person has to decide how to go on, as
+    /// `show_status --check` does. Registered migrations that have no file do not count: an older version of the service may start
+    /// after a newer one has run.
     ///
     /// # Errors
-    /// An error of kind [`ErrorKind::Check`] says what is not registered. Other errors are those of
-    /// [`unregistered`](Self::unregistered).
+    /// An error of kind [`ErrorKind::Check`] says what was found. Other errors are those of [`unregistered`](Self::unregistered).
     pub async fn check(&self) -> Result<(), Error> {
         self.on_thread(async |scope| check(scope).await).await
     }
@@ -115,7 +116,7 @@ impl Runner {
         &self,
         work: impl AsyncFnOnce(&Scope<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Error> {
-        self.embedded.check_files()?;
+        self.embedded.check_files().map_err(|error| opaque(error.into()))?;
         let stop = Stop::default();
         // It is dropped together with this future.
         let _asks = AskOnDrop(stop.clone());
@@ -129,7 +130,8 @@ impl Runner {
                     let store = connect(&config, embedded.profile, &reporter).await?;
                     shared_numbers(&embedded.migrations).iter().for_each(|remark| reporter.remark(remark));
                     let migrations = &embedded.migrations;
-                    work(&Scope { store, migrations, reporter, stop, wait, locks: Locks::default() }).await
+                    let (how_to_wait, locks) = ("Runner::wait", Locks::default());
+                    work(&Scope { store, migrations, reporter, stop, wait, how_to_wait, locks }).await
                 })
             });
             // Nothing receives it if the future was dropped.
@@ -181,24 +183,30 @@ async fn check(scope: &Scope<'_>) -> Result<(), Failed> {
     let cut_off = view.cut_off_restore().map(advice::cut_off);
     let open = status::open(&known);
     let unregistered = (!open.is_empty()).then(|| {
-        Remark::new(format!("not registered: {}", listed(open.iter().map(String::as_str))))
+        Remark::new(format!("unregistered, failed or interrupted: {}", listed(open.iter().map(String::as_str))))
             .with_hint("run `cargo migrations execute` on this database first")
     });
     let remarks: Vec<Remark> = cut_off.into_iter().chain(advice::all_undecided(&known)).chain(unregistered).collect();
     if remarks.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Check, remarks).into()) }
 }
 
-/// One error whose message says everything, without passwords: a service usually logs the message, and not the causes.
+/// One error without passwords, whose message is one line with all problems and causes: a service usually logs only that line. What
+/// to do next is its hint.
 fn opaque(failed: Failed) -> Error {
     let Failed { done, error } = failed;
     let ours = error.downcast_ref::<Error>();
     let kind = ours.map_or(ErrorKind::Failed, Error::kind);
-    let hint = ours.and_then(Error::hint).map(terminal::scrub);
-    let opaque = Error::new(kind, terminal::scrub(&error_text(&*error))).after_executing(done.executed());
+    let hint = hint_of(&*error).map(terminal::scrub);
+    let opaque = Error::new(kind, terminal::scrub(&one_line(&error_text(&*error)))).after_executing(done.executed());
     match hint {
         Some(hint) => opaque.with_hint(hint),
         None => opaque,
     }
+}
+
+/// Several problems are a line each on a terminal, and one line in a log.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Asks the run to stop once the service drops the future.

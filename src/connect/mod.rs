@@ -16,7 +16,7 @@ use mongodb::{Client, Database};
 use crate::error::Error;
 use crate::error::describe;
 use contact::Contact;
-pub(crate) use target::{Target, bad_database_name};
+pub(crate) use target::{Target, bad_database_name, check_database_name};
 
 /// The name under which servers log our connections.
 const APP_NAME: &str = "cargo-migrations";

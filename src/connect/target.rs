@@ -55,7 +55,7 @@ impl Target {
         let (database, differs) = choose_database(config, path);
         remarks.extend(differs);
         if let Some(name) = database.as_deref() {
-            check_database_name(name)?;
+            check_configured_name(name)?;
         }
         // The time that an SRV lookup took is part of the timeout.
         let first_contact = options.server_selection_timeout.unwrap_or(FIRST_CONTACT.saturating_sub(started.elapsed()));
@@ -258,14 +258,19 @@ const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
 
 /// Returns an error if the server would refuse this name for a database, or if the database is the server's own.
 pub(crate) fn check_database_name(name: &str) -> Result<(), Error> {
-    let Some(problem) = bad_database_name(name) else { return Ok(()) };
-    let error = Error::usage(format!("`{name}` is not a valid database name: {problem}"));
-    Err(if SERVERS_OWN.contains(&name) {
-        error.with_hint(format!(
+    match bad_database_name(name) {
+        Some(problem) => Err(Error::usage(format!("`{name}` is not a valid database name: {problem}"))),
+        None => Ok(()),
+    }
+}
+
+/// Checks the name in the configuration, where a person may have meant the database that holds the user.
+fn check_configured_name(name: &str) -> Result<(), Error> {
+    check_database_name(name).map_err(|error| match SERVERS_OWN.contains(&name) {
+        true => error.with_hint(format!(
             "name your own database; the one that holds the user is authSource: mongodb://host/DATABASE?authSource={name}"
-        ))
-    } else {
-        error
+        )),
+        false => error,
     })
 }
 
@@ -309,10 +314,10 @@ mod tests {
 
     #[test]
     fn the_servers_own_databases_are_refused() {
-        let error = check_database_name("admin").unwrap_err();
+        let error = check_configured_name("admin").unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.hint().unwrap().contains("authSource=admin"));
-        assert!(check_database_name("administration").is_ok());
+        assert!(check_configured_name("administration").is_ok());
     }
 
     /// The exit code, and the message with the hint below it.

@@ -206,6 +206,7 @@ impl Context {
             reporter: self.reporter().clone(),
             stop: self.line.stop.clone(),
             wait: self.line.args.wait,
+            how_to_wait: "--wait 60s",
             locks: self.line.locks.clone(),
         })
     }

@@ -12,10 +12,11 @@ pub struct Options {
 }
 
 impl Options {
-    /// Takes the line's options. Plain values after the first fill `names` in order. An error says what the subtask does not take.
+    /// Takes the line's options. Plain values after the first fill `names` in order. An error says what the subtask takes instead.
     pub(crate) fn new(options: &[TaskOption], takes_first: bool, names: &[&str]) -> Result<Self, String> {
         let mut this = Self::default();
         let mut unnamed = names.iter();
+        let most = usize::from(takes_first) + names.len();
         for option in options {
             let (name, value) = match option {
                 TaskOption::Keyed { key, value } if names.contains(&key.as_str()) => (key.as_str(), value),
@@ -29,7 +30,7 @@ impl Options {
                         this.plain.push(value.clone());
                         (*name, value)
                     }
-                    None => return Err(format!("no further value (`{value}`)")),
+                    None => return Err(one_too_many(value, most)),
                 },
             };
             if this.get(name).is_some() {
@@ -65,6 +66,15 @@ impl Options {
     }
 }
 
+/// What a subtask takes that got one value too many.
+fn one_too_many(value: &str, most: usize) -> String {
+    match most {
+        0 => format!("no value, and `{value}` is one"),
+        1 => format!("one value at most, and `{value}` is a second one"),
+        _ => format!("{most} values at most, and `{value}` is one more"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,7 +88,7 @@ mod tests {
     #[test]
     fn one_plain_value_is_the_most_unless_more_are_named() {
         assert_eq!(options("t:a", &[]).unwrap().first(), Some("a"));
-        assert_eq!(options("t:a,b", &[]), Err("no further value (`b`)".into()));
+        assert_eq!(options("t:a,b", &[]), Err("one value at most, and `b` is a second one".into()));
         assert_eq!(options("t:k=v", &[]), Err("no option `k`".into()));
     }
 

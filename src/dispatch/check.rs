@@ -141,11 +141,7 @@ fn flags<M: MigrationsManager>(args: &Args, subtasks: &Subtasks<M>, segments: &[
         return Err(Error::usage(format!("`{flag_name}` can only be used with {}", takers.join(" or ")))
             .with_hint(format!("write `{} {example} {flag_name}`", program())));
     }
-    if args.path.is_some() {
-        let hint = if is_deployed() { "leave it out".to_owned() } else { format!("write `{} init --path DIR`", program()) };
-        return Err(Error::usage("`--path` can only be used with init").with_hint(hint));
-    }
-    Ok(())
+    args.refuse_path()
 }
 
 fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {

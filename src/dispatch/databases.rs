@@ -64,10 +64,14 @@ pub(super) async fn run<M: MigrationsManager>(
     let failed: Vec<String> =
         summary.ends.iter().filter(|end| matches!(end.end, End::Failed(_))).map(|end| end.database.clone()).collect();
     let is_check = codes.iter().all(|code| *code == Error::new(ErrorKind::Check, "").exit_code());
-    let kind = if is_check { ErrorKind::Check } else { ErrorKind::Failed };
-    let message =
-        format!("{} failed on {} of {} databases: {}", checked.task.name, failed.len(), names.len(), shortened(&failed));
-    Err(Error::new(kind, message).with_hint("see the errors above, then run the same line again for what is left").into())
+    let (name, on) = (&checked.task.name, format!("{} of {} databases: {}", failed.len(), names.len(), shortened(&failed)));
+    let error = if is_check {
+        Error::new(ErrorKind::Check, format!("{name} found something to do on {on}"))
+    } else {
+        Error::failed(format!("{name} failed on {on}"))
+            .with_hint("see the errors above, then run the same line again for what is left")
+    };
+    Err(error.into())
 }
 
 async fn run_each<M: MigrationsManager>(

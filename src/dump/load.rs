@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::catalog::{self, Kind};
 use super::read::Documents;
 use super::verify::{Part, Verified};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, hint_of};
 use crate::report::{Progress, Reporter};
 use crate::store::{LOCK, LOG};
 
@@ -60,7 +60,11 @@ pub(crate) async fn replaced(database: &Database) -> Result<Vec<(String, u64)>> 
 
 /// The error of a restore that may have changed the database already.
 fn failed(message: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::failed(message).caused_by(error).with_hint("run the restore again")
+    let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+    // A cause with a hint of its own, such as a damaged file, says better what to do.
+    let is_advised = hint_of(&*error).is_some();
+    let failed = Error::failed(message).caused_by(error);
+    if is_advised { failed } else { failed.with_hint("run the restore again") }
 }
 
 /// Drops the collections of the database, and restores those of the dump.

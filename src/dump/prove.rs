@@ -19,6 +19,9 @@ use crate::error::{Error, Result};
 use crate::mongod::Throwaway;
 use crate::report::Reporter;
 
+/// What to do if a dump cannot be proved.
+const TAKE_AGAIN: &str = "take the dump again";
+
 /// The database that the dump is restored into.
 const DATABASE: &str = "proof";
 
@@ -28,7 +31,10 @@ pub(crate) async fn prove(dump: &Verified, reporter: &Reporter) -> Result<()> {
     let server = Throwaway::replica_set_with(&["--setParameter", "ttlMonitorEnabled=false"]).await?;
     let client = Client::with_uri_str(server.uri()).await?;
     let database = client.database(DATABASE);
-    load::load(&database, dump, load::Keep::Nothing, reporter).await?;
+    load::load(&database, dump, load::Keep::Nothing, reporter).await.map_err(|error| {
+        // The hints of a restore are about the database that it replaces.
+        Error::failed("the dump could not be restored into a throwaway server").with_hint(TAKE_AGAIN).caused_by(error)
+    })?;
 
     let restored = catalog::read(&database).await?;
     let hashes = database.run_command(doc! { "dbHash": 1 }).await?;
@@ -53,7 +59,7 @@ pub(crate) async fn prove(dump: &Verified, reporter: &Reporter) -> Result<()> {
 }
 
 fn differs(why: &str) -> Error {
-    Error::failed(format!("the restored database differs from the dump: {why}")).with_hint("take another dump")
+    Error::failed(format!("the restored database differs from the dump: {why}")).with_hint(TAKE_AGAIN)
 }
 
 /// Compares the options and the indexes of a collection.

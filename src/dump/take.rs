@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use mongodb::bson::{DateTime, Document, Timestamp, doc};
 use mongodb::{ClientSession, Database};
@@ -15,7 +16,7 @@ use super::write::{self, Written};
 use super::{file_names, size};
 use crate::error::codes::{self, code_of};
 use crate::error::{Error, Result};
-use crate::report::{Progress, Reporter, human_bytes};
+use crate::report::{Progress, Reporter, human_bytes, human_duration};
 use crate::store::Store;
 
 /// How many collections are dumped at a time.
@@ -32,9 +33,11 @@ pub(crate) struct Options {
     pub(crate) is_consistent: bool,
 }
 
-/// Dumps the database. A failed dump is removed.
+/// Dumps the database, and reports the start and the end. A failed dump is removed.
 pub(crate) async fn take(store: &Store, folder: &Folder, options: Options, reporter: &Reporter) -> Result<Dump> {
     let database = store.database();
+    reporter.status("Dumping", format!("{} to {}", database.name(), folder.path().display()));
+    let since = Instant::now();
     if !store.has_transactions() && options.is_consistent {
         reporter.warning(
             "a standalone server cannot be read as of one point in time, so writes during the dump may be in it only in part",
@@ -45,7 +48,11 @@ pub(crate) async fn take(store: &Store, folder: &Folder, options: Options, repor
     check_space(folder.path(), size::available(folder.path()), size, options)?;
     let manifest = write_all(store, &partial.0, options, size, reporter).await?;
     manifest.write(&partial.0)?;
-    Ok(folder.finish(&partial.0)?)
+    let dump = folder.finish(&partial.0)?;
+    let (documents, bytes) = (manifest.documents(), human_bytes(manifest.bytes()));
+    let took = human_duration(since.elapsed());
+    reporter.status("Dumped", format!("{}: {documents} documents, {bytes}, in {took}", dump.name));
+    Ok(dump)
 }
 
 /// The folder of an incomplete dump. It is removed on drop, so also when Ctrl-C ends the dump. A complete dump has been renamed by

@@ -16,11 +16,12 @@ pub(super) struct Found {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Something that is wrong, and what to do about it.
+/// Something that is wrong, and what to do about it. The hint names the file: those of several problems are printed below all of
+/// them.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Problem {
     pub(super) message: String,
-    pub(super) hint: &'static str,
+    pub(super) hint: String,
 }
 
 /// A migration file.
@@ -33,8 +34,8 @@ pub(super) struct File {
 }
 
 impl Found {
-    fn add_problem(&mut self, message: String, hint: &'static str) {
-        self.problems.push(Problem { message, hint });
+    fn add_problem(&mut self, message: String, hint: impl Into<String>) {
+        self.problems.push(Problem { message, hint: hint.into() });
     }
 }
 
@@ -71,7 +72,7 @@ pub(super) fn find(directory: &Path, pattern: &str) -> Found {
             Ok(entry) => read(&entry.path(), &pattern, &mut found),
             Err(error) => found.add_problem(
                 format!("the migrations directory {shown} cannot be read: {error}"),
-                "check its permissions, and its disk",
+                format!("check the permissions of {shown}, and its disk"),
             ),
         }
     }
@@ -86,13 +87,13 @@ fn read(path: &Path, pattern: &Pattern, found: &mut Found) {
     if is_hidden(name) {
         return;
     }
-    let shown = path.display();
+    let (shown, file) = (path.display(), name.display());
     let numbered = name.to_str().and_then(|name| Some((name, pattern.number(name)?)));
     if path.is_dir() {
         match numbered {
             Some(_) => found.add_problem(
                 format!("{shown} has the name of a migration, but is a folder"),
-                "rename the folder, or move it out of the directory",
+                format!("rename the folder {shown}, or move it out of the directory"),
             ),
             // A link may lead out of the directory, or back to it.
             None if path.is_symlink() => {}
@@ -106,24 +107,33 @@ fn read(path: &Path, pattern: &Pattern, found: &mut Found) {
     let Some((name, number)) = numbered else {
         return found.add_problem(
             format!("the name of {shown} does not match `{}`", pattern.as_str()),
-            "rename the file, or move it out of the directory",
+            format!("rename {file}, or move it out of the directory"),
         );
     };
     if path.is_symlink() && !path.exists() {
-        return found.add_problem(format!("{shown} is a link to a file that does not exist"), "fix the link, or remove it");
+        return found.add_problem(
+            format!("{shown} is a link to a file that does not exist"),
+            format!("fix the link {file}, or remove it"),
+        );
     }
     // Without this check, the build would wait for as long as nothing is written to a named pipe.
     if path.exists() && !path.is_file() {
-        return found.add_problem(format!("{shown} is not a regular file"), "move it out of the directory");
+        return found.add_problem(format!("{shown} is not a regular file"), format!("move {file} out of the directory"));
     }
     let text = match std::fs::read(path).map(String::from_utf8) {
         Ok(Ok(text)) => text,
-        Ok(Err(_)) => return found.add_problem(format!("{shown} is not valid UTF-8"), "save the file as UTF-8"),
-        Err(error) => return found.add_problem(format!("{shown} cannot be read: {error}"), "check the file's permissions"),
+        Ok(Err(_)) => {
+            return found.add_problem(format!("{shown} is not valid UTF-8"), format!("save {file} as UTF-8"));
+        }
+        Err(error) => {
+            return found
+                .add_problem(format!("{shown} cannot be read: {error}"), format!("check the permissions of {file}"));
+        }
     };
     let source = source::read(&text);
     if source.up.is_none() {
-        return found.add_problem(format!("{shown} has no `pub async fn up`"), "write one, or remove the file");
+        return found
+            .add_problem(format!("{shown} has no `pub async fn up`"), format!("write one in {file}, or remove that file"));
     }
     found.files.push(File { path: path.to_owned(), name: name.to_owned(), number: number.to_owned(), source });
 }
@@ -137,7 +147,7 @@ fn look_for_misplaced(folder: &Path, pattern: &Pattern, found: &mut Found) {
         Err(error) => {
             return found.add_problem(
                 format!("the folder {} cannot be read: {error}", folder.display()),
-                "check its permissions, or move it out of the migrations directory",
+                format!("check the permissions of {}, or move it out of the migrations directory", folder.display()),
             );
         }
     };
@@ -153,7 +163,7 @@ fn look_for_misplaced(folder: &Path, pattern: &Pattern, found: &mut Found) {
         } else if is_rust(name) && (begins_with_digit || name.to_str().is_some_and(|name| pattern.number(name).is_some())) {
             found.add_problem(
                 format!("{} is in a sub-folder of the migrations directory, where no migration is found", path.display()),
-                "move the file up into the directory itself, or out of it",
+                format!("move {} up into the directory itself, or out of it", name.display()),
             );
         }
     }

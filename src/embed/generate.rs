@@ -26,7 +26,7 @@ pub(super) fn code(manager: &Path, found: &Found, profile: &str) -> String {
         );
         let _ = writeln!(list, "        of{index}::migration(),");
     }
-    let problems: Vec<_> = found.problems.iter().map(|problem| (&problem.message, problem.hint)).collect();
+    let problems: Vec<_> = found.problems.iter().map(|problem| (&problem.message, &problem.hint)).collect();
     let first_line = super::first_line(manager);
     format!(
         "{first_line}\n\

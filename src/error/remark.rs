@@ -1,5 +1,7 @@
 //! Something that a person should know, and what to do about it: a warning, or a part of an error.
 
+use std::collections::HashSet;
+
 use super::{Error, ErrorKind};
 
 /// Something that a person should know, and what to do about it.
@@ -27,14 +29,14 @@ impl From<Error> for Remark {
 }
 
 impl Error {
-    /// One error that says all of these, a line each.
+    /// One error that says all of these, a line each. Its hint has a line for each different one, so hints name what they concern.
     pub(crate) fn of_remarks(kind: ErrorKind, remarks: impl IntoIterator<Item = Remark>) -> Self {
         let (messages, hints): (Vec<String>, Vec<Option<String>>) =
             remarks.into_iter().map(|remark| (remark.message, remark.hint)).unzip();
         let error = Self::new(kind, messages.join("\n"));
-        let mut hints: Vec<String> = hints.into_iter().flatten().collect();
         // Several problems often have the same remedy.
-        hints.dedup();
+        let mut seen = HashSet::new();
+        let hints: Vec<String> = hints.into_iter().flatten().filter(|hint| seen.insert(hint.clone())).collect();
         if hints.is_empty() { error } else { error.with_hint(hints.join("\n")) }
     }
 }

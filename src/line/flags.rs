@@ -9,6 +9,7 @@ use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueEnu
 #[cfg(feature = "manager")]
 use super::Task;
 use super::program::{is_deployed, program};
+use crate::error::Error;
 
 /// MongoDB migrations written in Rust.
 #[derive(Clone, Debug, Default, Parser)]
@@ -167,6 +168,18 @@ impl Args {
         let mut definition = definition();
         let matches = definition.try_get_matches_from_mut(args)?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+    }
+
+    /// Returns an error if the line has `--path`, which only `init` takes.
+    pub(crate) fn refuse_path(&self) -> Result<(), Error> {
+        match self.path {
+            Some(_) => {
+                let hint =
+                    if is_deployed() { "leave it out".to_owned() } else { format!("write `{} init --path DIR`", program()) };
+                Err(Error::usage("`--path` can only be used with init").with_hint(hint))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The flags that are set and go with some subtasks only.

@@ -263,10 +263,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_files_is_one_error_with_one_hint() {
-        let problems = &[("a is wrong", "fix it"), ("b is wrong", "fix it"), ("c is wrong", "fix c")];
+        let problems = &[("a is wrong", "fix both"), ("c is wrong", "fix c"), ("b is wrong", "fix both")];
         let error = Embedded::from_build_script("debug", Vec::new(), problems).check_files().unwrap_err();
-        assert_eq!(error.to_string(), "a is wrong\nb is wrong\nc is wrong");
-        assert_eq!(error.hint(), Some("fix it\nfix c"));
+        assert_eq!(error.to_string(), "a is wrong\nc is wrong\nb is wrong");
+        assert_eq!(error.hint(), Some("fix both\nfix c"));
         assert!(Embedded::from_migrations([]).check_files().is_ok());
     }
 }

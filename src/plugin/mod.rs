@@ -58,7 +58,7 @@ fn run(args: &Args, words: &[std::ffi::OsString]) -> Result<ExitCode, Error> {
                 .with_hint(format!("run `cargo migrations {}` by itself, then the other tasks", task.name)));
         }
         if task.name == "new" {
-            refuse_path(args)?;
+            args.refuse_path()?;
             return new::new(args, &new_name(task)?).map(|()| ExitCode::SUCCESS);
         }
         if !task.options.is_empty() {
@@ -66,17 +66,8 @@ fn run(args: &Args, words: &[std::ffi::OsString]) -> Result<ExitCode, Error> {
         }
         return init::init(args).map(|()| ExitCode::SUCCESS);
     }
-    refuse_path(args)?;
+    args.refuse_path()?;
     launch::launch(args, words)
-}
-
-/// Returns an error if the line has `--path`, which only `init` takes.
-fn refuse_path(args: &Args) -> Result<(), Error> {
-    match args.path {
-        Some(_) => Err(Error::usage("`--path` is only valid with init")
-            .with_hint("run `cargo migrations init --path DIR`, or drop `--path`")),
-        None => Ok(()),
-    }
 }
 
 /// Returns the name in `new:NAME`.

@@ -61,7 +61,7 @@ impl Watched {
                 } else if !is_ours {
                     before(info);
                 } else {
-                    terminal::warning(&format!("a background thread panicked: {}", describe(info)));
+                    terminal::warning(&format!("a background thread panicked: {}", describe(info)), None);
                 }
             }));
         });

@@ -85,8 +85,10 @@ impl Stop {
                     break;
                 }
                 if listening {
-                    reporter.warning("stopping after the migration under way (a transactional one is aborted)");
-                    reporter.hint("press Ctrl-C again to stop now, which leaves the migration interrupted");
+                    reporter.warning_with_hint(
+                        "stopping after the migration under way (a transactional one is aborted)",
+                        "press Ctrl-C again to stop now, which leaves the migration interrupted",
+                    );
                 }
             }
             this.0.now.notify_one();

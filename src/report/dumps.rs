@@ -64,7 +64,7 @@ fn cells(row: &DumpRow) -> Vec<String> {
             size,
             documents.to_string(),
             registered.len().to_string(),
-            if *is_consistent { String::new() } else { "not of one point in time".into() },
+            if *is_consistent { String::new() } else { "not a consistent snapshot".into() },
         ],
     }
 }

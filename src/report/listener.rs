@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::text::verb;
 use super::{Event, Outcome, Said, Sink, Task, Unit, human_duration};
 use crate::error::describe::describe;
+use crate::error::hint_of;
 use crate::terminal;
 
-/// What a [`Runner`](crate::Runner) reports: one line of text without any password.
+/// What a [`Runner`](crate::Runner) reports: one line of text, and perhaps a hint, without any password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
@@ -15,6 +16,8 @@ pub struct Message {
     pub is_warning: bool,
     /// What happened: `executed 0002_slugs in 0.05s`.
     pub text: String,
+    /// What to do about it, if there is something to say. It may have several lines.
+    pub hint: Option<String>,
 }
 
 /// Receives messages.
@@ -26,15 +29,15 @@ pub(super) struct Listener {
 
 impl Listener {
     fn note(&self, text: &str) {
-        self.send(false, text);
+        self.send(false, text, None);
     }
 
-    fn warn(&self, text: &str) {
-        self.send(true, text);
+    fn warn(&self, text: &str, hint: Option<&str>) {
+        self.send(true, text, hint);
     }
 
-    fn send(&self, is_warning: bool, text: &str) {
-        (self.listen)(&Message { is_warning, text: terminal::scrub(text) });
+    fn send(&self, is_warning: bool, text: &str, hint: Option<&str>) {
+        (self.listen)(&Message { is_warning, text: terminal::scrub(text), hint: hint.map(terminal::scrub) });
     }
 }
 
@@ -49,13 +52,15 @@ impl Sink for Listener {
                 let done = verb(about.direction).done;
                 self.note(&format!("{done} {} in {}", about.migration.stem(), human_duration(took)));
             }
-            Event::MigrationFailed { error, .. } => self.warn(error),
+            Event::MigrationFailed { error, hint, .. } => self.warn(error, hint),
             Event::RunEnded { database, done, took, outcome, .. } => {
                 let took = human_duration(took);
                 match outcome {
                     Outcome::Done => self.note(&format!("finished: {done} on {database} in {took}")),
-                    _ if done.total() == 0 => self.warn(&format!("stopped before any migration was executed on {database}")),
-                    _ => self.warn(&format!("stopped after {} on {database} in {took}", done.sentence())),
+                    _ if done.total() == 0 => {
+                        self.warn(&format!("stopped before any migration was executed on {database}"), None);
+                    }
+                    _ => self.warn(&format!("stopped after {} on {database} in {took}", done.sentence()), None),
                 }
             }
             Event::NothingToDo { database, .. } => self.note(&format!("all migrations are registered on {database}")),
@@ -63,8 +68,8 @@ impl Sink for Listener {
                 self.note(&format!("{} {message}", verb.to_lowercase()));
             }
             Event::Said(Said::Note(text) | Said::Hint(text)) | Event::Text(text) => self.note(text),
-            Event::Said(Said::Warning(text)) => self.warn(text),
-            Event::Said(Said::Failure(error)) => self.warn(&describe(error)),
+            Event::Said(Said::Warning { message, hint }) => self.warn(message, hint),
+            Event::Said(Said::Failure(error)) => self.warn(&describe(error), hint_of(error)),
             // A service learns these from what `Runner` returns.
             Event::RunStarted { .. } | Event::Report(_) => {}
         }
@@ -86,4 +91,25 @@ impl Task for Hidden {
     fn position(&self, _: u64) {}
 
     fn message(&self, _: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::error::Remark;
+    use crate::report::Reporter;
+
+    #[test]
+    fn a_remark_is_one_message() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hear = Arc::clone(&heard);
+        let reporter = Reporter::to_service(Arc::new(move |message: &Message| hear.lock().unwrap().push(message.clone())));
+        reporter.remark(&Remark::new("it is odd").with_hint("look at it"));
+        reporter.warning("it is very odd");
+        let heard = heard.lock().unwrap();
+        let heard: Vec<_> = heard.iter().map(|m| (m.is_warning, m.text.as_str(), m.hint.as_deref())).collect();
+        assert_eq!(heard, [(true, "it is odd", Some("look at it")), (true, "it is very odd", None)]);
+    }
 }

@@ -191,7 +191,12 @@ impl Reporter {
 
     /// Writes a warning on stderr.
     pub fn warning(&self, message: impl AsRef<str>) {
-        self.say(Said::Warning(message.as_ref()));
+        self.say(Said::Warning { message: message.as_ref(), hint: None });
+    }
+
+    /// Writes a warning on stderr, with what to do about it on the line below.
+    pub fn warning_with_hint(&self, message: impl AsRef<str>, hint: impl AsRef<str>) {
+        self.say(Said::Warning { message: message.as_ref(), hint: Some(hint.as_ref()) });
     }
 
     /// Writes a note on stderr. Not shown with `--quiet`.
@@ -199,14 +204,14 @@ impl Reporter {
         self.say(Said::Note(message.as_ref()));
     }
 
-    /// Writes what to do next on stderr, after a status line or a warning. Not shown with `--quiet`.
+    /// Writes what to do next on stderr, after a status line or a note. Not shown with `--quiet`.
     pub fn hint(&self, message: impl AsRef<str>) {
         self.say(Said::Hint(message.as_ref()));
     }
 
-    /// Writes a warning with its hint.
+    /// Writes a remark as a warning.
     pub(crate) fn remark(&self, remark: &Remark) {
-        said::warn(remark, &mut |said| self.say(said));
+        self.say(remark.into());
     }
 
     /// Writes an error that does not end the line.

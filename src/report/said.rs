@@ -21,19 +21,21 @@ pub(crate) enum Said<'a> {
         verb: &'a str,
         message: &'a str,
     },
-    Warning(&'a str),
+    /// Written in one piece, and never without its hint.
+    Warning {
+        message: &'a str,
+        hint: Option<&'a str>,
+    },
     Note(&'a str),
-    /// What to do next, after what was said before.
+    /// What to do next, after a status line or a note.
     Hint(&'a str),
     /// An error that does not end the line, because other databases go on.
     Failure(&'a (dyn StdError + 'static)),
 }
 
-/// Says a remark as a warning, with its hint.
-pub(super) fn warn(remark: &Remark, say: &mut dyn FnMut(Said<'_>)) {
-    say(Said::Warning(&remark.message));
-    if let Some(hint) = &remark.hint {
-        say(Said::Hint(hint));
+impl<'a> From<&'a Remark> for Said<'a> {
+    fn from(remark: &'a Remark) -> Self {
+        Self::Warning { message: &remark.message, hint: remark.hint.as_deref() }
     }
 }
 
@@ -87,7 +89,7 @@ impl Stderr {
     pub(super) fn say(&self, said: &Said<'_>) {
         let is_shown = match said {
             Said::Status { .. } | Said::Note(_) | Said::Hint(_) => !self.quiet,
-            Said::Notice { .. } | Said::Warning(_) | Said::Failure(_) => true,
+            Said::Notice { .. } | Said::Warning { .. } | Said::Failure(_) => true,
         };
         if !is_shown {
             return;
@@ -96,7 +98,7 @@ impl Stderr {
             Said::Status { verb, message } | Said::Notice { verb, message } => {
                 terminal::status(verb, &self.labelled(message));
             }
-            Said::Warning(message) => terminal::warning(&self.labelled(message)),
+            Said::Warning { message, hint } => terminal::warning(&self.labelled(message), *hint),
             Said::Note(message) => terminal::note(&self.labelled(message)),
             Said::Hint(message) => terminal::hint(&self.labelled(message)),
             Said::Failure(error) => terminal::error_of(self.label(), *error, describe),

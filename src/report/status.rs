@@ -6,7 +6,6 @@ use anstyle::AnsiColor;
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
-use super::said::warn;
 use super::text::short_time;
 use super::{Report, Said, human_duration, migrations, table};
 use crate::error::Remark;
@@ -39,6 +38,8 @@ pub(crate) struct Status<'a> {
     pub(crate) remarks: Vec<Remark>,
     /// The run that has the lock now.
     pub(crate) at_work: Option<String>,
+    /// An error follows, and has the hint.
+    pub(crate) fails_check: bool,
 }
 
 impl Report for Status<'_> {
@@ -56,14 +57,14 @@ impl Report for Status<'_> {
 
     fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
         for remark in &self.remarks {
-            warn(remark, say);
+            say(remark.into());
         }
         if let Some(at_work) = &self.at_work {
             say(Said::Status { verb: "Running", message: at_work });
         }
         let summary = self.summary();
         say(Said::Status { verb: "Status", message: &summary.message });
-        if let Some(hint) = &summary.hint {
+        if let Some(hint) = summary.hint.as_ref().filter(|_| !self.fails_check) {
             say(Said::Hint(hint));
         }
     }

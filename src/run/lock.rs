@@ -120,7 +120,7 @@ pub(super) async fn take(scope: &Scope<'_>, run: &Run) -> Result<(Rc<LockGuard>,
                 let Some(holder) = lease.holder else { continue };
                 let left = wait.unwrap_or_default().saturating_sub(since.elapsed());
                 if left.is_zero() {
-                    return Err(locked_by_another(store, &holder, *wait).await);
+                    return Err(locked_by_another(scope, &holder).await);
                 }
                 if !is_reported {
                     scope.reporter.status("Waiting", format!("for the lock, which is {}", describe(store, &holder).await));
@@ -247,9 +247,13 @@ pub(crate) async fn describe(store: &Store, holder: &Holder) -> String {
     format!("held by {}@{}, pid {}, {running}, renewed {} ago", holder.user, holder.host, holder.pid, ago(holder.renewed))
 }
 
-async fn locked_by_another(store: &Store, holder: &Holder, waited: Option<Duration>) -> Error {
-    let after = waited.map(|waited| format!(" (waited {})", ago(waited))).unwrap_or_default();
-    let (database, held) = (store.database().name(), describe(store, holder).await);
-    Error::new(ErrorKind::Locked, format!("another run has the lock on {database}: {held}{after}. Nothing has run"))
-        .with_hint("wait for it with `--wait 60s`, or, if that process should be gone, see `cargo migrations unlock`")
+async fn locked_by_another(scope: &Scope<'_>, holder: &Holder) -> Error {
+    let after = scope.wait.map(|waited| format!(" (waited {})", ago(waited))).unwrap_or_default();
+    let (database, held) = (scope.database(), describe(&scope.store, holder).await);
+    let message = format!("another run has the lock on {database}: {held}{after}. Nothing has run");
+    let unlock = "if that process should be gone, see `cargo migrations unlock`";
+    Error::new(ErrorKind::Locked, message).with_hint(match scope.wait {
+        Some(_) => unlock.to_owned(),
+        None => format!("wait for it with `{}`, or, {unlock}", scope.how_to_wait),
+    })
 }

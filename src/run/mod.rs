@@ -207,7 +207,14 @@ async fn carry_out(
     let mut steps = Steps { db: &db, lock, stop, reporter, record, settles, started, has_begun_next: false };
     reporter.event(&Event::RunStarted { subtask, database, total });
     let mut done = Done::default();
-    let mut failure = steps.begin(&plan.steps, dump.as_deref()).await.err();
+    let with_way_back = |error: Error| match &dump {
+        Some(dump) => error.with_further_hint(format!(
+            "`{} restore:{dump}` puts the database back to its state before this run",
+            program()
+        )),
+        None => error,
+    };
+    let mut failure = steps.begin(&plan.steps, dump.as_deref()).await.err().map(with_way_back);
     if failure.is_none() {
         for (index, step) in plan.steps.iter().enumerate() {
             let about = About { subtask, direction: step.direction, migration: step.migration.subject() };
@@ -223,6 +230,7 @@ async fn carry_out(
                     }
                 }
                 Err(error) => {
+                    let error = with_way_back(error);
                     let (text, took) = (error_text(&error), since.elapsed());
                     reporter.event(&Event::MigrationFailed { about, took, error: &text, hint: error.hint() });
                     failure = Some(error);
@@ -241,13 +249,7 @@ async fn carry_out(
     let (took, tally) = (started.elapsed(), done.tally());
     reporter.event(&Event::RunEnded { subtask, direction, database, done: tally, took, outcome });
     let error = match failure {
-        Some(error) => match dump {
-            Some(dump) => error.with_further_hint(format!(
-                "`{} restore:{dump}` puts the database back to its state before this run",
-                program()
-            )),
-            None => error,
-        },
+        Some(error) => error,
         None if outcome == Outcome::Interrupted => stop::as_asked(),
         None => return Ok(done),
     };

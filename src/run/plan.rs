@@ -150,7 +150,8 @@ fn refuse(warnings: Vec<Remark>) -> Result<Vec<Remark>, Error> {
     if warnings.is_empty() {
         return Ok(warnings);
     }
-    Err(Error::of_remarks(ErrorKind::Refused, warnings.into_iter().chain([Remark::new("refused because of `--strict`")])))
+    let refused = Remark::new("refused because of `--strict`").with_hint("drop `--strict` to run anyway");
+    Err(Error::of_remarks(ErrorKind::Refused, warnings.into_iter().chain([refused])))
 }
 
 /// A warning if any migration would run after one with a higher number was registered.
@@ -240,7 +241,7 @@ pub(crate) fn shared_numbers(migrations: &[Migration]) -> Vec<Remark> {
         .map(|group| {
             let names = listed(group.iter().map(Migration::stem));
             Remark::new(format!("{names} have the same number, {}, and run in order of name", group[0].number()))
-                .with_hint("renumber those that are not registered yet")
+                .with_hint(format!("renumber those of {names} that are not registered yet"))
         })
         .collect()
 }

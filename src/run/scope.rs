@@ -18,6 +18,8 @@ pub(crate) struct Scope<'s> {
     pub(crate) stop: Stop,
     /// How long to wait for the lock if another run has it.
     pub(crate) wait: Option<Duration>,
+    /// How a person asks for that: a flag, or the method that a service calls.
+    pub(crate) how_to_wait: &'static str,
     /// Where locks are noted while they are held.
     pub(crate) locks: Locks,
 }

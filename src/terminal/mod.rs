@@ -58,10 +58,11 @@ pub(crate) fn status(verb: &str, message: &str) {
     line(&format!("{GREEN}{verb:>12}{GREEN:#} {message}"));
 }
 
-/// `warning: …`
+/// `warning: …`, with its hint below it.
 #[cfg(feature = "manager")]
-pub(crate) fn warning(message: &str) {
-    line(&format!("{YELLOW}warning{YELLOW:#}{b}:{b:#} {message}", b = Style::new().bold()));
+pub(crate) fn warning(message: &str, hint: Option<&str>) {
+    let hint = hint.map(|hint| format!("\n{}", hint_line(hint))).unwrap_or_default();
+    line(&format!("{YELLOW}warning{YELLOW:#}{b}:{b:#} {message}{hint}", b = Style::new().bold()));
 }
 
 /// `note: …`

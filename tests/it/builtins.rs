@@ -97,7 +97,11 @@ fn status_as_json() {
 fn check_exits_4_while_something_is_unregistered() {
     let database = TestDatabase::new();
     let outcome = simple().run("--check", &database).exits(4);
-    assert_has(&outcome.stderr, &["3 migrations not registered"]);
+    assert_has(
+        &outcome.stderr,
+        &["error: 3 migrations are unregistered, failed or interrupted\nhint: run `cargo migrations execute`"],
+    );
+    assert_eq!(outcome.stderr.matches("hint: ").count(), 1, "{}", outcome.stderr);
     simple().run("show_status --check --format json", &database).exits(4).json();
     simple().run("execute", &database).exits(0);
     simple().run("--check", &database).exits(0);

@@ -242,7 +242,7 @@ fn dumps_are_listed_with_what_was_registered_and_pruned() {
     );
     let listed = stage.run("dumps").exits(0).stdout;
     assert_eq!(listed.lines().count(), 4, "{listed}");
-    assert_has(&listed, &["NAME", "AGE", "SIZE", "REGISTERED", &names[0], "not of one point in time"]);
+    assert_has(&listed, &["NAME", "AGE", "SIZE", "REGISTERED", &names[0], "not a consistent snapshot"]);
     let json = stage.run("dumps --format json").exits(0).json();
     let dumps = json["dumps"].as_array().unwrap();
     assert_eq!(dumps[0]["registered"], serde_json::json!(["0001_a.rs"]));

@@ -32,11 +32,17 @@ fn keys_and_places_name_the_values_that_a_task_takes() {
 fn options_that_a_task_does_not_take_are_refused_with_what_it_takes() {
     let database = TestDatabase::new();
     for (word, expected) in [
-        ("mytask:a,b", "mytask takes no further value (`b`)\nhint: its usage is `mytask[:VALUE]`"),
-        ("execute:1,2", "execute takes no further value (`2`)\nhint: its usage is `execute[:MIGRATION]`"),
+        ("mytask:a,b", "mytask takes one value at most, and `b` is a second one\nhint: its usage is `mytask[:VALUE]`"),
+        (
+            "execute:1,2",
+            "execute takes one value at most, and `2` is a second one\nhint: its usage is `execute[:MIGRATION]`",
+        ),
         ("execute:to=b", "execute takes no option `to`\nhint: its usage is `execute[:MIGRATION]`"),
-        ("show_status:x", "show_status takes no further value (`x`)\nhint: its usage is `show_status`"),
-        ("copy:a,b,c,d", "copy takes no further value (`d`)\nhint: its usage is `copy[:VALUE][,to=…][,as=…]`"),
+        ("show_status:x", "show_status takes no value, and `x` is one\nhint: its usage is `show_status`"),
+        (
+            "copy:a,b,c,d",
+            "copy takes 3 values at most, and `d` is one more\nhint: its usage is `copy[:VALUE][,to=…][,as=…]`",
+        ),
         ("copy:a,to=b,to=c", "copy takes `to` once, not twice"),
         ("mongod:destroy", "`destroy` is not a valid value for mongod\nhint: its usage is `mongod[:start|stop]`"),
     ] {
@@ -131,6 +137,6 @@ fn flags_stand_anywhere_and_unknown_ones_are_refused() {
     let outcome = simple().run("execute --check", &database).exits(2);
     assert!(outcome.stderr.contains("`--check` can only be used with show_status"), "{}", outcome.stderr);
     let outcome = simple().run("execute --path .", &database).exits(2);
-    assert!(outcome.stderr.contains("`--path` is only valid with init"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("`--path` can only be used with init"), "{}", outcome.stderr);
     assert!(database.collections().is_empty(), "nothing has run");
 }

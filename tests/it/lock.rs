@@ -68,9 +68,12 @@ fn a_second_run_is_refused_at_once_and_told_who_is_at_work() {
                 &pid,
                 "running 0006_slow for",
                 "renewed",
-                "--wait 60s",
+                "if that process should be gone, see `cargo migrations unlock`",
             ],
         );
+        // A run that has waited needs no such advice.
+        let is_advised = outcome.stderr.contains("hint: wait for it with `--wait 60s`, or, ");
+        assert_eq!(is_advised, !line.contains("--wait"), "{}", outcome.stderr);
     }
     assert_eq!(database.registered(), ["0001_first.rs"]);
     let status = blog().run("show_status", &database).exits(0);
@@ -200,6 +203,9 @@ fn an_interrupted_migration_whose_file_is_gone_still_needs_a_decision() {
     );
     let outcome = simple().run("show_status", &database).exits(0);
     assert_has(&outcome.stderr, &["its file is gone"]);
+    // A warning keeps its hint.
+    let quiet = simple().run("show_status --quiet", &database).exits(0);
+    assert_has(&quiet.stderr, &["and its file is gone\nhint: bring the file back"]);
     blog().run("ignore:6", &database).exits(0);
     simple().run("execute", &database).exits(0);
 }

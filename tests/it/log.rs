@@ -239,7 +239,10 @@ fn a_lower_number_runs_late_and_is_shown_as_out_of_order() {
     assert_eq!(outcome.stdout.matches("unregistered (out of order)").count(), 2, "{}", outcome.stdout);
     let expected = "out of order: `0001_a`, `0002_b` have a lower number than `0010_c`, which is registered";
     let outcome = simple().run("execute --strict", &database).exits(3);
-    assert_has(&outcome.stderr, &["error: ", expected, "refused because of `--strict`"]);
+    assert_has(
+        &outcome.stderr,
+        &["error: ", expected, "refused because of `--strict`\nhint: drop `--strict` to run anyway"],
+    );
     let outcome = simple().run("execute:2 --strict", &database).exits(3);
     assert_has(&outcome.stderr, &["out of order: `0002_b` has a lower number"]);
     assert_eq!(database.trace(), ["up 0010"]);

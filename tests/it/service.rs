@@ -47,7 +47,7 @@ fn what_is_pending_runs_and_is_told_of() {
     let runner = runner(&database).on_message(move |message| hear.lock().unwrap().push(message.text.clone()));
     let refused = block_on(runner.check()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Check);
-    assert_has(&refused.to_string(), &["not registered: `0001_first`, `0002_second`"]);
+    assert_has(&refused.to_string(), &["unregistered, failed or interrupted: `0001_first`, `0002_second`"]);
     // Looking writes nothing.
     assert_eq!(database.collections(), [""; 0]);
 
@@ -81,8 +81,9 @@ fn instances_that_start_together_run_nothing_twice() {
     let (a, b) = (runner(&database), runner(&database));
     super::support::block_on(database.collection("migrations").delete_many(doc! {}).into_future()).unwrap();
     let (a, b) = block_on(async { tokio::join!(a.execute(), b.execute()) });
-    let refused: Vec<_> = [a, b].into_iter().filter_map(std::result::Result::err).map(|error| error.kind()).collect();
-    assert_eq!(refused, [ErrorKind::Locked]);
+    let refused: Vec<_> = [a, b].into_iter().filter_map(std::result::Result::err).collect();
+    assert_eq!(refused.iter().map(cargo_migrations::Error::kind).collect::<Vec<_>>(), [ErrorKind::Locked]);
+    assert_has(refused[0].hint().unwrap(), &["wait for it with `Runner::wait`, or, if that process"]);
 }
 
 /// Blocks on a future with the standard library alone.
@@ -114,13 +115,37 @@ fn a_failure_is_an_error_and_the_log_knows_it() {
     assert_has(&error.to_string(), &["the migration 0002_second failed", "stumbled"]);
     assert_eq!(block_on(runner(&database).unregistered()).unwrap(), ["0002_second"]);
     assert_eq!(database.registered(), ["0001_first.rs"]);
-    let misnamed = Embedded::from_build_script("test", Vec::new(), &[("x.rs is misnamed", "rename it")]);
+    let misnamed =
+        Embedded::from_build_script("test", Vec::new(), &[("x.rs is misnamed", "rename it"), ("y.rs is empty", "fill it")]);
     let config = Config::new().mongo_uri(server_uri()).mongo_database(database.name());
     let error = block_on(Runner::new(config, misnamed).check()).unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Usage, "x.rs is misnamed"));
-    assert_eq!(error.hint(), Some("rename it"));
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Usage, "x.rs is misnamed; y.rs is empty"));
+    assert_eq!(error.hint(), Some("rename it\nfill it"));
     let nowhere = Runner::new(Config::new(), Embedded::from_migrations([]));
     assert_eq!(block_on(nowhere.execute()).unwrap_err().kind(), ErrorKind::Usage);
+}
+
+#[test]
+fn a_dump_is_reported_and_the_way_back_is_a_hint() {
+    let database = TestDatabase::new();
+    database.insert("stumbling_block", [doc! {}]);
+    let dumps = tempfile::tempdir().unwrap();
+    let config = Config::new()
+        .mongo_uri(server_uri())
+        .mongo_database(database.name())
+        .do_mongo_dump(true)
+        .mongo_dump_directory(dumps.path());
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hear = Arc::clone(&heard);
+    let embedded = Embedded::from_migrations([Migration::new("0002_second.rs", second)]);
+    let runner = Runner::new(config, embedded).on_message(move |message| hear.lock().unwrap().push(message.clone()));
+    let error = block_on(runner.execute()).unwrap_err();
+    let heard = heard.lock().unwrap();
+    let texts: Vec<&str> = heard.iter().map(|message| message.text.as_str()).collect();
+    assert_has(&texts.join("\n"), &["dumping ", "dumped ", "the migration 0002_second failed"]);
+    let hint = heard.iter().find_map(|message| message.hint.as_deref()).unwrap();
+    assert_has(hint, &["fix it and run", "\n`cargo migrations restore:", "puts the database back"]);
+    assert_eq!(error.hint(), Some(hint));
 }
 
 #[test]
@@ -168,7 +193,7 @@ fn the_example_runs_them_or_refuses_to_start() {
     Line::new("cargo", CRATE.as_ref()).args(["build", "--quiet", "--package", "service-example"]).run().exits(0);
     let (mut child, said) = start(&database, "no", "never");
     assert_eq!(child.wait().unwrap().code(), Some(4), "{said}");
-    assert_has(&said, &["service: not started: not registered: `0001_"]);
+    assert_has(&said, &["service: not started: unregistered, failed or interrupted: `0001_", "service: hint: run `cargo"]);
     assert!(database.registered().is_empty());
     let (mut child, said) = start(&database, "yes", "ready on");
     child.kill().unwrap();

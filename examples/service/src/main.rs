@@ -20,7 +20,7 @@ async fn migrate() -> Result<(), Error> {
     let runner = Runner::new(Config::from_env(), migrations::embedded())
         // When several instances start at the same time, one runs the migrations and the others wait for it.
         .wait(Duration::from_secs(60))
-        .on_message(|message| log(&message.text));
+        .on_message(|message| log_with_hint(&message.text, message.hint.as_deref()));
     if std::env::var("SERVICE_MAY_MIGRATE").is_ok_and(|may| may == "no") {
         // In production, `cargo migrations production execute` runs before the deployment.
         return runner.check().await;
@@ -33,7 +33,7 @@ async fn migrate() -> Result<(), Error> {
 #[tokio::main]
 async fn main() -> ExitCode {
     if let Err(error) = migrate().await {
-        log(&format!("not started: {error}"));
+        log_with_hint(&format!("not started: {error}"), error.hint());
         return ExitCode::from(error.exit_code());
     }
     match serve().await {
@@ -51,6 +51,13 @@ async fn serve() -> std::io::Result<()> {
     loop {
         let (mut client, _) = listener.accept().await?;
         client.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await?;
+    }
+}
+
+fn log_with_hint(text: &str, hint: Option<&str>) {
+    log(text);
+    for line in hint.into_iter().flat_map(str::lines) {
+        log(&format!("hint: {line}"));
     }
 }
 

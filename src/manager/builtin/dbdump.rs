@@ -5,7 +5,7 @@ use crate::dump;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach};
-use crate::report::{human_bytes, human_duration};
+use crate::report::human_bytes;
 use crate::store::Store;
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -13,7 +13,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     help: "Dump the database
 
 gzip=yes         compress the files
-consistent=no    do without one point in time: later writes may be in it in part
+consistent=no    take no snapshot: writes during the dump may be in it only in part
 keep=N           remove the dumps of this database, except the newest N and renamed ones
 verify=NAME      read that dump again instead, and compare it with its manifest
 prove=NAME       restore that dump into a throwaway server instead, and compare
@@ -30,9 +30,8 @@ NAME is a name that `dumps` lists, `latest`, or a folder.",
 
 /// Dumps the database: mongodump's folder format, under `mongo_dump_directory`, of one point in time where the server can.
 ///
-/// Of the task's options, `gzip=yes` compresses, `consistent=no` does without the one point in time, and `keep=N` removes all dumps
-/// but the newest N and those that were renamed. `verify=NAME` reads a dump again instead, and `prove=NAME` restores one into a
-/// throwaway server.
+/// Of the task's options, `gzip=yes` compresses, `consistent=no` takes no snapshot, and `keep=N` removes all dumps but the newest N
+/// and those that were renamed. `verify=NAME` reads a dump again instead, and `prove=NAME` restores one into a throwaway server.
 ///
 /// # Errors
 /// The server or the disk failed, or the dump to check is damaged.
@@ -53,21 +52,7 @@ pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
         gzip: yes_or_no(options, "gzip")?.unwrap_or(false),
         is_consistent: yes_or_no(options, "consistent")?.unwrap_or(true),
     };
-    let folder = cx.dumps();
-    cx.reporter().status("Dumping", format!("{} to {}", store.database().name(), folder.path().display()));
-    let since = std::time::Instant::now();
-    let dump = dump::take(&store, &folder, taken, cx.reporter()).await?;
-    let manifest = dump.manifest.as_ref();
-    let (documents, bytes) = manifest.map_or((0, 0), |manifest| (manifest.documents(), manifest.bytes()));
-    cx.reporter().status(
-        "Dumped",
-        format!(
-            "{}: {documents} documents, {}, in {}",
-            dump.name,
-            human_bytes(bytes),
-            human_duration(since.elapsed())
-        ),
-    );
+    let dump = dump::take(&store, &cx.dumps(), taken, cx.reporter()).await?;
     if let Some(keep) = keep(options)? {
         prune(cx, &store, keep)?;
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::connect::check_database_name;
 use crate::context::Context;
 use crate::dump;
 use crate::error::{Error, Result};
@@ -48,9 +49,7 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     let store = match cx.options().get("to") {
         None => here,
         Some(to) => {
-            if let Some(problem) = crate::connect::bad_database_name(to) {
-                return Err(Error::usage(format!("`{to}` is not a valid name for a database: {problem}")).into());
-            }
+            check_database_name(to)?;
             here.of_database(to)
         }
     };
@@ -86,7 +85,7 @@ fn only_its_own(cx: &Context, verified: &dump::Verified, database: &str) -> Resu
         );
     }
     if !verified.is_of(database) {
-        return Err(Error::usage(format!("the dump is not known to be a dump of {database}"))
+        return Err(Error::usage(format!("the dump is not of {database}, or does not say so"))
             .with_hint("`restore:latest` takes each database's own dump, and an environment of one database takes any"));
     }
     Ok(())

@@ -47,17 +47,19 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
         let since = ago(holder.held_for);
         format!("{}@{} (pid {}) is at work: {}, for {since}", holder.user, holder.host, holder.pid, holder.command)
     });
-    cx.reporter().report(&Status { database: store.database().name(), rows, remarks, at_work });
-    if cx.args().check && (open > 0 || missing > 0 || is_undecided) {
+    let fails_check = cx.args().check && (open > 0 || missing > 0 || is_undecided);
+    cx.reporter().report(&Status { database: store.database().name(), rows, remarks, at_work, fails_check });
+    if fails_check {
         return Err(check_failed(open, missing, is_undecided).into());
     }
     Ok(())
 }
 
 fn check_failed(open: usize, missing: usize, is_undecided: bool) -> Error {
+    let are = |count| if count == 1 { "is" } else { "are" };
     let found = [
-        (open > 0).then(|| format!("{} not registered", migrations(open))),
-        (missing > 0).then(|| format!("{} missing", migrations(missing))),
+        (open > 0).then(|| format!("{} {} unregistered, failed or interrupted", migrations(open), are(open))),
+        (missing > 0).then(|| format!("{} {} missing", migrations(missing), are(missing))),
         is_undecided.then(|| "a decision is needed".to_owned()),
     ];
     let found: Vec<String> = found.into_iter().flatten().collect();
