@@ -5,7 +5,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::line::Task;
 use crate::line::flags::{Args, TaskFlag};
-use crate::manager::declaration::{First, Reach};
+use crate::manager::declaration::{Asks, First, Reach};
 use crate::manager::subtask::Subtask;
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::migration::{Embedded, names};
@@ -39,6 +39,10 @@ pub(super) struct Checked<'s, M> {
 impl<M> Checked<'_, M> {
     pub(super) fn reach(&self) -> Reach {
         self.subtask.reach(&self.options)
+    }
+
+    pub(super) fn asks(&self) -> Asks {
+        self.subtask.asks(&self.options)
     }
 
     /// Whether it compares the files with a database, so that a person should know what is odd about the files.

@@ -112,7 +112,7 @@ async fn confirm_all<M>(
     checked: &Checked<'_, M>,
     contexts: &[(&String, Context)],
 ) -> Result<()> {
-    let asks = checked.subtask.asks();
+    let asks = checked.asks();
     let Some((_, first)) = contexts.first() else { return Ok(()) };
     let is_asked = match asks {
         Asks::Never => false,

@@ -101,9 +101,9 @@ impl<M> Subtask<M> {
         }
     }
 
-    pub(crate) fn asks(&self) -> Asks {
+    pub(crate) fn asks(&self, options: &Options) -> Asks {
         match &self.kind {
-            Kind::BuiltIn(declaration) => declaration.asks,
+            Kind::BuiltIn(declaration) => (declaration.asks)(options),
             Kind::Own { .. } => Asks::IfEnvironmentDoes,
         }
     }

@@ -23,7 +23,7 @@ NAME is a name that `dumps` lists, `latest`, or a folder.",
     options: &["gzip", "consistent", "keep", "verify", "prove"],
     check,
     reach: |_| Reach::Database,
-    asks: Asks::Never,
+    asks: |options| if options.get("keep").is_some() { Asks::IfEnvironmentDoes } else { Asks::Never },
     needs_files: false,
     flags: &[],
 };
@@ -60,12 +60,7 @@ pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
     let (documents, bytes) = manifest.map_or((0, 0), |manifest| (manifest.documents(), manifest.bytes()));
     cx.reporter().status(
         "Dumped",
-        format!(
-            "{}: {documents} documents, {}, in {}",
-            dump.name,
-            human_bytes(bytes),
-            human_duration(since.elapsed())
-        ),
+        format!("{}: {documents} documents, {}, in {}", dump.name, human_bytes(bytes), human_duration(since.elapsed())),
     );
     if let Some(keep) = keep(options)? {
         prune(cx, &store, keep)?;

@@ -17,7 +17,7 @@ keep=N           remove all dumps of this database but the newest N",
     options: &["keep"],
     check: |options| dbdump::keep(options).map(|_| ()),
     reach: |options| if options.get("keep").is_some() { Reach::Database } else { Reach::Configuration },
-    asks: Asks::Never,
+    asks: |options| if options.get("keep").is_some() { Asks::IfEnvironmentDoes } else { Asks::Never },
     needs_files: false,
     flags: &[],
 };

@@ -14,7 +14,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::WithPlan(Direction::Up),
+    asks: |_| Asks::WithPlan(Direction::Up),
     needs_files: true,
     flags: &[TaskFlag::Strict],
 };

@@ -13,7 +13,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::WithPlan(Direction::Ignore),
+    asks: |_| Asks::WithPlan(Direction::Ignore),
     needs_files: true,
     flags: &[],
 };

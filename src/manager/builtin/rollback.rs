@@ -13,7 +13,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::WithPlan(Direction::Down),
+    asks: |_| Asks::WithPlan(Direction::Down),
     needs_files: true,
     flags: &[],
 };
