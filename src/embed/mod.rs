@@ -44,6 +44,7 @@ pub(crate) const DEFAULT_PATTERN: &str = r"(?P<migr_nr>[0-9]+)_[a-z0-9_]+\.rs";
 pub fn embed(directory: impl Into<PathBuf>) -> Embed {
     let embed = Embed {
         directory: directory.into(),
+        pattern: DEFAULT_PATTERN.to_owned(),
         manager: build_script_variable("CARGO_MANIFEST_DIR").into(),
         out: Path::new(&build_script_variable("OUT_DIR")).join(FILE),
     };
@@ -51,14 +52,17 @@ pub fn embed(directory: impl Into<PathBuf>) -> Embed {
     instruct_cargo(&format!("rerun-if-changed={}", embed.directory.display()));
     instruct_cargo("rerun-if-changed=build.rs");
     instruct_cargo(&format!("rerun-if-env-changed={MANAGER_DIR}"));
-    embed.generate(DEFAULT_PATTERN);
     embed
 }
 
 /// The embedded directory, as [`embed`] returns it.
+///
+/// The code is written when this value is dropped, that is, at the end of the statement that calls [`embed`]. So it is written
+/// once, with the pattern that was set, and stays untouched if nothing has changed.
 #[derive(Debug)]
 pub struct Embed {
     directory: PathBuf,
+    pattern: String,
     manager: PathBuf,
     out: PathBuf,
 }
@@ -72,14 +76,16 @@ impl Embed {
     /// ```no_run
     /// cargo_migrations::build::embed("../mongomigrations").pattern(r"m(?P<migr_nr>[0-9]+)\.rs");
     /// ```
-    pub fn pattern(self, pattern: impl Into<String>) -> Self {
-        self.generate(&pattern.into());
+    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.pattern = pattern.into();
         self
     }
+}
 
+impl Drop for Embed {
     /// Finds the files that match the pattern, and writes the code for them.
-    fn generate(&self, pattern: &str) {
-        let found = files::find(&absolute(&self.manager.join(&self.directory)), pattern);
+    fn drop(&mut self) {
+        let found = files::find(&absolute(&self.manager.join(&self.directory)), &self.pattern);
         let profile = env::var("PROFILE").unwrap_or_default();
         write(&self.out, &generate::code(&self.manager, &found, &profile));
     }
@@ -123,4 +129,34 @@ fn absolute(path: &Path) -> PathBuf {
         }
         clean
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn the_code_is_written_once_and_only_if_it_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (manager, out) = (folder.path().to_owned(), folder.path().join(FILE));
+        fs::create_dir(folder.path().join("changes")).unwrap();
+        fs::write(folder.path().join("changes/m-7.rs"), "pub async fn up(_: &Database) -> Result<()> {}").unwrap();
+        let embed = || {
+            let (manager, out) = (manager.clone(), out.clone());
+            Embed { directory: "changes".into(), pattern: DEFAULT_PATTERN.to_owned(), manager, out }
+                .pattern(r"m-(?P<migr_nr>[0-9]+)\.rs")
+        };
+        let embedded = embed();
+        assert!(!out.exists(), "the pattern may still change");
+        drop(embedded);
+        let text = fs::read_to_string(&out).unwrap();
+        assert!(text.contains("\"m-7.rs\"") && !text.contains("does not match"), "{text}");
+        let long_ago = SystemTime::UNIX_EPOCH;
+        fs::File::options().write(true).open(&out).unwrap().set_modified(long_ago).unwrap();
+        drop(embed());
+        assert_eq!(fs::metadata(&out).unwrap().modified().unwrap(), long_ago);
+    }
 }
