@@ -43,8 +43,8 @@ pub struct Config {
     pub migrations_collection: String,
     /// Whether `execute` and `rollback` dump the database first.
     pub do_mongo_dump: bool,
-    /// The directory for dumps; `mongodumps` unless set. A relative path starts at the workspace's root, or in the working
-    /// folder where there is no workspace.
+    /// The directory for dumps; `mongodumps` unless set. In a manager, a relative path starts at the workspace's root, or in the
+    /// working folder where there is no workspace. In a [`Runner`](crate::Runner) it always starts in the working folder.
     pub mongo_dump_directory: PathBuf,
     pub(crate) local_server: bool,
     /// Where the connection string comes from: the name of a variable, as a rule. Messages quote it.
