@@ -1,13 +1,13 @@
 //! The one loop that carries out a plan, always under the lock: it runs each migration, registers it, and reports what happened.
 
 pub(crate) mod advice;
-mod carry_out;
 pub(crate) mod lock;
 pub(crate) mod plan;
 mod scope;
 pub(crate) mod standing;
 pub(crate) mod status;
 mod step;
+mod steps;
 
 use std::error::Error as StdError;
 use std::time::Instant;
@@ -25,10 +25,10 @@ use crate::model::file_name::stem;
 use crate::process::stop;
 use crate::report::{About, Event, Outcome, Tally};
 use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
-use carry_out::{Next, Steps};
 use lock::LockGuard;
 use plan::{Plan, Request};
 pub(crate) use scope::Scope;
+use steps::{Next, Steps};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
