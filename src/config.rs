@@ -221,7 +221,8 @@ impl Config {
         let invalid = RefCell::new(Vec::new());
         let note = |message: String, hint: String| invalid.borrow_mut().push(Remark::new(message).with_hint(hint));
         let is_set = |name: &str| variable(name).is_some();
-        let is_trimmed = |name: &str| variable(name).and_then(|value| value.into_string().ok()).is_some_and(|v| v.trim() != v);
+        let is_trimmed =
+            |name: &str| variable(name).and_then(|value| value.into_string().ok()).is_some_and(|v| v.trim() != v);
         let variable = |name: &str| {
             clean(name, variable(name)?).unwrap_or_else(|problem| {
                 // Treated as not set, it would lead to another server or database.
@@ -386,7 +387,8 @@ mod tests {
 
     #[test]
     fn white_space_at_the_ends_is_removed_and_control_characters_are_refused() {
-        let config = with(&[("MONGO_DATABASE", "blog\r"), ("MONGO_URI", " mongodb://h/\n"), ("MONGO_USER_PASSWORD", "hush\n")]);
+        let config =
+            with(&[("MONGO_DATABASE", "blog\r"), ("MONGO_URI", " mongodb://h/\n"), ("MONGO_USER_PASSWORD", "hush\n")]);
         assert_eq!(config.mongo_database.as_deref(), Some("blog"));
         assert_eq!(config.mongo_uri.as_deref(), Some("mongodb://h/"));
         assert_eq!(config.mongo_user_password.as_deref(), Some("hush"));

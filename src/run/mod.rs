@@ -182,11 +182,11 @@ async fn under_lock(
     let _listening = scope.stop.listen();
     let is_planned = |attempt: &Attempt| plan.steps.iter().any(|step| step.migration.stem() == stem(&attempt.name));
     let settles = view.restore.is_none() && standing::open(&view).into_iter().all(is_planned);
-    carry_out(scope, lock, &plan, settles, dump).await
+    run_steps(scope, lock, &plan, settles, dump).await
 }
 
 /// The loop. It stops at the first migration that fails. `settles`: no attempt is open once all steps are done.
-async fn carry_out(
+async fn run_steps(
     scope: &Scope<'_>,
     lock: &LockGuard,
     plan: &Plan<'_>,

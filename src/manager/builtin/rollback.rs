@@ -28,5 +28,5 @@ pub async fn rollback<M: MigrationsManager>(manager: &M, cx: &Context, migration
     let word = migration.ok_or_else(|| {
         Error::usage("rollback needs a migration").with_hint("write it as `cargo migrations rollback:0002_x`")
     })?;
-    super::carry_out(manager, cx, &DECLARATION, (Direction::Down, true), Some(word)).await
+    super::run_migrations(manager, cx, &DECLARATION, (Direction::Down, true), Some(word)).await
 }
