@@ -168,9 +168,8 @@ fn look_up<M>(
     let Some(word) = options.first() else { return Ok(()) };
     match subtask.first() {
         First::Migration | First::NeedsMigration => {
-            let found = names::find(&embedded.migrations, word)?;
-            let index = embedded.migrations.iter().position(|migration| std::ptr::eq(migration, found));
-            options.set_migration(index.expect("it is one of them"));
+            let index = names::find_index(&embedded.migrations, word)?;
+            options.set_migration(index);
             Ok(())
         }
         First::Subtask if subtasks.environment_named(word).is_some() => Ok(()),

@@ -17,8 +17,7 @@ use mongodb::ClientSession;
 use crate::crash;
 use crate::db::Db;
 use crate::error::chain::error_text;
-use crate::error::describe::describe;
-use crate::error::{Error, Remark, Result};
+use crate::error::{Error, Remark, Result, describe};
 use crate::line::words::listed;
 use crate::model::Direction;
 use crate::model::file_name::stem;
@@ -134,12 +133,7 @@ pub(crate) async fn read(store: &Store) -> Result<View, Error> {
 }
 
 fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
-    let message = if crate::error::describe::is_authentication(&error) {
-        "could not log in to the server".to_owned()
-    } else {
-        format!("the registry `{}` could not be read", store.registry_name())
-    };
-    Error::failed(message).caused_by(error)
+    describe::unreadable(&format!("the registry `{}`", store.registry_name()), error)
 }
 
 fn nothing_to_do(scope: &Scope<'_>, request: &Request<'_>, plan: &Plan<'_>) {
@@ -259,7 +253,7 @@ async fn keep_names_unique(scope: &Scope<'_>, view: &View) {
         Err(NoIndex::Other(error)) => scope.reporter.warning(format!(
             "the server does not keep the names in `{}` unique ({}). Everything works without it",
             scope.store.registry_name(),
-            describe(&error)
+            describe::describe(&error)
         )),
     }
 }
