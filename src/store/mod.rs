@@ -14,7 +14,6 @@ use mongodb::options::{CollectionOptions, IndexOptions, ReadConcern, ReadPrefere
 use mongodb::{Collection, Database, IndexModel};
 
 use crate::connect::Connection;
-use crate::connect::Connection;
 use crate::durable;
 use crate::error::codes;
 
