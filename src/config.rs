@@ -12,7 +12,7 @@ use crate::model::variables;
 ///
 /// Each setter has the name of migopy's attribute. `from_env` reads each setting from the environment variable of the same
 /// name in upper case (`MONGO_URI`, `MONGO_HOST`, `DO_MONGO_DUMP`, …); a variable that is empty counts as not set. Where two
-/// calls set the same thing, the later one wins.
+/// calls set the same thing, the later one wins. The database is the exception, see the field `mongo_database`.
 ///
 /// ```
 /// use cargo_migrations::prelude::*;
@@ -58,7 +58,7 @@ pub struct Config {
     pub(crate) remarks: Vec<Remark>,
     /// The environment variables with a value that `from_env` cannot use.
     invalid: Vec<Remark>,
-    /// The same for `MONGO_PORT`, which only counts if the port is used.
+    /// The problem with `MONGO_PORT`, which only counts if the port is used.
     invalid_port: Option<Remark>,
 }
 
