@@ -14,7 +14,7 @@ pub(crate) use from_env::clean;
 ///
 /// Each setter has the name of migopy's attribute. `from_env` reads each setting from the environment variable of the same
 /// name in upper case (`MONGO_URI`, `MONGO_HOST`, `DO_MONGO_DUMP`, …); a variable that is empty counts as not set. Where two
-/// calls set the same thing, the later one wins.
+/// calls set the same thing, the later one wins. The database is the exception, see the field `mongo_database`.
 ///
 /// ```
 /// use cargo_migrations::prelude::*;
@@ -45,8 +45,8 @@ pub struct Config {
     pub migrations_collection: String,
     /// Whether `execute` and `rollback` dump the database first.
     pub do_mongo_dump: bool,
-    /// The directory for dumps; `mongodumps` unless set. A relative path starts at the workspace's root, or in the working
-    /// folder where there is no workspace.
+    /// The directory for dumps; `mongodumps` unless set. In a manager, a relative path starts at the workspace's root, or in the
+    /// working folder where there is no workspace. In a [`Runner`](crate::Runner) it always starts in the working folder.
     pub mongo_dump_directory: PathBuf,
     pub(crate) local_server: bool,
     /// Where the connection string comes from: the name of a variable, as a rule. Messages quote it.

@@ -4,6 +4,7 @@ use tokio::sync::Mutex;
 
 use super::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::line::Task;
 use crate::model::Direction;
 use crate::report::migrations;
 use crate::run::Confirmed;
@@ -65,12 +66,12 @@ impl Context {
         Ok(Confirmed::Exactly)
     }
 
-    /// Asks before a team's own subtask, if the environment says so.
-    pub(crate) async fn confirm_subtask(&self, name: &str) -> Result<(), Error> {
+    /// Asks before a task that shows no plan, if the environment says so.
+    pub(crate) async fn confirm_task(&self, task: &Task) -> Result<(), Error> {
         if self.asking_environment().is_none() || self.is_confirmed() {
             return Ok(());
         }
-        self.confirm(&format!("Run {name} on {}?", self.place(self.site().database()))).await
+        self.confirm(&format!("Run {task} on {}?", self.place(self.site().database()))).await
     }
 
     /// Whether there is no need to ask. An error if there is no terminal to ask on.

@@ -27,7 +27,7 @@ use crate::store::Store;
 pub(crate) use confirm::plan_lines;
 pub(crate) use line::Line;
 pub use options::Options;
-pub(crate) use site::{OfLine, Site};
+pub(crate) use site::{LineSettings, Site};
 
 /// What a subtask works with. There is one for every task of the line, and for each database that the task works on.
 #[derive(Debug)]

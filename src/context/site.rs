@@ -16,7 +16,7 @@ use crate::report::Reporter;
 /// A configuration, and the connection that it leads to.
 #[derive(Debug)]
 pub(crate) struct Site {
-    pub(crate) environment: Option<Named>,
+    pub(crate) environment: Option<EnvironmentName>,
     pub(crate) config: Config,
     pub(crate) reporter: Reporter,
     /// Whether the task works on several databases, and this is one of them.
@@ -26,7 +26,7 @@ pub(crate) struct Site {
     is_many: bool,
     /// Whether the configuration is the environment's. It is not for a subtask that needs none.
     is_configured: bool,
-    of_line: OfLine,
+    line_settings: LineSettings,
     /// The last dump that was taken.
     pub(crate) last_dump: RefCell<Option<String>>,
     /// `None` if it is only determined when connecting.
@@ -39,7 +39,7 @@ pub(crate) struct Site {
 
 /// What a site needs to know about its line.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OfLine {
+pub(crate) struct LineSettings {
     /// The profile that the manager was built with.
     pub(crate) profile: &'static str,
     /// Whether every command that is sent to the server is shown.
@@ -48,14 +48,14 @@ pub(crate) struct OfLine {
 
 /// What a site knows about its environment.
 #[derive(Clone, Debug)]
-pub(crate) struct Named {
+pub(crate) struct EnvironmentName {
     pub(crate) name: String,
     pub(crate) asks: bool,
 }
 
 impl Site {
     /// A site without an environment. The manager's own configuration is used when it is first needed.
-    pub(crate) fn plain(config: Config, reporter: Reporter, of_line: OfLine) -> Self {
+    pub(crate) fn plain(config: Config, reporter: Reporter, line_settings: LineSettings) -> Self {
         Self {
             environment: None,
             config,
@@ -64,7 +64,7 @@ impl Site {
             confirmed: RefCell::default(),
             is_many: false,
             is_configured: true,
-            of_line,
+            line_settings,
             last_dump: RefCell::default(),
             target: None,
             connection: OnceCell::new(),
@@ -79,11 +79,11 @@ impl Site {
         environment: &Environment,
         config: Config,
         reporter: Reporter,
-        of_line: OfLine,
+        line_settings: LineSettings,
         needs_server: bool,
     ) -> Result<Self> {
-        let mut this = Self::plain(config, reporter, of_line);
-        this.environment = Some(Named { name: environment.name.clone(), asks: environment.asks });
+        let mut this = Self::plain(config, reporter, line_settings);
+        this.environment = Some(EnvironmentName { name: environment.name.clone(), asks: environment.asks });
         this.is_many = environment.is_many();
         if !needs_server {
             this.is_configured = false;
@@ -108,7 +108,7 @@ impl Site {
     /// The site of one of the server's databases.
     pub(crate) async fn on_database(&self, database: &str) -> Result<Self, Error> {
         let (config, reporter) = (self.config.clone().for_database(database), self.reporter.for_database(database));
-        let mut this = Self::plain(config, reporter, self.of_line);
+        let mut this = Self::plain(config, reporter, self.line_settings);
         this.environment.clone_from(&self.environment);
         this.is_one_of_many = true;
         this.connection = OnceCell::new_with(Some(self.connection().await?.to(database)));
@@ -149,7 +149,7 @@ impl Site {
         let target = match &self.target {
             Some(target) => target,
             None => {
-                let local = mongod::local::uri_for(&self.config, self.of_line.profile, &self.reporter).await?;
+                let local = mongod::local::uri_for(&self.config, self.line_settings.profile, &self.reporter).await?;
                 found = self.find_target(local.as_deref()).await?;
                 found.remarks.iter().for_each(|remark| self.reporter.remark(remark));
                 let database = found.database.as_ref().map(|name| format!("{name} on ")).unwrap_or_default();
@@ -171,7 +171,7 @@ impl Site {
             let took = took.as_secs_f64() * 1e3;
             reporter.status("Command", format!("{name} in {took:.1} ms{}", if is_good { "" } else { ", which failed" }));
         };
-        let on_command = self.of_line.shows_commands.then(|| Box::new(on_command) as Box<connect::OnCommand>);
+        let on_command = self.line_settings.shows_commands.then(|| Box::new(on_command) as Box<connect::OnCommand>);
         connect::connect(target, proxy, on_command).await
     }
 

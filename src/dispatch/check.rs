@@ -5,8 +5,8 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::line::Task;
 use crate::line::flags::{Args, TaskFlag};
-use crate::line::program::{is_deployed, program};
-use crate::manager::declaration::{First, Reach};
+use crate::line::program::program;
+use crate::manager::declaration::{Asks, First, Reach};
 use crate::manager::subtask::Subtask;
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::migration::{Embedded, names};
@@ -40,6 +40,10 @@ pub(super) struct Checked<'s, M> {
 impl<M> Checked<'_, M> {
     pub(super) fn reach(&self) -> Reach {
         self.subtask.reach(&self.options)
+    }
+
+    pub(super) fn asks(&self) -> Asks {
+        self.subtask.asks(&self.options)
     }
 }
 
@@ -172,9 +176,8 @@ fn look_up<M>(
     let Some(word) = options.first() else { return Ok(()) };
     match subtask.first() {
         First::Migration | First::NeedsMigration => {
-            let found = names::find(&embedded.migrations, word)?;
-            let index = embedded.migrations.iter().position(|migration| std::ptr::eq(migration, found));
-            options.set_migration(index.expect("it is one of them"));
+            let index = names::find_index(&embedded.migrations, word)?;
+            options.set_migration(index);
             Ok(())
         }
         First::Subtask if subtasks.environment_named(word).is_some() => Ok(()),

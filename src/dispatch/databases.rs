@@ -21,7 +21,6 @@ use crate::process::stop;
 use crate::report::{DatabaseEnd, Databases as Summary, End};
 use crate::run::preview;
 
-
 /// The result on one database: how it ended, the error, and whether the line is to end.
 type OnDatabase = (DatabaseEnd, Option<Box<dyn std::error::Error + Send + Sync>>, Flow);
 
@@ -114,7 +113,7 @@ async fn confirm_all<M>(
     checked: &Checked<'_, M>,
     contexts: &[(&String, Context)],
 ) -> Result<()> {
-    let asks = checked.subtask.asks();
+    let asks = checked.asks();
     let Some((_, first)) = contexts.first() else { return Ok(()) };
     let is_asked = match asks {
         Asks::Never => false,

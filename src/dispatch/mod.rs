@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::context::{Context, Line, OfLine, Site};
+use crate::context::{Context, Line, LineSettings, Site};
 use crate::environment::{Route, remote};
 use crate::error::describe::describe;
 use crate::error::{Error, Result, exit_code_of};
@@ -109,16 +109,16 @@ async fn run_segments<M: MigrationsManager>(
     config: &Config,
     reporter: &Reporter,
 ) -> Result<u8> {
-    let of_line = OfLine { profile: line.embedded.profile, shows_commands: line.args.verbose > 1 };
+    let line_settings = LineSettings { profile: line.embedded.profile, shows_commands: line.args.verbose > 1 };
     // An environment with an invalid configuration is found before the first task starts.
     let mut sites = Vec::new();
     for segment in segments {
         let site = match segment.environment {
-            None => Site::plain(config.clone(), reporter.clone(), of_line),
+            None => Site::plain(config.clone(), reporter.clone(), line_settings),
             Some(environment) => {
                 let is_here = !matches!(environment.route(), Route::Host(_));
                 let needs_server = is_here && segment.needs_configuration();
-                Site::of(environment, config.clone(), reporter.clone(), of_line, needs_server).await?
+                Site::of(environment, config.clone(), reporter.clone(), line_settings, needs_server).await?
             }
         };
         sites.push(Rc::new(site));

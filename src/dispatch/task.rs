@@ -16,8 +16,8 @@ pub(super) async fn run<M: MigrationsManager>(manager: &M, cx: &Context, checked
         if manager.task_hook(cx, name, option).await? == Flow::Stop {
             return Ok(Flow::Stop);
         }
-        if subtask.asks() == Asks::IfEnvironmentDoes {
-            cx.confirm_subtask(name).await?;
+        if checked.asks() == Asks::IfEnvironmentDoes {
+            cx.confirm_task(&checked.task).await?;
         }
         subtask.call(manager, cx, option).await?;
         if cx.has_stopped_as_asked() { Err(stop::as_asked().into()) } else { Ok(Flow::Continue) }

@@ -8,8 +8,8 @@ use mongodb::bson::DateTime;
 
 use super::io;
 use super::manifest::Manifest;
-use crate::error::Error;
 use crate::error::chain::error_text;
+use crate::error::{Error, ErrorKind, Remark};
 use crate::line::words::{listed, nearest};
 
 /// The suffix of a folder's name while its dump is incomplete.
@@ -35,7 +35,7 @@ pub(crate) struct Dump {
     /// `None` for a dump that mongodump wrote.
     pub(crate) manifest: Option<Manifest>,
     /// Why its manifest cannot be read. It is an error only when the dump is used.
-    pub(crate) broken: Option<String>,
+    pub(crate) broken: Option<Remark>,
 }
 
 impl Folder {
@@ -207,7 +207,10 @@ impl Dump {
     fn open(path: PathBuf) -> Self {
         let (manifest, broken) = match Manifest::read(&path) {
             Ok(manifest) => (manifest, None),
-            Err(error) => (None, Some(error_text(&error))),
+            Err(error) => {
+                let hint = error.hint().unwrap_or("use another dump");
+                (None, Some(Remark::new(error_text(&error)).with_hint(hint)))
+            }
         };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Self { name, path, manifest, broken }
@@ -216,7 +219,7 @@ impl Dump {
     fn usable(self) -> Result<Self, Error> {
         match &self.broken {
             None => Ok(self),
-            Some(why) => Err(Error::failed(why.clone()).with_hint("use another dump")),
+            Some(why) => Err(Error::of_remarks(ErrorKind::Failed, [why.clone()])),
         }
     }
 

@@ -40,7 +40,9 @@ pub(crate) struct Contents {
     #[serde(rename = "type")]
     pub(super) kind: String,
     /// Whether it was read as of the point in time of the dump. `false` for capped collections, which the server cannot read as of
-    /// a point in time, and for everything in a dump that is not consistent.
+    /// a point in time, and for everything in a dump that is not consistent. Dumps of earlier versions do not say it, and then
+    /// nothing is promised.
+    #[serde(default)]
     pub(super) in_snapshot: bool,
     pub(super) data: Option<Data>,
     pub(super) metadata: File,
@@ -87,11 +89,62 @@ impl Manifest {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io(&path, "read")(error)),
         };
-        let broken = |why: String| Error::failed(format!("{} is not a valid manifest: {why}", path.display()));
-        let manifest: Self = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
-        if manifest.format > FORMAT {
-            return Err(broken(format!("its format is {}, but this version reads formats up to {FORMAT}", manifest.format)));
+        Self::parse(&text, &path).map(Some)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        let broken = |error: serde_json::Error| {
+            Error::failed(format!("{} is not a valid manifest: {error}", path.display())).with_hint("use another dump")
+        };
+        // A newer format may lack fields of this one, so its number is read first.
+        let found: Format = serde_json::from_str(text).map_err(broken)?;
+        if found.format > FORMAT {
+            return Err(Error::failed(format!("{} was written by a newer version of cargo-migrations", path.display()))
+                .with_hint("update cargo-migrations"));
         }
-        Ok(Some(manifest))
+        serde_json::from_str(text).map_err(broken)
+    }
+}
+
+/// What every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Manifest, Error> {
+        Manifest::parse(text, Path::new("dump/manifest.json"))
+    }
+
+    #[test]
+    fn a_manifest_without_the_fields_of_later_versions_is_read() {
+        let text = r#"{
+            "format": 1, "database": "blog", "taken_at": "2026-02-03T04:05:06Z", "server_version": "6.0.5",
+            "tool_version": "0.1.0", "is_consistent": true, "snapshot": null, "gzip": false, "registered": [],
+            "collections": [{
+                "name": "posts", "type": "collection", "apart": false, "data": null,
+                "metadata": { "file": "blog/posts.metadata.json", "sha256": "00" }
+            }]
+        }"#;
+        let manifest = parse(text).unwrap();
+        assert!(!manifest.collections[0].in_snapshot, "it is not known");
+    }
+
+    #[test]
+    fn a_manifest_of_a_newer_version_asks_for_an_update() {
+        let error = parse(r#"{ "format": 2, "tables": [] }"#).unwrap_err();
+        assert_eq!(error.to_string(), "dump/manifest.json was written by a newer version of cargo-migrations");
+        assert_eq!(error.hint(), Some("update cargo-migrations"));
+    }
+
+    #[test]
+    fn anything_else_is_not_a_manifest() {
+        let error = parse("{}").unwrap_err();
+        assert!(error.to_string().starts_with("dump/manifest.json is not a valid manifest: missing field `format`"));
+        assert_eq!(error.hint(), Some("use another dump"));
     }
 }

@@ -15,7 +15,7 @@ use super::manifest::{Contents, Data, FORMAT, Manifest};
 use super::write::{self, Written};
 use super::{file_names, size};
 use crate::error::codes::{self, code_of};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
 use crate::report::{Progress, Reporter, human_bytes, human_duration};
 use crate::store::Store;
 
@@ -95,19 +95,19 @@ fn check_space(folder: &Path, available: Option<u64>, size: u64, options: Option
 }
 
 fn unreadable(error: mongodb::error::Error) -> Error {
-    let failed = match code_of(&error) {
+    match code_of(&error) {
         Some(codes::SNAPSHOT_TOO_OLD) => Error::failed(
             "the dump took longer than the server keeps a snapshot (minSnapshotHistoryWindowInSeconds, 300 s by default)",
         )
-        .with_hint("raise that parameter, or dump with `consistent=no`"),
+        .with_hint("raise that parameter, or dump with `consistent=no`")
+        .caused_by(error),
         Some(codes::NAMESPACE_NOT_FOUND | codes::QUERY_PLAN_KILLED | codes::SNAPSHOT_UNAVAILABLE) => {
             Error::failed("a collection was dropped, renamed or created again during the dump")
                 .with_hint("take it again when no collection is being changed")
+                .caused_by(error)
         }
-        _ if crate::error::describe::is_authentication(&error) => Error::failed("could not log in to the server"),
-        _ => Error::failed("the database could not be read for the dump"),
-    };
-    failed.caused_by(error)
+        _ => describe::unreadable("the database", error),
+    }
 }
 
 /// The collections to dump, and the point in time to read them as of.

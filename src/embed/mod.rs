@@ -13,8 +13,10 @@ mod source;
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use files::Problem;
 
@@ -47,11 +49,8 @@ pub(crate) fn first_line(manager: &Path) -> String {
 /// Outside a build script, where cargo has not set `OUT_DIR` and `CARGO_MANIFEST_DIR`.
 #[track_caller]
 pub fn embed(directory: impl Into<PathBuf>) -> Embed {
-    let embed = Embed {
-        directory: directory.into(),
-        manager: build_script_variable("CARGO_MANIFEST_DIR").into(),
-        out: Path::new(&build_script_variable("OUT_DIR")).join(FILE),
-    };
+    let manager = build_script_variable("CARGO_MANIFEST_DIR").into();
+    let embed = Embed::new(directory.into(), manager, Path::new(&build_script_variable("OUT_DIR")).join(FILE));
     // The directory as it was given, so that a copy of the workspace watches its own.
     instruct_cargo(&format!("rerun-if-changed={}", embed.directory.display()));
     instruct_cargo("rerun-if-changed=build.rs");
@@ -67,9 +66,24 @@ pub struct Embed {
     directory: PathBuf,
     manager: PathBuf,
     out: PathBuf,
+    /// The generated file as the last run of the build script left it.
+    before: Option<Generated>,
+}
+
+/// The generated file: its text, and when it was written.
+#[derive(Debug)]
+struct Generated {
+    text: String,
+    at: SystemTime,
 }
 
 impl Embed {
+    fn new(directory: PathBuf, manager: PathBuf, out: PathBuf) -> Self {
+        let before =
+            fs::read_to_string(&out).and_then(|text| Ok(Generated { text, at: fs::metadata(&out)?.modified()? })).ok();
+        Self { directory, manager, out, before }
+    }
+
     /// Embeds the directory with another pattern for file names.
     ///
     /// The pattern is a regular expression that must match the complete name. Its group `migr_nr` is the migration's number, in
@@ -83,13 +97,29 @@ impl Embed {
         self
     }
 
-    /// Finds the files that match the pattern, and writes the code for them.
+    /// Finds the files that match the pattern, and writes the code for them. If it is what it was before the build script ran, it
+    /// keeps its time stamp, and rustc has nothing to do.
     fn generate(&self, pattern: &str) {
         let mut found = files::find(&absolute(&self.manager.join(&self.directory)), pattern);
         found.problems.extend(second_directory(&DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner)));
-        let profile = env::var("PROFILE").unwrap_or_default();
-        write(&self.out, &generate::code(&self.manager, &found, &profile));
+        let code = generate::code(&self.manager, &found, &env::var("PROFILE").unwrap_or_default());
+        let written = match self.before.as_ref().filter(|before| before.text == code) {
+            Some(before) => restore(&self.out, before),
+            None => fs::write(&self.out, code),
+        };
+        if let Err(error) = written {
+            instruct_cargo(&format!("error=cannot write {}: {error}", self.out.display()));
+        }
     }
+}
+
+/// Lets the file be what it was. `embed` has written it with the default pattern if the build script sets another one.
+fn restore(path: &Path, before: &Generated) -> std::io::Result<()> {
+    if fs::metadata(path)?.modified()? == before.at {
+        return Ok(());
+    }
+    fs::write(path, &before.text)?;
+    fs::File::options().write(true).open(path)?.set_modified(before.at)
 }
 
 /// Returns what is wrong if the build script calls [`embed`] again: the last call's file replaces that of the first.
@@ -101,7 +131,7 @@ fn second_directory(directories: &[PathBuf]) -> Option<Problem> {
             first.display(),
             last.display()
         ),
-        hint: "keep one of the calls, and move all migration files into its directory",
+        hint: "keep one of the calls in build.rs, and move all migration files into its directory".into(),
     })
 }
 
@@ -112,16 +142,6 @@ fn build_script_variable(name: &str) -> OsString {
         panic!("{name} is not set: `embed` must be called from a build script (build.rs)");
     };
     value
-}
-
-/// Writes the file if its text has changed. An unchanged file keeps its time stamp, and rustc has nothing to do.
-fn write(path: &Path, text: &str) {
-    if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
-        return;
-    }
-    if let Err(error) = std::fs::write(path, text) {
-        instruct_cargo(&format!("error=cannot write {}: {error}", path.display()));
-    }
 }
 
 #[expect(clippy::print_stdout, reason = "a build script passes instructions to cargo on stdout")]
@@ -148,6 +168,26 @@ fn absolute(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_that_has_not_changed_keeps_its_time_stamp_also_with_a_pattern() {
+        let folder = tempfile::tempdir().unwrap();
+        let (manager, out) = (folder.path().to_owned(), folder.path().join(FILE));
+        fs::create_dir(folder.path().join("changes")).unwrap();
+        fs::write(folder.path().join("changes/m-7.rs"), "pub async fn up(_: &Database) -> Result<()> {}").unwrap();
+        let embed = || {
+            let embed = Embed::new("changes".into(), manager.clone(), out.clone());
+            embed.generate(pattern::DEFAULT);
+            embed.pattern(r"m-(?P<migr_nr>[0-9]+)\.rs")
+        };
+        let _ = embed();
+        let text = fs::read_to_string(&out).unwrap();
+        assert!(text.contains("\"m-7.rs\"") && !text.contains("does not match"), "{text}");
+        let long_ago = SystemTime::UNIX_EPOCH;
+        fs::File::options().write(true).open(&out).unwrap().set_modified(long_ago).unwrap();
+        let _ = embed();
+        assert_eq!(fs::metadata(&out).unwrap().modified().unwrap(), long_ago);
+    }
 
     #[test]
     fn a_second_directory_is_a_problem() {

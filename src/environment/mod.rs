@@ -100,14 +100,16 @@ impl Environment {
         }
     }
 
-    /// Takes the connection string from this environment variable, which must be set. It wins over `MONGO_URI`.
+    /// Takes the connection string from this environment variable, which must be set. It wins over `MONGO_URI`, and its path over
+    /// the database that the manager's code names.
     #[must_use]
     pub fn mongo_uri_var(mut self, variable: impl Into<String>) -> Self {
         self.mongo_uri_var = Some(variable.into());
         self
     }
 
-    /// Sets the database, in place of the one that the manager's configuration names.
+    /// Sets the database. It wins over everything else that names one: the manager's configuration, `MONGO_DATABASE`, and the path
+    /// of a connection string.
     #[must_use]
     pub fn mongo_database(mut self, database: impl Into<String>) -> Self {
         self.mongo_database = Some(database.into());

@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 
-use super::codes;
+use super::{Error, codes};
 
 /// The text of one error of a chain, without its causes.
 pub(crate) fn describe(error: &(dyn StdError + 'static)) -> String {
@@ -66,8 +66,18 @@ pub(crate) fn driver(error: &DriverError) -> String {
     }
 }
 
+/// An error that says that `what` could not be read, or that the login failed: the first read is where a driver logs in.
+pub(crate) fn unreadable(what: &str, error: DriverError) -> Error {
+    let message = if is_authentication(&error) {
+        "could not log in to the server".to_owned()
+    } else {
+        format!("{what} could not be read")
+    };
+    Error::failed(message).caused_by(error)
+}
+
 /// Whether the server refused the login.
-pub(crate) fn is_authentication(error: &DriverError) -> bool {
+fn is_authentication(error: &DriverError) -> bool {
     match &*error.kind {
         ErrorKind::Authentication { .. } => true,
         ErrorKind::Command(command) => command.code == codes::AUTHENTICATION_FAILED,

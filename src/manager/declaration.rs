@@ -20,7 +20,7 @@ pub(crate) struct Declaration {
     /// What it needs.
     pub(crate) reach: fn(&Options) -> Reach,
     /// When it asks a person.
-    pub(crate) asks: Asks,
+    pub(crate) asks: fn(&Options) -> Asks,
     /// Whether it needs every migration file to be valid.
     pub(crate) needs_files: bool,
     /// The flags that go with it.
@@ -62,13 +62,14 @@ pub(crate) enum Reach {
 /// When a subtask asks a person before it does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asks {
-    /// Never: it changes nothing in the database.
+    /// Never: it changes nothing in the database, and removes nothing.
     Never,
     /// It asks if the environment does, and shows its plan. The environment's name has to be typed for a rollback.
     WithPlan(Direction),
     /// It always asks.
     Always(Answer),
-    /// A question is asked for it if the environment does: nothing is known about a team's own subtask.
+    /// It is asked about before it starts, if the environment asks. A built-in that removes dumps does this, and a team's own
+    /// subtask, about which nothing is known.
     IfEnvironmentDoes,
 }
 

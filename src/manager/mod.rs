@@ -162,10 +162,10 @@ pub trait MigrationsManager: Sized {
         builtin::dumps(self, cx, option).await
     }
 
-    /// Lists the subtasks.
+    /// Lists the subtasks and environments, or describes one.
     ///
     /// # Errors
-    /// None of its own.
+    /// There is no such subtask.
     async fn help(&self, cx: &Context, subtask: Option<&str>) -> Result<()> {
         builtin::help(self, cx, subtask).await
     }

@@ -101,9 +101,9 @@ impl<M> Subtask<M> {
         }
     }
 
-    pub(crate) fn asks(&self) -> Asks {
+    pub(crate) fn asks(&self, options: &Options) -> Asks {
         match &self.kind {
-            Kind::BuiltIn(declaration) => declaration.asks,
+            Kind::BuiltIn(declaration) => (declaration.asks)(options),
             Kind::Own { .. } => Asks::IfEnvironmentDoes,
         }
     }
@@ -114,6 +114,10 @@ impl<M> Subtask<M> {
             Kind::BuiltIn(declaration) => declaration.needs_files,
             Kind::Own { .. } => true,
         }
+    }
+
+    pub(crate) fn is_built_in(&self) -> bool {
+        matches!(self.kind, Kind::BuiltIn(_))
     }
 
     pub(crate) fn takes_flag(&self, flag: TaskFlag) -> bool {

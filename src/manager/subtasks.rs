@@ -49,7 +49,7 @@ fn synonym(word: &str) -> Option<&'static str> {
 /// The subtasks of a manager, in the order in which `help` lists them.
 pub struct Subtasks<M> {
     list: Vec<Subtask<M>>,
-    pub(crate) environments: Vec<Environment>,
+    pub(super) environments: Vec<Environment>,
     default: String,
     /// Calls in the wrong order, reported when the subtasks are checked.
     problems: Vec<String>,

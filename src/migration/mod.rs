@@ -3,12 +3,14 @@
 mod action;
 pub(crate) mod names;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use action::{Action, IntoAction, TakesDatabase, TakesDb, TakesTransaction};
 pub(crate) use action::{InTransaction, Kind, OnDatabase};
 
 use crate::error::{Error, ErrorKind, Remark};
+use crate::line::words::listed;
 use crate::model::Subject;
 use crate::model::file_name;
 
@@ -84,7 +86,8 @@ impl Migration {
         self
     }
 
-    /// Sets the checksum. It is stored when the migration is registered, and a warning is printed when it differs later.
+    /// Sets the checksum. It is stored when the migration is registered, and a warning is printed when it differs later. An empty
+    /// checksum counts as unknown: there is no warning.
     #[must_use]
     pub fn with_checksum(mut self, checksum: impl Into<String>) -> Self {
         self.checksum = checksum.into();
@@ -128,7 +131,7 @@ impl Migration {
         self.down.is_some()
     }
 
-    /// The name and number that events carry.
+    /// The name, number and checksum: what events and the registry carry.
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject { name: &self.name, number: &self.number, checksum: &self.checksum }
     }
@@ -157,18 +160,23 @@ pub struct Embedded {
     /// The profile of the build (`debug`, `release`), as cargo names it to build scripts.
     pub(crate) profile: &'static str,
     pub(crate) migrations: Vec<Migration>,
-    /// What is wrong with the files, and what to do about it. With any of these, nothing runs.
-    problems: &'static [(&'static str, &'static str)],
+    /// What is wrong with the files or the list. With any of these, nothing runs.
+    problems: Vec<Remark>,
 }
 
 impl Embedded {
     /// Collects migrations that were made by hand. They are sorted by number, then by name.
+    ///
+    /// Each needs a number in digits, and a name of its own: two names that differ only in what follows the last dot count as
+    /// one. Anything else is an error of kind [`ErrorKind::Usage`] (exit code 2), which [`run`](crate::run) and
+    /// [`Runner`](crate::Runner) report before anything runs.
     pub fn from_migrations(migrations: impl IntoIterator<Item = Migration>) -> Self {
         let mut migrations: Vec<_> = migrations.into_iter().collect();
         migrations.sort_by(|a, b| file_name::compare(&a.number, &b.number).then_with(|| a.name.cmp(&b.name)));
         // No build script has reported the profile, but a release build must never start a local server.
         let profile = if cfg!(debug_assertions) { "" } else { "release" };
-        Self { profile, migrations, problems: &[] }
+        let problems = problems_of_list(&migrations);
+        Self { profile, migrations, problems }
     }
 
     /// Collects what the build script found. The migrations are sorted already.
@@ -178,21 +186,42 @@ impl Embedded {
         migrations: Vec<Migration>,
         problems: &'static [(&'static str, &'static str)],
     ) -> Self {
+        let problems = problems.iter().map(|(message, hint)| Remark::new(*message).with_hint(*hint)).collect();
         Self { profile, migrations, problems }
     }
 
-    /// What is wrong with the files.
+    /// What is wrong with the files or the list.
     pub(crate) fn problems(&self) -> impl Iterator<Item = Remark> {
-        self.problems.iter().map(|(message, hint)| Remark::new(*message).with_hint(*hint))
+        self.problems.iter().cloned()
     }
 
-    /// Fails with everything that is wrong with the files.
+    /// Fails with everything that is wrong with the files or the list.
     pub(crate) fn check_files(&self) -> Result<(), Error> {
-        match self.problems {
-            [] => Ok(()),
-            _ => Err(Error::of_remarks(ErrorKind::Usage, self.problems())),
+        if self.problems.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Usage, self.problems())) }
+    }
+}
+
+/// What is wrong with a list of migrations that were made by hand.
+fn problems_of_list(migrations: &[Migration]) -> Vec<Remark> {
+    let mut problems = Vec::new();
+    // The registry knows a migration by its stem: of two with one stem, only one could be registered.
+    let mut by_stem: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for migration in migrations {
+        by_stem.entry(migration.stem()).or_default().push(migration.name());
+        let (name, number) = (migration.name(), migration.number());
+        if !file_name::is_number(number) {
+            let message = match number {
+                "" => format!("the migration `{name}` has no number"),
+                _ => format!("the migration `{name}` has the number `{number}`, which is not in digits"),
+            };
+            problems.push(Remark::new(message).with_hint("set the number with `Migration::with_number`, in digits"));
         }
     }
+    for (stem, names) in by_stem.into_iter().filter(|(_, names)| names.len() > 1) {
+        let message = format!("{} migrations have the stem `{stem}`: {}", names.len(), listed(names));
+        problems.push(Remark::new(message).with_hint("give each migration a name of its own, and list it once"));
+    }
+    problems
 }
 
 #[cfg(test)]
@@ -259,6 +288,22 @@ mod tests {
         let embedded = Embedded::from_migrations(names.map(|name| Migration::new(name, with_ours)));
         let sorted: Vec<_> = embedded.migrations.iter().map(Migration::name).collect();
         assert_eq!(sorted, ["02_a.rs", "2_z.rs", "9_b.rs", "10_c.rs"]);
+    }
+
+    #[test]
+    fn migrations_made_by_hand_need_a_number_and_a_stem_of_their_own() {
+        let of = |names: &[&str]| Embedded::from_migrations(names.iter().map(|name| Migration::new(*name, with_ours)));
+        let problems = |embedded: Embedded| embedded.check_files().map_err(|error| (error.exit_code(), error.to_string()));
+        assert_eq!(problems(of(&["0001_a.rs", "0001_b.rs", "1_a.rs"])), Ok(()), "numbers may be shared, with a warning");
+        let message = "2 migrations have the stem `0001_a`: `0001_a`, `0001_a.rs`";
+        assert_eq!(problems(of(&["0001_a.rs", "0001_a"])), Err((2, message.to_owned())));
+        let message = "2 migrations have the stem `0001_a`: `0001_a.rs`, `0001_a.rs`";
+        assert_eq!(problems(of(&["0001_a.rs", "0002_b.rs", "0001_a.rs"])), Err((2, message.to_owned())));
+        let message = "the migration `m-7.rs` has no number";
+        assert_eq!(problems(of(&["m-7.rs"])), Err((2, message.to_owned())));
+        let roman = Migration::new("0007_x.rs", with_ours).with_number("VII");
+        let message = "the migration `0007_x.rs` has the number `VII`, which is not in digits";
+        assert_eq!(problems(Embedded::from_migrations([roman])), Err((2, message.to_owned())));
     }
 
     #[test]

@@ -8,14 +8,19 @@ use crate::model::file_name;
 
 /// The one migration that `word` names, or an error that lists the nearest names.
 pub(crate) fn find<'m>(migrations: &'m [Migration], word: &str) -> Result<&'m Migration, Error> {
-    let named: Vec<_> = migrations.iter().filter(|migration| names(migration, word)).collect();
+    find_index(migrations, word).map(|index| &migrations[index])
+}
+
+/// The index of the one migration that `word` names, or an error that lists the nearest names.
+pub(crate) fn find_index(migrations: &[Migration], word: &str) -> Result<usize, Error> {
+    let named: Vec<usize> = (0..migrations.len()).filter(|&index| names(&migrations[index], word)).collect();
     match named[..] {
-        [migration] => Ok(migration),
+        [index] => Ok(index),
         [] => Err(unknown(migrations, word)),
         _ => Err(Error::usage(format!(
             "`{word}` names {} migrations: {}",
             named.len(),
-            listed(named.iter().map(|migration| migration.stem()))
+            listed(named.iter().map(|&index| migrations[index].stem()))
         ))
         .with_hint("give the complete name")),
     }
@@ -59,10 +64,7 @@ fn with_missing(word: &str, hint: String) -> String {
         return hint;
     }
     let stop = if hint.ends_with('?') { "" } else { "." };
-    format!(
-        "{hint}{stop} If `{word}` is registered and its file is gone, `{} show_status` lists it as missing",
-        program()
-    )
+    format!("{hint}{stop} If `{word}` is registered and its file is gone, `{} show_status` lists it as missing", program())
 }
 
 #[cfg(test)]

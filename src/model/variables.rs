@@ -19,7 +19,7 @@ pub(crate) const CARGO_TERM_PROGRESS_WHEN: &str = "CARGO_TERM_PROGRESS_WHEN";
 #[cfg(feature = "manager")]
 pub(crate) const TERM: &str = "TERM";
 
-/// Set by continuous integration for its jobs, whose output is kept as a text.
+/// Set by continuous integration for its jobs: their output is kept as text, and a setting that is empty by mistake is an error.
 #[cfg(feature = "manager")]
 pub(crate) const CI: &str = "CI";
 
@@ -109,7 +109,3 @@ pub(crate) const HOST_NAMES: [&str; 2] = ["HOSTNAME", "COMPUTERNAME"];
 /// The database in which the server looks the user up.
 #[cfg(feature = "manager")]
 pub(crate) const MONGO_AUTH_SOURCE: &str = "MONGO_AUTH_SOURCE";
-
-/// Set by continuous integration systems. A setting that is empty by mistake is an error there.
-#[cfg(feature = "manager")]
-pub(crate) const CI: &str = "CI";

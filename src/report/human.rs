@@ -9,7 +9,7 @@ use indicatif::MultiProgress;
 
 use super::bars::{self, Bar, Plain, RunBar};
 use super::said::{Said, Stderr};
-use super::text::verb;
+use super::tally::verb;
 use super::{About, Event, Outcome, Report, Sink, Tally, Task, Unit, columns, human_duration};
 use crate::model::Direction;
 use crate::terminal::{self, stdout};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::text::verb;
+use super::tally::verb;
 use super::{Event, Outcome, Said, Sink, Task, Unit, human_duration};
 use crate::error::describe::describe;
 use crate::error::hint_of;

@@ -13,6 +13,7 @@ mod progress;
 mod said;
 mod status;
 mod table;
+mod tally;
 mod text;
 
 use std::fmt;
@@ -35,7 +36,8 @@ pub(crate) use progress::Task;
 pub(crate) use said::Said;
 pub(crate) use status::{Row, Status};
 pub(crate) use table::columns;
-pub(crate) use text::{Tally, ago, human_bytes, human_duration, migrations};
+pub(crate) use tally::Tally;
+pub(crate) use text::{ago, human_bytes, human_duration, migrations};
 
 /// Something that happened. Borrowed, since sinks keep nothing.
 pub(crate) enum Event<'a> {

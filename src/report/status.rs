@@ -172,7 +172,8 @@ mod tests {
 
     fn summary(states: &[State]) -> (String, Option<String>) {
         let rows = states.iter().map(|state| row(*state)).collect();
-        let Remark { message, hint } = Status { database: "blog", rows, remarks: Vec::new(), at_work: None }.summary();
+        let Remark { message, hint } =
+            Status { database: "blog", rows, remarks: Vec::new(), at_work: None, fails_check: false }.summary();
         (message, hint)
     }
 

@@ -1,13 +1,13 @@
 //! The one loop that carries out a plan, always under the lock: it runs each migration, registers it, and reports what happened.
 
 pub(crate) mod advice;
-mod carry_out;
 pub(crate) mod lock;
 pub(crate) mod plan;
 mod scope;
 pub(crate) mod standing;
 pub(crate) mod status;
 mod step;
+mod steps;
 
 use std::error::Error as StdError;
 use std::time::Instant;
@@ -17,8 +17,7 @@ use mongodb::ClientSession;
 use crate::crash;
 use crate::db::Db;
 use crate::error::chain::error_text;
-use crate::error::describe::describe;
-use crate::error::{Error, Remark, Result};
+use crate::error::{Error, Remark, Result, describe};
 use crate::line::program::program;
 use crate::line::words::listed;
 use crate::model::Direction;
@@ -26,10 +25,10 @@ use crate::model::file_name::stem;
 use crate::process::stop;
 use crate::report::{About, Event, Outcome, Tally};
 use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
-use carry_out::{Next, Steps};
 use lock::LockGuard;
 use plan::{Plan, Request};
 pub(crate) use scope::Scope;
+use steps::{Next, Steps};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -134,12 +133,7 @@ pub(crate) async fn read(store: &Store) -> Result<View, Error> {
 }
 
 fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
-    let message = if crate::error::describe::is_authentication(&error) {
-        "could not log in to the server".to_owned()
-    } else {
-        format!("the registry `{}` could not be read", store.registry_name())
-    };
-    Error::failed(message).caused_by(error)
+    describe::unreadable(&format!("the registry `{}`", store.registry_name()), error)
 }
 
 /// Prints the plan's warnings, without those that were printed before.
@@ -187,11 +181,11 @@ async fn under_lock(
     let _listening = scope.stop.listen();
     let is_planned = |attempt: &Attempt| plan.steps.iter().any(|step| step.migration.stem() == stem(&attempt.name));
     let settles = view.restore.is_none() && standing::open(&view).into_iter().all(is_planned);
-    carry_out(scope, lock, &plan, settles, dump).await
+    run_steps(scope, lock, &plan, settles, dump).await
 }
 
 /// The loop. It stops at the first migration that fails. `settles`: no attempt is open once all steps are done.
-async fn carry_out(
+async fn run_steps(
     scope: &Scope<'_>,
     lock: &LockGuard,
     plan: &Plan<'_>,
@@ -267,7 +261,7 @@ async fn keep_names_unique(scope: &Scope<'_>, view: &View) {
         Err(NoIndex::Other(error)) => scope.reporter.warning(format!(
             "the server does not keep the names in `{}` unique ({}). Everything works without it",
             scope.store.registry_name(),
-            describe(&error)
+            describe::describe(&error)
         )),
     }
 }

@@ -35,11 +35,13 @@ impl<'v> Standing<'_, 'v> {
         }
     }
 
-    /// Whether its file was edited after it was registered.
+    /// Whether its file was edited after it was registered. A checksum that is empty is unknown: that of a migration made by hand.
     pub(crate) fn is_changed(&self) -> bool {
-        self.entry().is_some_and(|entry| {
-            !entry.ignored && entry.checksum.as_deref().is_some_and(|checksum| checksum != self.migration.checksum())
-        })
+        let now = self.migration.checksum();
+        self.entry()
+            .filter(|entry| !entry.ignored)
+            .and_then(|entry| entry.checksum.as_deref())
+            .is_some_and(|registered| !registered.is_empty() && !now.is_empty() && registered != now)
     }
 }
 
@@ -211,6 +213,20 @@ mod tests {
 
     fn entry(run: Option<&str>) -> Entry {
         Entry { name: "1_a.rs".into(), run: run.map(str::to_owned), ..Entry::default() }
+    }
+
+    #[test]
+    fn only_a_known_checksum_that_differs_is_a_change() {
+        let is_changed = |registered: Option<&str>, now: &str| {
+            let entry = Entry { checksum: registered.map(str::to_owned), ..entry(None) };
+            let migration = Migration::new("1_a.rs", async |_: &crate::Db| Ok::<_, crate::Error>(())).with_checksum(now);
+            let view = View { entries: vec![entry], ..View::default() };
+            all(std::slice::from_ref(&migration), &view).files[0].is_changed()
+        };
+        assert!(is_changed(Some("1"), "2"));
+        for (registered, now) in [(Some("1"), "1"), (Some("1"), ""), (Some(""), "1"), (None, "1")] {
+            assert!(!is_changed(registered, now), "{registered:?}, {now:?}");
+        }
     }
 
     #[test]

@@ -119,10 +119,17 @@ fn help_lists_them() {
 #[test]
 fn one_that_asks_shows_the_plan_and_refuses_without_a_terminal() {
     let (own, staging) = (TestDatabase::new(), TestDatabase::new());
-    let run = |args: &str| with_staging(args, &own, &staging).run();
-    for args in
-        ["production execute", "production ignore", "production execute:1", "production mytask", "--env production execute"]
-    {
+    let dumps = tempfile::tempdir().unwrap();
+    let run = |args: &str| with_staging(args, &own, &staging).env("MONGO_DUMP_DIRECTORY", dumps.path()).run();
+    for args in [
+        "production execute",
+        "production ignore",
+        "production execute:1",
+        "production mytask",
+        "production dumps:keep=1",
+        "production dbdump:keep=1",
+        "--env production execute",
+    ] {
         let outcome = run(args).exits(3);
         assert_has(&outcome.stderr, &["Environment production: ", "confirmation is needed, but there is no terminal"]);
     }
@@ -132,7 +139,9 @@ fn one_that_asks_shows_the_plan_and_refuses_without_a_terminal() {
     assert_has(&run("production execute -q").exits(3).stderr, &["Environment production: ", "Plan execute 0001_a"]);
     // What only shows something asks nothing.
     run("production").exits(0);
-    run("production history").exits(0);
+    for task in ["history", "check", "dumps"] {
+        run(&format!("production {task}")).exits(0);
+    }
     let outcome = run("production execute --yes").exits(0);
     assert_has(&outcome.stderr, &["Plan execute 0001_a"]);
     run("production execute").exits(0);
@@ -190,6 +199,9 @@ fn on_a_terminal_it_asks_and_wants_the_name_for_what_cannot_be_taken_back() {
     assert_eq!(typed("production restore:latest", &by_name("y\n")).1, 3);
     let (screen, code) = typed("production restore:latest", &by_name("production\n"));
     assert_eq!(code, 0, "{screen}");
+    let (screen, code) = typed("production dumps:keep=1", "n\n");
+    assert_eq!(code, 3, "{screen}");
+    assert_has(&screen, &[&format!("Run dumps:keep=1 on {} (production)? [y/N]", staging.name())]);
     // Two questions on one line are answered one after the other.
     let (screen, code) = typed("production mytask mytask", &[("[y/N]", "y\n"), ("[y/N]", "n\n")]);
     assert_eq!(code, 3, "{screen}");

@@ -15,7 +15,6 @@ mod deployed;
 mod dump;
 mod dump_damage;
 mod environments;
-
 mod failover;
 mod faults;
 mod files;

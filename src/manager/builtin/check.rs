@@ -14,7 +14,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Configuration,
-    asks: Asks::Never,
+    asks: |_| Asks::Never,
     // It reports what is wrong with them, together with everything else.
     needs_files: false,
     flags: &[],

@@ -23,7 +23,7 @@ NAME is a name that `dumps` lists, `latest`, or a folder.",
     options: &["gzip", "consistent", "keep", "verify", "prove"],
     check,
     reach: |_| Reach::Database,
-    asks: Asks::Never,
+    asks: |options| if options.get("keep").is_some() { Asks::IfEnvironmentDoes } else { Asks::Never },
     needs_files: false,
     flags: &[],
 };

@@ -18,7 +18,7 @@ keep=N           remove the dumps of this database, except the newest N and rena
     options: &["keep"],
     check: |options| dbdump::keep(options).map(|_| ()),
     reach: |options| if options.get("keep").is_some() { Reach::Database } else { Reach::Configuration },
-    asks: Asks::Never,
+    asks: |options| if options.get("keep").is_some() { Asks::IfEnvironmentDoes } else { Asks::Never },
     needs_files: false,
     flags: &[],
 };

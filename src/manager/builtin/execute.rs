@@ -14,7 +14,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::WithPlan(Direction::Up),
+    asks: |_| Asks::WithPlan(Direction::Up),
     needs_files: true,
     flags: &[TaskFlag::Strict],
 };
@@ -26,5 +26,5 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// A migration, the dump or the server failed, the migration is already registered, another run has the lock, or a migration was
 /// interrupted or its registered file was renamed, and a person has not decided yet how to go on.
 pub async fn execute<M: MigrationsManager>(manager: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
-    super::carry_out(manager, cx, &DECLARATION, (Direction::Up, true), migration).await
+    super::run_migrations(manager, cx, &DECLARATION, (Direction::Up, true), migration).await
 }

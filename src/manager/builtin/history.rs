@@ -1,8 +1,7 @@
 //! `history`: the log.
 
 use crate::context::Context;
-use crate::error::describe::is_authentication;
-use crate::error::{Error, Result};
+use crate::error::{Result, describe};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::file_name::stem;
@@ -15,7 +14,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::Never,
+    asks: |_| Asks::Never,
     needs_files: false,
     flags: &[],
 };
@@ -33,14 +32,8 @@ pub async fn history<M: MigrationsManager>(_: &M, cx: &Context, migration: Optio
         Some((_, Ok(migration))) => Some(migration.stem()),
         Some((word, Err(_))) => Some(stem(word)),
     };
-    let events = store.history(wanted).await.map_err(|error| {
-        let message = if is_authentication(&error) {
-            "could not log in to the server"
-        } else {
-            "the log `migrations_log` could not be read"
-        };
-        Error::failed(message).caused_by(error)
-    })?;
+    let events = store.history(wanted).await;
+    let events = events.map_err(|error| describe::unreadable("the log `migrations_log`", error))?;
     if let (true, Some((_, Err(error)))) = (events.is_empty(), found) {
         return Err(error.into());
     }

@@ -13,7 +13,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::WithPlan(Direction::Ignore),
+    asks: |_| Asks::WithPlan(Direction::Ignore),
     needs_files: true,
     flags: &[],
 };
@@ -24,5 +24,5 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// The server failed, the migration is already registered, another run has the lock, or a migration was interrupted and a person
 /// has not decided yet how to go on.
 pub async fn ignore<M: MigrationsManager>(manager: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
-    super::carry_out(manager, cx, &DECLARATION, (Direction::Ignore, false), migration).await
+    super::run_migrations(manager, cx, &DECLARATION, (Direction::Ignore, false), migration).await
 }

@@ -34,7 +34,7 @@ built_ins! {
 pub(super) const DEFAULT: &str = show_status::DECLARATION.name;
 
 /// Carries out what a task asks for. `takes_dump`: the database is dumped first if the configuration says so.
-async fn carry_out<M: MigrationsManager>(
+async fn run_migrations<M: MigrationsManager>(
     manager: &M,
     cx: &Context,
     subtask: &'static Declaration,

@@ -14,7 +14,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Nothing,
-    asks: Asks::Never,
+    asks: |_| Asks::Never,
     needs_files: false,
     flags: &[],
 };

@@ -24,7 +24,7 @@ DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.",
     options: &["to"],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::Always(Answer::Name),
+    asks: |_| Asks::Always(Answer::Name),
     needs_files: false,
     flags: &[],
 };

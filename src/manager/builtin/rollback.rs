@@ -15,7 +15,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::WithPlan(Direction::Down),
+    asks: |_| Asks::WithPlan(Direction::Down),
     needs_files: true,
     flags: &[TaskFlag::Strict],
 };
@@ -30,5 +30,5 @@ pub async fn rollback<M: MigrationsManager>(manager: &M, cx: &Context, migration
     let word = migration.ok_or_else(|| {
         Error::usage("rollback needs a migration").with_hint(format!("write it as `{} rollback:0002_x`", program()))
     })?;
-    super::carry_out(manager, cx, &DECLARATION, (Direction::Down, true), Some(word)).await
+    super::run_migrations(manager, cx, &DECLARATION, (Direction::Down, true), Some(word)).await
 }

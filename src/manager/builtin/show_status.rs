@@ -17,7 +17,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::Never,
+    asks: |_| Asks::Never,
     needs_files: true,
     flags: &[TaskFlag::Check],
 };

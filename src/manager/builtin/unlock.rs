@@ -13,7 +13,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: Asks::Always(Answer::Yes),
+    asks: |_| Asks::Always(Answer::Yes),
     needs_files: false,
     flags: &[],
 };

@@ -1,0 +1,80 @@
+//! What the steps of a run do, and how many of them were done.
+
+use std::fmt;
+
+use super::text::migrations;
+use crate::model::Direction;
+
+/// The forms of the verb for what a step does.
+pub(super) struct Verb {
+    pub(super) plain: &'static str,
+    pub(super) running: &'static str,
+    pub(super) done: &'static str,
+}
+
+pub(super) fn verb(direction: Direction) -> Verb {
+    match direction {
+        Direction::Up => Verb { plain: "execute", running: "Executing", done: "executed" },
+        Direction::Down => Verb { plain: "roll back", running: "Rolling back", done: "rolled back" },
+        Direction::Ignore => Verb { plain: "ignore", running: "Ignoring", done: "ignored" },
+    }
+}
+
+/// How many steps of a run were done, by what they did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    down: usize,
+    up: usize,
+    ignored: usize,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, direction: Direction) {
+        *match direction {
+            Direction::Down => &mut self.down,
+            Direction::Up => &mut self.up,
+            Direction::Ignore => &mut self.ignored,
+        } += 1;
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.down + self.up + self.ignored
+    }
+
+    /// `1 migration was rolled back, 2 were executed`
+    pub(super) fn sentence(&self) -> String {
+        self.listed(|count| if count == 1 { "was " } else { "were " })
+    }
+
+    fn listed(&self, be: impl Fn(usize) -> &'static str) -> String {
+        let parts = [(self.down, Direction::Down), (self.up, Direction::Up), (self.ignored, Direction::Ignore)];
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0).enumerate().map(|(index, (count, direction))| {
+            let counted = if index == 0 { migrations(count) } else { count.to_string() };
+            format!("{counted} {}{}", be(count), verb(direction).done)
+        });
+        parts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// `1 migration rolled back, 2 executed`
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.listed(|_| ""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_of_both_directions_reads_as_a_sentence() {
+        let mut tally = Tally::default();
+        for direction in [Direction::Down, Direction::Up, Direction::Up] {
+            tally.add(direction);
+        }
+        assert_eq!(tally.to_string(), "1 migration rolled back, 2 executed");
+        assert_eq!(tally.sentence(), "1 migration was rolled back, 2 were executed");
+        assert_eq!(tally.total(), 3);
+    }
+}
