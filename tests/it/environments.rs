@@ -199,7 +199,7 @@ fn on_a_terminal_it_asks_and_wants_the_name_for_what_cannot_be_taken_back() {
     assert_eq!(typed("production restore:latest", &by_name("y\n")).1, 3);
     let (screen, code) = typed("production restore:latest", &by_name("production\n"));
     assert_eq!(code, 0, "{screen}");
-    let (screen, code) = typed("production dumps:keep=1", "n\n");
+    let (screen, code) = typed("production dumps:keep=1", &[("[y/N]", "n\n")]);
     assert_eq!(code, 3, "{screen}");
     assert_has(&screen, &[&format!("Run dumps:keep=1 on {} (production)? [y/N]", staging.name())]);
     // Two questions on one line are answered one after the other.
