@@ -68,7 +68,7 @@ fn check_failed(open: usize, missing: usize, is_undecided: bool) -> Error {
     } else {
         format!("run `{} execute`", program())
     };
-    Error::new(ErrorKind::Check, found.join(", and ")).with_hint(hint)
+    Error::new(ErrorKind::Check, found.join("; ")).with_hint(hint)
 }
 
 /// What is known about a migration in addition to its state, unless it needs a decision.
