@@ -10,6 +10,7 @@ use super::io;
 use super::manifest::Manifest;
 use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Remark};
+use crate::line::program::program;
 use crate::line::words::{listed, nearest};
 
 /// The suffix of a folder's name while its dump is incomplete.
@@ -116,7 +117,7 @@ impl Folder {
             dumps.retain(|dump| dump.is_of(database));
             return dumps.into_iter().next_back().ok_or_else(|| {
                 Error::usage(format!("there is no dump of {database} in {}", self.path.display()))
-                    .with_hint("run `cargo migrations dbdump` to take one")
+                    .with_hint(format!("run `{} dbdump` to take one", program()))
             });
         }
         if let Some(dump) = dumps.iter().find(|dump| dump.name == name) {
@@ -128,11 +129,11 @@ impl Folder {
         let names = || dumps.iter().map(|dump| dump.name.as_str());
         let near = nearest(name, names());
         let list = if dumps.is_empty() {
-            "run `cargo migrations dbdump` to take one".to_owned()
+            format!("run `{} dbdump` to take one", program())
         } else if near.is_empty() {
-            format!("run `cargo migrations dumps` to list the dumps (the latest: {})", listed(names().rev().take(3)))
+            format!("run `{} dumps` to list the dumps (the latest: {})", program(), listed(names().rev().take(3)))
         } else {
-            format!("run `cargo migrations dumps` to list the dumps (the nearest: {})", listed(near))
+            format!("run `{} dumps` to list the dumps (the nearest: {})", program(), listed(near))
         };
         Err(Error::usage(format!("there is no dump `{name}` in {}", self.path.display()))
             .with_hint(format!("{list}, or give the path of a dump in another folder")))

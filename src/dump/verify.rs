@@ -144,7 +144,7 @@ fn without_manifest(folder: &Path) -> Result<Vec<Part>, Error> {
     data.retain(|name, _| is_ours(name) || name.starts_with(BUCKETS));
     match data.into_values().next() {
         None if parts.is_empty() => Err(Error::usage(format!("{} contains no dump", folder.display()))
-            .with_hint("give the path of a folder that mongodump or `cargo migrations dbdump` wrote")),
+            .with_hint("give the path of a folder that mongodump or `dbdump` wrote")),
         None => Ok(parts),
         Some(path) => Err(incomplete(format!("{} has no metadata file", path.display()))),
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{binary, process, replica_set};
 use crate::config::Config;
 use crate::error::Error;
+use crate::line::program::program;
 use crate::model::variables;
 use crate::report::Reporter;
 
@@ -74,8 +75,7 @@ pub(crate) async fn ensure(directory: &Path, reporter: &Reporter) -> Result<Serv
     };
     // Also for a running server: the process that started it may have ended before it was a replica set.
     replica_set::ensure_primary(server.port).await?;
-    reporter
-        .status("Using", format!("a local mongod on 127.0.0.1:{} (`cargo migrations mongod:stop` stops it)", server.port));
+    reporter.status("Using", format!("a local mongod on 127.0.0.1:{} (`{} mongod:stop` stops it)", server.port, program()));
     Ok(server)
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::background::Background;
 use crate::error::{Error, ErrorKind};
+use crate::line::program::program;
 use crate::report::Reporter;
 use crate::terminal;
 
@@ -113,7 +114,8 @@ impl Stop {
 
 /// The error of a process that ends at once.
 pub(crate) fn ended() -> Error {
-    Error::new(ErrorKind::Interrupted, "ended by a signal").with_hint("run `cargo migrations` to see what was done before")
+    Error::new(ErrorKind::Interrupted, "ended by a signal")
+        .with_hint(format!("run `{}` to see what was done before", program()))
 }
 
 /// The error of a run that stopped between two migrations.

@@ -15,6 +15,7 @@ use super::Scope;
 use crate::crash;
 use crate::durable::retry;
 use crate::error::{Error, ErrorKind};
+use crate::line::program::program;
 use crate::process::background::Background;
 use crate::process::stop;
 use crate::report::ago;
@@ -195,7 +196,7 @@ impl LockGuard {
             None => "it was freed by `unlock`, or another run took it over and has ended".into(),
         };
         Error::failed(format!("this run lost its lock ({now}), and stopped before its next write to the registry"))
-            .with_hint("`cargo migrations` shows where each migration stands")
+            .with_hint(format!("`{}` shows where each migration stands", program()))
     }
 
     /// Gives the lock back. If that fails, it expires by itself.
@@ -251,9 +252,9 @@ async fn locked_by_another(scope: &Scope<'_>, holder: &Holder) -> Error {
     let after = scope.wait.map(|waited| format!(" (waited {})", ago(waited))).unwrap_or_default();
     let (database, held) = (scope.database(), describe(&scope.store, holder).await);
     let message = format!("another run has the lock on {database}: {held}{after}. Nothing has run");
-    let unlock = "if that process should be gone, see `cargo migrations unlock`";
+    let unlock = format!("if that process should be gone, see `{} unlock`", program());
     Error::new(ErrorKind::Locked, message).with_hint(match scope.wait {
-        Some(_) => unlock.to_owned(),
+        Some(_) => unlock,
         None => format!("wait for it with `{}`, or, {unlock}", scope.how_to_wait),
     })
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
+use crate::line::program::program;
 
 /// The first error of writing to stdout.
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -23,7 +24,7 @@ pub(crate) fn failure() -> Option<Error> {
     let error = FAILURE.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     Some(
         Error::failed("the results could not all be written to stdout")
-            .with_hint("check where stdout goes, and run `cargo migrations` to see what was done")
+            .with_hint(format!("check where stdout goes, and run `{}` to see what was done", program()))
             .caused_by(error),
     )
 }

@@ -206,3 +206,18 @@ fn every_file_of_a_built_in_is_in_the_list() {
         .collect();
     assert_eq!(files, listed);
 }
+
+/// A deployed manager has another name than the plugin, and `line/program.rs` knows it.
+#[test]
+fn hints_name_this_program_by_its_name() {
+    let may_say = ["line/program.rs", "lib.rs", "runner.rs"];
+    let literal: Vec<String> = sources()
+        .into_iter()
+        .filter(|source| !source.path.starts_with("plugin/") && !may_say.contains(&source.path.as_str()))
+        .flat_map(|source| {
+            let lines = source.code.lines().filter(|line| line.contains("`cargo migrations"));
+            lines.map(|line| format!("{}: {}", source.path, line.trim())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(literal.is_empty(), "use `program()`:\n{}", literal.join("\n"));
+}
