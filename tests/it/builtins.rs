@@ -108,7 +108,7 @@ fn check_exits_4_while_something_is_unregistered() {
     // A database that is newer than this build, or a file that was lost.
     database.insert("migrations", [doc! { "name": "0011_d.rs" }]);
     let outcome = simple().run("--check", &database).exits(4);
-    assert_has(&outcome.stderr, &["1 migration missing on", "error: 1 migration missing\nhint: see the warnings above"]);
+    assert_has(&outcome.stderr, &["1 migration missing on", "error: 1 migration is missing\nhint: see the warnings above"]);
     let outcome = simple().run("execute --strict", &database).exits(3);
     assert_has(&outcome.stderr, &["error: `0011_d` is registered, but has no file", "refused because of `--strict`"]);
 }
