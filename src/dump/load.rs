@@ -40,8 +40,9 @@ impl Keep {
     }
 }
 
-/// Returns the collections that a restore would replace or remove, with the approximate number of documents in each.
-pub(crate) async fn replaced(database: &Database) -> Result<Vec<(String, u64)>> {
+/// Returns the collections that a restore would replace or remove, with the approximate number of documents in each, or `None` if
+/// the user may not count them.
+pub(crate) async fn replaced(database: &Database) -> Result<Vec<(String, Option<u64>)>> {
     let mut all = Vec::new();
     for collection in
         catalog::read(database).await.map_err(|error| Error::failed("the database could not be read").caused_by(error))?
@@ -50,8 +51,8 @@ pub(crate) async fn replaced(database: &Database) -> Result<Vec<(String, u64)>> 
             continue;
         }
         let count = match collection.kind {
-            Kind::View => 0,
-            _ => database.collection::<Document>(&collection.name).estimated_document_count().await.unwrap_or(0),
+            Kind::View => Some(0),
+            _ => database.collection::<Document>(&collection.name).estimated_document_count().await.ok(),
         };
         all.push((collection.name, count));
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cargo_migrations::mongod::Throwaway;
 use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::spec::BinarySubtype;
 use cargo_migrations::mongodb::bson::{
@@ -322,6 +323,26 @@ fn an_interrupted_migration_is_settled_by_a_restore() {
     let status = blog().run("--format json", &stage.database).exits(0).json();
     assert_eq!(status["migrations"][5]["state"], "unregistered", "{status}");
     assert!(stage.database.documents("trace").is_empty());
+}
+
+#[test]
+fn the_role_backup_suffices_for_a_dump() {
+    let server = block_on(Throwaway::start(&["--auth"])).unwrap();
+    let uri = |user: &str| format!("mongodb://{user}:secret@127.0.0.1:{}/?authSource=admin", server.port());
+    let create = async |uri: &str, user: &str, role: &str| {
+        let command = doc! { "createUser": user, "pwd": "secret", "roles": [role] };
+        Client::with_uri_str(uri).await.unwrap().database("admin").run_command(command).await.unwrap();
+    };
+    block_on(async {
+        create(&server.uri(), "root", "root").await;
+        create(&uri("root"), "backup", "backup").await;
+    });
+    let mut stage = Stage::on(&uri("root"));
+    stage.database.insert("notes", (0..3).map(|id| doc! { "_id": id }));
+    stage.uri = uri("backup");
+    let outcome = stage.run("dbdump").exits(0);
+    assert_has(&outcome.stderr, &["Dumped", "3 documents"]);
+    stage.run("dbdump:verify=latest").exits(0);
 }
 
 #[test]
