@@ -167,7 +167,7 @@ pub(super) fn metadata(path: &Path) -> Result<Document, Error> {
 
 /// Returns how deeply objects and arrays are nested in a JSON text.
 fn levels(text: &str) -> usize {
-    let (mut level, mut most) = (0_usize, 0);
+    let (mut level, mut most) = (0_usize, 0_usize);
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         match byte {

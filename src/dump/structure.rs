@@ -192,12 +192,12 @@ mod tests {
             "int": 1, "timestamp": Timestamp { time: 4, increment: 2 }, "long": 1_i64,
             "decimal": Bson::Decimal128("1.50E+3".parse().unwrap()), "min": Bson::MinKey, "max": Bson::MaxKey,
         };
-        let whole = bytes(&all);
-        assert_eq!(check(&whole, Check::Values), Ok(()));
-        for end in 0..whole.len() {
-            assert_eq!(check(&whole[..end], Check::Frames), Err(Flaw::Unreadable), "{end}");
+        let complete = bytes(&all);
+        assert_eq!(check(&complete, Check::Values), Ok(()));
+        for end in 0..complete.len() {
+            assert_eq!(check(&complete[..end], Check::Frames), Err(Flaw::Unreadable), "{end}");
             // Its length says that this is all of it.
-            let mut cut = whole[..end].to_vec();
+            let mut cut = complete[..end].to_vec();
             if end >= 5 {
                 cut[..4].copy_from_slice(&i32::try_from(end).unwrap().to_le_bytes());
                 cut[end - 1] = 0;
@@ -205,9 +205,9 @@ mod tests {
             }
         }
         // It may be right or wrong, but it does not panic.
-        for at in 0..whole.len() {
+        for at in 0..complete.len() {
             for value in [0, 1, 0x7f, 0x80, 0xff] {
-                let mut changed = whole.clone();
+                let mut changed = complete.clone();
                 changed[at] = value;
                 let _ = check(&changed, Check::Values);
             }
