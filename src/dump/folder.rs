@@ -56,9 +56,15 @@ impl Folder {
         if !ignore.exists() {
             fs::write(&ignore, "*\n").map_err(io(&ignore, "written"))?;
         }
-        let path = self.unused_partial();
-        make_private(&path).map_err(io(&path, "created"))?;
-        Ok(path)
+        loop {
+            let path = self.unused_partial();
+            match private(false).create(&path) {
+                Ok(()) => return Ok(path),
+                // Another process has begun a dump in the same millisecond.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(io(&path, "created")(error)),
+            }
+        }
     }
 
     /// Returns the path of an incomplete dump that does not exist yet.
@@ -273,13 +279,19 @@ fn size_of(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Creates a folder that only its owner can read: a dump may contain everything that is in the database.
+/// Creates a folder that only its owner can read, unless it exists already, and the folders that it is in.
 pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
+    private(true).create(path)
+}
+
+/// Returns a builder of folders that only their owner can read: a dump may contain everything that is in the database. If it is
+/// recursive, a folder that exists already is not an error.
+fn private(is_recursive: bool) -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
+    builder.recursive(is_recursive);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    builder
 }
 
 #[cfg(test)]
@@ -402,6 +414,18 @@ mod tests {
             assert!(has(kept), "{kept}");
         }
         assert!(file.is_file());
+    }
+
+    #[test]
+    fn dumps_that_begin_at_the_same_time_get_folders_of_their_own() {
+        let (_temporary, folder) = folder(&[]);
+        let begin = || (0..10).map(|_| folder.begin().unwrap()).collect::<Vec<_>>();
+        let all: Vec<PathBuf> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(begin)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        let different: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!((all.len(), different.len()), (40, 40));
     }
 
     #[test]

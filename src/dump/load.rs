@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
+use mongodb::options::UpdateModifications;
 use mongodb::{Collection, Database};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -25,6 +26,12 @@ const AT_A_TIME: usize = 3;
 /// How much data may be in memory between the file and the server, in KiB.
 const ROOM: usize = 20 << 10;
 
+/// What an insert replaces with the current time.
+const EMPTY: Timestamp = Timestamp { time: 0, increment: 0 };
+
+/// How many stages the pipeline of one update has at most. The server's limit is 1000, or 200 where it was built for debugging.
+const STAGES: usize = 100;
+
 /// Which of the tool's own collections a restore leaves unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
@@ -40,8 +47,9 @@ impl Keep {
     }
 }
 
-/// Returns the collections that a restore would replace or remove, with the approximate number of documents in each.
-pub(crate) async fn replaced(database: &Database) -> Result<Vec<(String, u64)>> {
+/// Returns the collections that a restore would replace or remove, with the approximate number of documents in each, or `None` if
+/// the user may not count them.
+pub(crate) async fn replaced(database: &Database) -> Result<Vec<(String, Option<u64>)>> {
     let mut all = Vec::new();
     for collection in
         catalog::read(database).await.map_err(|error| Error::failed("the database could not be read").caused_by(error))?
@@ -50,8 +58,8 @@ pub(crate) async fn replaced(database: &Database) -> Result<Vec<(String, u64)>> 
             continue;
         }
         let count = match collection.kind {
-            Kind::View => 0,
-            _ => database.collection::<Document>(&collection.name).estimated_document_count().await.unwrap_or(0),
+            Kind::View => Some(0),
+            _ => database.collection::<Document>(&collection.name).estimated_document_count().await.ok(),
         };
         all.push((collection.name, count));
     }
@@ -244,25 +252,46 @@ impl Batch {
         target.insert_many(&self.documents).ordered(in_order).bypass_document_validation(true).await?;
         // An insert replaces an empty timestamp with the current time, while an update keeps it.
         for document in &self.documents {
-            if let Some(empty) = empty_timestamps(document) {
-                let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
-                target.update_one(doc! { "_id": id }, doc! { "$set": empty }).bypass_document_validation(true).await?;
+            let fields = empty_timestamps(document);
+            if fields.is_empty() {
+                continue;
+            }
+            let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+            for update in emptying(fields) {
+                target.update_one(doc! { "_id": id.clone() }, update).bypass_document_validation(true).await?;
             }
         }
         Ok(self.bytes)
     }
 }
 
-/// Returns the top-level fields whose value is the empty timestamp.
-fn empty_timestamps(document: &RawDocumentBuf) -> Option<Document> {
+/// Returns the top-level fields whose value is the empty timestamp and would be replaced. An `_id` is not.
+fn empty_timestamps(document: &RawDocumentBuf) -> Vec<String> {
     // Most documents do not contain eight zero bytes in a row.
     if !document.as_bytes().windows(8).any(|bytes| bytes == [0; 8]) {
-        return None;
+        return Vec::new();
     }
-    let empty = Timestamp { time: 0, increment: 0 };
-    let fields = document.iter().flatten().filter(|(_, value)| value.as_timestamp() == Some(empty));
-    let fields: Document = fields.map(|(key, _)| (key.to_string(), Bson::Timestamp(empty))).collect();
-    (!fields.is_empty()).then_some(fields)
+    let fields = document.iter().flatten().filter(|(_, value)| value.as_timestamp() == Some(EMPTY));
+    fields.map(|(key, _)| key.to_string()).filter(|key| key != "_id").collect()
+}
+
+/// Returns updates that set those fields to the empty timestamp.
+fn emptying(fields: Vec<String>) -> Vec<UpdateModifications> {
+    // `$set` takes a name with a dot for a path, and refuses an empty name and most that begin with a dollar. `$setField` takes any
+    // name, but servers before 5.0 do not have it.
+    let is_plain = |name: &String| !name.is_empty() && !name.starts_with('$') && !name.contains('.');
+    let (plain, other): (Vec<_>, Vec<_>) = fields.into_iter().partition(is_plain);
+    let mut updates = Vec::new();
+    if !plain.is_empty() {
+        let fields: Document = plain.into_iter().map(|name| (name, Bson::Timestamp(EMPTY))).collect();
+        updates.push(UpdateModifications::Document(doc! { "$set": fields }));
+    }
+    let stage = |name: &String| {
+        let set = doc! { "field": { "$literal": name }, "input": "$$ROOT", "value": { "$literal": EMPTY } };
+        doc! { "$replaceWith": { "$setField": set } }
+    };
+    updates.extend(other.chunks(STAGES).map(|names| UpdateModifications::Pipeline(names.iter().map(stage).collect())));
+    updates
 }
 
 type Joined = Option<Result<mongodb::error::Result<usize>, tokio::task::JoinError>>;
@@ -276,4 +305,37 @@ fn count_inserted(joined: Joined, progress: &Progress) -> Result<()> {
         None => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_timestamp_is_set_under_its_name_and_not_under_a_path() {
+        let document = doc! {
+            "_id": EMPTY, "a": EMPTY, "a.b": EMPTY, "$c": EMPTY, "": EMPTY, "é": EMPTY,
+            "in": { "a": EMPTY }, "other": Timestamp { time: 1, increment: 0 }, "zero": 0_i64,
+        };
+        let fields = empty_timestamps(&RawDocumentBuf::try_from(&document).unwrap());
+        assert_eq!(fields, ["a", "a.b", "$c", "", "é"]);
+        match &emptying(fields)[..] {
+            [UpdateModifications::Document(plain), UpdateModifications::Pipeline(stages)] => {
+                assert_eq!(*plain, doc! { "$set": { "a": EMPTY, "é": EMPTY } });
+                let set = |name: &str| {
+                    let set = doc! { "field": { "$literal": name }, "input": "$$ROOT", "value": { "$literal": EMPTY } };
+                    doc! { "$replaceWith": { "$setField": set } }
+                };
+                assert_eq!(*stages, [set("a.b"), set("$c"), set("")]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn many_names_take_several_updates() {
+        let names: Vec<_> = (0..=2 * STAGES).map(|number| format!("a.{number}")).collect();
+        assert_eq!(emptying(names).len(), 3);
+        assert!(emptying(Vec::new()).is_empty());
+    }
 }

@@ -84,12 +84,12 @@ impl Manifest {
     /// Reads a dump's manifest. Returns `None` where there is none, as in dumps that mongodump wrote.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let file = match std::fs::File::open(&path) {
+            Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io(&path, "read")(error)),
         };
-        Self::parse(&text, &path).map(Some)
+        Self::parse(&super::read::text(file, &path)?, &path).map(Some)
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, Error> {

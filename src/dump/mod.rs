@@ -8,6 +8,7 @@ mod manifest;
 mod prove;
 mod read;
 mod size;
+mod structure;
 mod take;
 mod verify;
 mod write;

@@ -8,10 +8,15 @@ use flate2::read::MultiGzDecoder;
 use mongodb::bson::{Bson, Document, RawDocumentBuf};
 
 use super::io;
+use super::structure::{self, Check, Flaw, LEVELS};
 use crate::error::Error;
 
 /// The largest document that a server stores (16 MiB), with the 16 KiB that it adds internally.
 const LARGEST: usize = (16 << 20) + (16 << 10);
+
+/// The largest text of a metadata file or a manifest. The server keeps a collection's options and indexes in one document, which is
+/// at most a few times larger as JSON.
+const LARGEST_TEXT: u64 = 128 << 20;
 
 const BUFFER: usize = 1 << 20;
 
@@ -21,19 +26,25 @@ pub(super) struct Documents {
     /// The path, for messages.
     path: String,
     offset: u64,
+    check: Check,
 }
 
 impl Documents {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self { input: open(path)?, path: path.display().to_string(), offset: 0 })
+        Self::checking(path, Check::Frames)
+    }
+
+    /// Opens a file of whose documents more is checked.
+    pub(super) fn checking(path: &Path, check: Check) -> Result<Self, Error> {
+        Ok(Self { input: open(path)?, path: path.display().to_string(), offset: 0, check })
     }
 
     /// The error for a damaged file. The damage is at the present offset.
-    pub(super) fn damaged(&self, why: &str) -> Error {
+    fn damaged(&self, why: &str) -> Error {
         Error::failed(format!("{} is damaged: {why} at byte {}", self.path, self.offset)).with_hint("use another dump")
     }
 
-    /// Returns the next document, without looking at its values, or `None` at the end of the file.
+    /// Returns the next document, or `None` at the end of the file. Its structure is right, so that it can be parsed.
     pub(super) fn next(&mut self) -> Result<Option<RawDocumentBuf>, Error> {
         let mut length = [0; 4];
         let mut read = 0;
@@ -52,6 +63,10 @@ impl Documents {
         bytes[..4].copy_from_slice(&length);
         self.input.read_exact(&mut bytes[4..]).map_err(|_| self.damaged("it is cut off"))?;
         let document = RawDocumentBuf::from_bytes(bytes).map_err(|_| self.damaged("no document begins"))?;
+        structure::check(document.as_bytes(), self.check).map_err(|flaw| match flaw {
+            Flaw::TooDeep => self.damaged(&format!("a document has more than {LEVELS} levels")),
+            Flaw::Unreadable => self.damaged("a document cannot be read"),
+        })?;
         self.offset += size as u64;
         Ok(Some(document))
     }
@@ -133,19 +148,61 @@ fn open(path: &Path) -> Result<Box<dyn Read + Send>, Error> {
     })
 }
 
+const NOT_METADATA: &str = "it is not a metadata file of mongodump's format";
+
 /// Reads the document in a metadata file.
 pub(super) fn metadata(path: &Path) -> Result<Document, Error> {
-    let mut text = String::new();
-    open(path)?.read_to_string(&mut text).map_err(io(path, "read"))?;
-    let damaged = || {
-        Error::failed(format!("{} is damaged: it is not a metadata file of mongodump's format", path.display()))
-            .with_hint("use another dump")
-    };
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|_| damaged())?;
+    let text = text(open(path)?, path)?;
+    let damaged = |why: &str| Error::failed(format!("{} is damaged: {why}", path.display())).with_hint("use another dump");
+    // The parser has a limit of its own, and reports it as a mistake in the text.
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|_| match levels(&text) {
+        128.. => damaged("its values are nested too deeply"),
+        _ => damaged(NOT_METADATA),
+    })?;
     match Bson::try_from(value) {
         Ok(Bson::Document(document)) => Ok(document),
-        _ => Err(damaged()),
+        _ => Err(damaged(NOT_METADATA)),
     }
+}
+
+/// Returns how deeply objects and arrays are nested in a JSON text.
+fn levels(text: &str) -> usize {
+    let (mut level, mut most) = (0_usize, 0_usize);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                level += 1;
+                most = most.max(level);
+            }
+            b'}' | b']' => level = level.saturating_sub(1),
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => {
+                            bytes.next();
+                        }
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    most
+}
+
+/// Reads a text of a dump. A compressed one may be a thousand times larger than its file.
+pub(super) fn text(input: impl Read, path: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    let read = input.take(LARGEST_TEXT + 1).read_to_string(&mut text).map_err(io(path, "read"))?;
+    if read as u64 > LARGEST_TEXT {
+        return Err(
+            Error::failed(format!("{} is damaged: it is larger than 128 MiB", path.display())).with_hint("use another dump")
+        );
+    }
+    Ok(text)
 }
 
 /// Returns the checksum of a file as it is on disk.
@@ -158,5 +215,43 @@ pub(super) fn sha256(path: &Path) -> Result<String, Error> {
             0 => return Ok(super::write::hex(digest.finish().as_ref())),
             count => digest.update(&buffer[..count]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(text: &str) -> Result<Document, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.metadata.json");
+        std::fs::write(&path, text).unwrap();
+        metadata(&path)
+    }
+
+    #[test]
+    fn metadata_that_is_nested_too_deeply_is_refused() {
+        assert!(reading(r#"{ "options": {}, "indexes": [] }"#).is_ok());
+        for levels in [200, 5_000, 1_000_000] {
+            let text = format!(r#"{{ "options": {{ "a": {}1{} }} }}"#, "[".repeat(levels), "]".repeat(levels));
+            let error = reading(&text).unwrap_err().to_string();
+            assert!(error.ends_with("notes.metadata.json is damaged: its values are nested too deeply"), "{error}");
+        }
+        let error = reading(r#"{ "options": "#).unwrap_err().to_string();
+        assert!(error.ends_with("is damaged: it is not a metadata file of mongodump's format"), "{error}");
+    }
+
+    #[test]
+    fn brackets_in_strings_are_not_levels() {
+        for (text, expected) in [("1", 0), ("[{}, [1]]", 2), (r#"{"[[[": "\"[[{"}"#, 1), (r#"["\\", []]"#, 2)] {
+            assert_eq!(levels(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_text_that_unpacks_to_more_than_any_is_refused() {
+        let endless = std::io::repeat(b' ');
+        let error = text(endless, Path::new("dump/notes.metadata.json.gz")).unwrap_err();
+        assert_eq!(error.to_string(), "dump/notes.metadata.json.gz is damaged: it is larger than 128 MiB");
     }
 }

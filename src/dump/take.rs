@@ -45,7 +45,9 @@ pub(crate) async fn take(store: &Store, folder: &Folder, options: Options, repor
     }
     let size = data_size(database).await?;
     let partial = Partial(folder.begin()?);
-    check_space(folder.path(), size::available(folder.path()), size, options)?;
+    if let Some(size) = size {
+        check_space(folder.path(), size::available(folder.path()), size, options)?;
+    }
     let manifest = write_all(store, &partial.0, options, size, reporter).await?;
     manifest.write(&partial.0)?;
     let dump = folder.finish(&partial.0)?;
@@ -65,14 +67,20 @@ impl Drop for Partial {
     }
 }
 
-async fn data_size(database: &Database) -> Result<u64> {
-    let stats = database.run_command(doc! { "dbStats": 1 }).await.map_err(unreadable)?;
+/// Returns the approximate size of the data, or `None` if the user may not ask for it: the role `backup` may not.
+async fn data_size(database: &Database) -> Result<Option<u64>> {
+    let stats = match database.run_command(doc! { "dbStats": 1 }).await {
+        Ok(stats) => stats,
+        Err(error) if code_of(&error) == Some(codes::UNAUTHORIZED) => return Ok(None),
+        Err(error) => return Err(unreadable(error).into()),
+    };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
     Ok(stats
         .get_f64("dataSize")
         .map(|size| size as u64)
         .or_else(|_| stats.get_i64("dataSize").map(i64::unsigned_abs))
-        .unwrap_or(0))
+        .or_else(|_| stats.get_i32("dataSize").map(|size| u64::from(size.unsigned_abs())))
+        .ok())
 }
 
 fn check_space(folder: &Path, available: Option<u64>, size: u64, options: Options) -> Result<(), Error> {
@@ -169,7 +177,13 @@ async fn server_time(database: &Database, any: &Collection) -> Result<Timestamp>
     })
 }
 
-async fn write_all(store: &Store, partial: &Path, options: Options, size: u64, reporter: &Reporter) -> Result<Manifest> {
+async fn write_all(
+    store: &Store,
+    partial: &Path,
+    options: Options,
+    size: Option<u64>,
+    reporter: &Reporter,
+) -> Result<Manifest> {
     let database = store.database();
     let is_consistent = options.is_consistent && store.has_transactions();
     let plan = plan(database, is_consistent).await?;
@@ -179,7 +193,8 @@ async fn write_all(store: &Store, partial: &Path, options: Options, size: u64, r
     let mut reading = start_session(database, plan.time).await.map_err(unreadable)?;
     let registered = registered(store, &mut reading).await.map_err(unreadable)?;
     let shared = Arc::new(Shared {
-        progress: reporter.transfer(size),
+        progress: reporter.transfer(size.unwrap_or(0)),
+        has_size: size.is_some(),
         documents: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
         room: Arc::new(Semaphore::new(write::ROOM)),
@@ -282,6 +297,8 @@ async fn registered(store: &Store, session: &mut ClientSession) -> mongodb::erro
 struct Shared {
     room: Arc<Semaphore>,
     progress: Progress,
+    /// Whether the size of the database is known.
+    has_size: bool,
     documents: AtomicU64,
     bytes: AtomicU64,
 }
@@ -292,7 +309,10 @@ impl Shared {
         let documents = self.documents.fetch_add(documents, Ordering::Relaxed) + documents;
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.progress.set_message(format!("{collection}, {documents} documents in total"));
-        self.progress.set_position(bytes);
+        // Without the size, any position would be shown as 100 %.
+        if self.has_size {
+            self.progress.set_position(bytes);
+        }
     }
 }
 

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mongodb::bson::Document;
-
 use super::catalog::{BUCKETS, Collection, Kind};
 use super::folder::Dump;
 use super::manifest::{Contents, File};
+use super::structure::Check;
 use super::{file_names, io, read};
 use crate::error::Error;
 
@@ -69,7 +68,7 @@ fn against_manifest(folder: &Path, contents: &Contents) -> Result<Part, Error> {
     let collection = read_metadata(&metadata, &contents.name)?;
     let Some(data) = &contents.data else { return Ok(Part { collection, data: None, documents: 0, bytes: 0 }) };
     let path = check_file(folder, &data.file)?;
-    let (documents, bytes) = count(&path, Depth::Frames)?;
+    let (documents, bytes) = count(&path, Check::Frames)?;
     if (documents, bytes) != (data.documents, data.bytes) {
         let why = format!(
             "it contains {documents} documents ({bytes} bytes), but the manifest says {} ({} bytes)",
@@ -135,7 +134,7 @@ fn without_manifest(folder: &Path) -> Result<Vec<Part>, Error> {
             return Err(incomplete(format!("{} has no file with the documents of {name}", folder.display())));
         };
         // Without a checksum, damage is noticed only where a document cannot be read.
-        (part.documents, part.bytes) = count(&path, Depth::Values)?;
+        (part.documents, part.bytes) = count(&path, Check::Values)?;
         part.data = Some(path);
     }
     let parts: Vec<Part> = parts.into_iter().map(|(_, part)| part).collect();
@@ -150,23 +149,11 @@ fn without_manifest(folder: &Path) -> Result<Vec<Part>, Error> {
     }
 }
 
-/// How thoroughly documents are checked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    /// Only where each begins and ends: a checksum has covered the rest.
-    Frames,
-    /// Every value.
-    Values,
-}
-
 /// Reads all documents of a file. Returns their number and their size in bytes.
-fn count(path: &Path, depth: Depth) -> Result<(u64, u64), Error> {
-    let mut input = read::Documents::open(path)?;
+fn count(path: &Path, check: Check) -> Result<(u64, u64), Error> {
+    let mut input = read::Documents::checking(path, check)?;
     let (mut documents, mut bytes) = (0, 0);
     while let Some(document) = input.next()? {
-        if depth == Depth::Values && Document::try_from(&*document).is_err() {
-            return Err(input.damaged("a document cannot be read"));
-        }
         documents += 1;
         bytes += document.as_bytes().len() as u64;
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cargo_migrations::mongod::Throwaway;
 use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::spec::BinarySubtype;
 use cargo_migrations::mongodb::bson::{
@@ -322,6 +323,44 @@ fn an_interrupted_migration_is_settled_by_a_restore() {
     let status = blog().run("--format json", &stage.database).exits(0).json();
     assert_eq!(status["migrations"][5]["state"], "unregistered", "{status}");
     assert!(stage.database.documents("trace").is_empty());
+}
+
+#[test]
+fn an_empty_timestamp_comes_back_under_any_name() {
+    let stage = Stage::new();
+    let empty = Timestamp { time: 0, increment: 0 };
+    let times = doc! { "_id": 1, "a": empty, "a.b": empty, "$c": empty, "": empty, "b": { "c": 1 }, "b.c": empty };
+    stage.database.insert("times", [times.clone(), doc! { "_id": empty, "x": 1 }]);
+    // An insert puts the time there.
+    let update = vec![doc! { "$replaceWith": { "$literal": times.clone() } }];
+    block_on(async { stage.database.collection("times").update_one(doc! { "_id": 1 }, update).await.unwrap() });
+    assert_eq!(stage.database.documents("times")[0], times);
+    let hashes = stage.hashes();
+    stage.run("dbdump dbdump:prove=latest").exits(0);
+    stage.drop_all();
+    stage.run("restore:latest --yes").exits(0);
+    assert_eq!(stage.hashes(), hashes);
+    assert!(stage.database.documents("times").contains(&times), "{:?}", stage.database.documents("times"));
+}
+
+#[test]
+fn the_role_backup_suffices_for_a_dump() {
+    let server = block_on(Throwaway::start(&["--auth"])).unwrap();
+    let uri = |user: &str| format!("mongodb://{user}:secret@127.0.0.1:{}/?authSource=admin", server.port());
+    let create = async |uri: &str, user: &str, role: &str| {
+        let command = doc! { "createUser": user, "pwd": "secret", "roles": [role] };
+        Client::with_uri_str(uri).await.unwrap().database("admin").run_command(command).await.unwrap();
+    };
+    block_on(async {
+        create(&server.uri(), "root", "root").await;
+        create(&uri("root"), "backup", "backup").await;
+    });
+    let mut stage = Stage::on(&uri("root"));
+    stage.database.insert("notes", (0..3).map(|id| doc! { "_id": id }));
+    stage.uri = uri("backup");
+    let outcome = stage.run("dbdump").exits(0);
+    assert_has(&outcome.stderr, &["Dumped", "3 documents"]);
+    stage.run("dbdump:verify=latest").exits(0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::support::{DumpStage as Stage, Proxy, Then, assert_has, block_on, faul
 #[test]
 fn a_damaged_dump_is_refused_and_nothing_is_touched() {
     type Damage = fn(&Stage);
-    let damages: [(Damage, &str); 9] = [
+    let damages: [(Damage, &str); 11] = [
         (
             |stage| {
                 let mut bytes = fs::read(stage.file("notes.bson")).unwrap();
@@ -64,6 +64,32 @@ fn a_damaged_dump_is_refused_and_nothing_is_touched() {
                 fs::write(stage.file("../manifest.json"), manifest.replace("/notes.bson", "/../../notes.bson")).unwrap();
             },
             "which is not in the dump",
+        ),
+        // A parser that calls itself for each level would overflow its stack.
+        (
+            |stage| {
+                fs::remove_file(stage.file("../manifest.json")).unwrap();
+                let mut inner = vec![5, 0, 0, 0, 0];
+                for _ in 0..5_000 {
+                    let length = i32::try_from(inner.len() + 8).unwrap();
+                    let mut outer = length.to_le_bytes().to_vec();
+                    outer.extend([4, b'0', 0]);
+                    outer.append(&mut inner);
+                    outer.push(0);
+                    inner = outer;
+                }
+                fs::write(stage.file("notes.bson"), inner).unwrap();
+            },
+            "notes.bson is damaged: a document has more than 250 levels at byte 0",
+        ),
+        (
+            |stage| {
+                fs::remove_file(stage.file("../manifest.json")).unwrap();
+                let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
+                let metadata = format!(r#"{{ "options": {{ "a": {deep} }}, "indexes": [] }}"#);
+                fs::write(stage.file("notes.metadata.json"), metadata).unwrap();
+            },
+            "notes.metadata.json is damaged: its values are nested too deeply",
         ),
     ];
     for (damage, expected) in damages {

@@ -56,6 +56,8 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     let database = store.database().name();
     let replaced = dump::replaced(store.database()).await?;
     for (collection, documents) in &replaced {
+        // An unknown number is not shown as 0: the question that follows is about these documents.
+        let documents = documents.map_or_else(|| "an unknown number of".to_owned(), |number| number.to_string());
         cx.reporter().status("Replacing", format!("{database}.{collection} ({documents} documents)"));
     }
     let what = format!("{} documents, {}", verified.documents, human_bytes(verified.bytes));
