@@ -111,6 +111,12 @@ fn an_xtask_that_is_no_manager() {
     workspace.write("xtask/Cargo.toml", &format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n"));
     let outcome = workspace.line(["execute"]).run().exits(2);
     assert_has(&outcome.stderr, &["is not a migrations manager, because it does not depend on cargo-migrations"]);
+    // Its build script's dependency does not make it one.
+    let build_only =
+        format!("{}\n[build-dependencies]\ncargo-migrations = {{ path = {CRATE:?} }}\n", workspace.read("xtask/Cargo.toml"));
+    workspace.write("xtask/Cargo.toml", &build_only);
+    let outcome = workspace.line(["execute"]).run().exits(2);
+    assert_has(&outcome.stderr, &["is not a migrations manager, because it does not depend on cargo-migrations"]);
 }
 
 #[test]
