@@ -240,7 +240,7 @@ fn manager_files(root: &Path, name: &str, directory: &str, checkout: Option<&Pat
     vec![
         (folder.join("Cargo.toml"), templates::manager_manifest(name, &dependency, srv)),
         (folder.join("build.rs"), templates::build_script(&format!("../{directory}"))),
-        (folder.join("src").join("main.rs"), templates::manager(&database_name(root))),
+        (folder.join("src").join("main.rs"), templates::manager(&database_name(root), directory)),
     ]
 }
 

@@ -85,6 +85,8 @@ fn init_into_an_empty_folder_makes_a_project_that_works() {
 "#]]
     );
     let before = files(&folder);
+    // `cargo fmt` does not find the migrations.
+    assert!(before.iter().any(|file| file.contains("`rustfmt --edition 2024 mongomigrations/*.rs`")), "{before:?}");
     assert_data_eq!(
         before.iter().map(|file| file.lines().next().unwrap().to_owned() + "\n").collect::<String>(),
         str![[r#"
