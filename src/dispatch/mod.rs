@@ -80,6 +80,8 @@ fn succeeded() -> ExitCode {
 
 /// Returns the exit code. If it is another machine's, that machine has already printed what is wrong.
 fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -> Result<u8> {
+    // Before anything else: the subtasks and the configuration are those of the other checkout, too.
+    embedded.check_checkout()?;
     let subtasks = Subtasks::<M>::of()?;
     let segments = check::line(&args, &subtasks, &embedded)?;
     let reporter = Reporter::new(&args);

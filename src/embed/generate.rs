@@ -13,7 +13,9 @@ use super::source::Takes;
 ///
 /// The functions of a migration are boxed in a second module next to its own. The compiler makes a codegen unit of each module
 /// and does not compile an unchanged unit again, which is what keeps a build after one edit short.
-pub(super) fn code(manager: &Path, found: &Found, profile: &str) -> String {
+///
+/// `package` is the name of the manager's package. The program compares its folder with the one that it is started in.
+pub(super) fn code(manager: &Path, package: &str, found: &Found, profile: &str) -> String {
     let (mut modules, mut list) = (String::new(), String::new());
     for (index, file) in found.files.iter().enumerate() {
         let name = module_name(index, &file.name);
@@ -28,6 +30,10 @@ pub(super) fn code(manager: &Path, found: &Found, profile: &str) -> String {
     }
     let problems: Vec<_> = found.problems.iter().map(|problem| (&problem.message, &problem.hint)).collect();
     let first_line = super::first_line(manager);
+    // The real path: a link may lead to another checkout by the time the program runs. A path that a string literal cannot hold is
+    // not compared.
+    let folder = manager.canonicalize().unwrap_or_else(|_| manager.to_owned());
+    let found_by = folder.to_str().map(|folder| format!(".found_by({package:?}, {folder:?})")).unwrap_or_default();
     format!(
         "{first_line}\n\
          #[allow(unused_imports, reason = \"`super` in a migration file is this module\")]\nuse super::*;\n\
@@ -36,7 +42,7 @@ pub(super) fn code(manager: &Path, found: &Found, profile: &str) -> String {
          #[allow(unreachable_pub, reason = \"the module may be private or public\")]\n\
          #[must_use]\n\
          pub fn embedded() -> ::cargo_migrations::Embedded {{\n    \
-         ::cargo_migrations::Embedded::from_build_script({profile:?}, ::std::vec![\n{list}    ], &{problems:?})\n}}\n"
+         ::cargo_migrations::Embedded::from_build_script({profile:?}, ::std::vec![\n{list}    ], &{problems:?}){found_by}\n}}\n"
     )
 }
 

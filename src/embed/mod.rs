@@ -102,7 +102,8 @@ impl Embed {
     fn generate(&self, pattern: &str) {
         let mut found = files::find(&absolute(&self.manager.join(&self.directory)), pattern);
         found.problems.extend(second_directory(&DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner)));
-        let code = generate::code(&self.manager, &found, &env::var("PROFILE").unwrap_or_default());
+        let variable = |name: &str| env::var(name).unwrap_or_default();
+        let code = generate::code(&self.manager, &variable("CARGO_PKG_NAME"), &found, &variable("PROFILE"));
         let written = match self.before.as_ref().filter(|before| before.text == code) {
             Some(before) => restore(&self.out, before),
             None => fs::write(&self.out, code),

@@ -1,6 +1,7 @@
 //! A migration: its name and number, and its `up` and `down`.
 
 mod action;
+mod checkout;
 pub(crate) mod names;
 
 use std::collections::BTreeMap;
@@ -162,6 +163,8 @@ pub struct Embedded {
     pub(crate) migrations: Vec<Migration>,
     /// What is wrong with the files or the list. With any of these, nothing runs.
     problems: Vec<Remark>,
+    /// Set if the migrations are those of another checkout. Nothing runs then either, and no file is at fault.
+    of_another_checkout: Option<Remark>,
 }
 
 impl Embedded {
@@ -176,7 +179,7 @@ impl Embedded {
         // No build script has reported the profile, but a release build must never start a local server.
         let profile = if cfg!(debug_assertions) { "" } else { "release" };
         let problems = problems_of_list(&migrations);
-        Self { profile, migrations, problems }
+        Self { profile, migrations, problems, of_another_checkout: None }
     }
 
     /// Collects what the build script found. The migrations are sorted already.
@@ -187,7 +190,23 @@ impl Embedded {
         problems: &'static [(&'static str, &'static str)],
     ) -> Self {
         let problems = problems.iter().map(|(message, hint)| Remark::new(*message).with_hint(*hint)).collect();
-        Self { profile, migrations, problems }
+        Self { profile, migrations, problems, of_another_checkout: None }
+    }
+
+    /// Adds which package's build script found the migrations, and in which folder.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn found_by(mut self, package: &'static str, folder: &'static str) -> Self {
+        self.of_another_checkout = checkout::started_in_another(package, folder);
+        self
+    }
+
+    /// Fails if the migrations are those of another checkout than the one that this program was started in.
+    pub(crate) fn check_checkout(&self) -> Result<(), Error> {
+        match &self.of_another_checkout {
+            Some(remark) => Err(Error::of_remarks(ErrorKind::Usage, [remark.clone()])),
+            None => Ok(()),
+        }
     }
 
     /// What is wrong with the files or the list.
@@ -195,8 +214,9 @@ impl Embedded {
         self.problems.iter().cloned()
     }
 
-    /// Fails with everything that is wrong with the files or the list.
+    /// Fails with everything that is wrong with the files or the list, or with whose they are.
     pub(crate) fn check_files(&self) -> Result<(), Error> {
+        self.check_checkout()?;
         if self.problems.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Usage, self.problems())) }
     }
 }

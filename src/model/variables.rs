@@ -7,6 +7,14 @@
 #[cfg(any(feature = "cli", feature = "manager"))]
 pub(crate) const CARGO: &str = "CARGO";
 
+/// The name of the package that `cargo run` runs. Cargo sets it for the program.
+#[cfg(feature = "manager")]
+pub(crate) const CARGO_PACKAGE: &str = "CARGO_PKG_NAME";
+
+/// The folder of the package that `cargo run` runs. Cargo sets it for the program.
+#[cfg(feature = "manager")]
+pub(crate) const CARGO_PACKAGE_DIR: &str = "CARGO_MANIFEST_DIR";
+
 /// Cargo's own setting for colors, used where `--color` is not given.
 #[cfg(any(feature = "cli", feature = "manager"))]
 pub(crate) const CARGO_TERM_COLOR: &str = "CARGO_TERM_COLOR";

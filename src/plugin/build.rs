@@ -42,9 +42,7 @@ impl Building {
         // If `cargo run` (an alias, say) has started the plugin, it has set variables about the plugin's own package. Build
         // scripts that depend on them, such as ring's, would run again after each plain `cargo build`, and the driver would
         // be compiled again.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| is_set_per_package(&name.to_string_lossy())) {
-            command.env_remove(name);
-        }
+        remove_variables_per_package(&mut command);
         command
             .args(["build", "--message-format", "json-render-diagnostics", "--bin", binary, "--manifest-path"])
             .arg(manifest)
@@ -144,6 +142,13 @@ fn exit_code(status: ExitStatus) -> ExitCode {
 fn was_generated_for(generated: &Path, folder: &Path) -> bool {
     let Ok(text) = std::fs::read_to_string(generated) else { return true };
     text.lines().next() == Some(embed::first_line(folder).as_str())
+}
+
+/// Removes from the command's environment what cargo has set for the package that it runs.
+pub(super) fn remove_variables_per_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_set_per_package(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
 }
 
 /// Whether cargo sets this variable for each package, when it runs a binary or build script.

@@ -1,8 +1,10 @@
 //! `init` sets up a workspace: a manager, a directory for migrations, and the entry in the workspace's members.
 //!
-//! No file is overwritten: everything is planned before the first write, and lines are only added to an existing manifest.
+//! No file is overwritten: everything is planned and checked before the first write. Lines are only added to an existing manifest,
+//! except that `--path` changes where a manager's dependency on this crate comes from.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,13 +28,19 @@ pub(super) fn init(args: &Args) -> Result<(), Error> {
         Some(path) => path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
         None => PathBuf::from("."),
     };
-    let folder = folder
-        .canonicalize()
-        .map_err(|error| Error::usage(format!("the folder {} does not exist", folder.display())).caused_by(error))?;
+    let checkout = args.path.as_deref().map(checkout).transpose()?;
+    let folder = folder.canonicalize().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::usage(format!("the folder {} does not exist", folder.display())),
+        _ => Error::usage(format!("the folder {} cannot be opened", folder.display())).caused_by(error),
+    })?;
+    if !folder.is_dir() {
+        return Err(Error::usage(format!("{} is not a folder", folder.display())));
+    }
     let plan = match root(&folder)? {
-        Some(root) => extend(&root, args)?,
-        None => create(&folder, args)?,
+        Some(root) => extend(&root, args, checkout.as_deref())?,
+        None => create(&folder, checkout.as_deref())?,
     };
+    plan.check()?;
     plan.carry_out()
 }
 
@@ -41,13 +49,35 @@ struct Plan {
     root: PathBuf,
     /// New files: their paths, relative to the root, and their texts.
     files: Vec<(PathBuf, String)>,
-    /// The new text of the root manifest, if there is one and it changes.
-    manifest: Option<String>,
+    /// The paths and new texts of the manifests that exist and change.
+    manifests: Vec<(PathBuf, String)>,
 }
 
 impl Plan {
+    /// Returns an error if a file cannot be written, so that `init` does not stop halfway.
+    fn check(&self) -> Result<(), Error> {
+        let again = "move it away, and run init again";
+        for full in self.files.iter().map(|(path, _)| self.root.join(path)) {
+            // Not `exists`, which says no of a link to a file that does not exist.
+            if full.symlink_metadata().is_ok() {
+                return Err(Error::usage(format!("{} already exists, and init does not overwrite files", full.display()))
+                    .with_hint(again));
+            }
+            let above = full.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
+            if let Some(above) = above.filter(|above| !above.is_dir()) {
+                return Err(
+                    Error::usage(format!("{} is not a folder, but init needs one there", above.display())).with_hint(again)
+                );
+            }
+        }
+        for (path, _) in &self.manifests {
+            fs::File::options().write(true).open(path).map_err(|error| cannot_be_written(path, error))?;
+        }
+        Ok(())
+    }
+
     fn carry_out(self) -> Result<(), Error> {
-        if self.files.is_empty() && self.manifest.is_none() {
+        if self.files.is_empty() && self.manifests.is_empty() {
             terminal::status("Finished", &format!("{} is already set up, so nothing was changed", self.root.display()));
             return Ok(());
         }
@@ -61,11 +91,9 @@ impl Plan {
             write_new(&full, text)?;
             terminal::status("Created", &path.display().to_string());
         }
-        if let Some(text) = self.manifest {
-            let path = self.root.join("Cargo.toml");
-            fs::write(&path, text)
-                .map_err(|error| Error::usage(format!("{} cannot be written", path.display())).caused_by(error))?;
-            terminal::status("Changed", "Cargo.toml");
+        for (path, text) in &self.manifests {
+            fs::write(path, text).map_err(|error| cannot_be_written(path, error))?;
+            terminal::status("Changed", &path.strip_prefix(&self.root).unwrap_or(path).display().to_string());
         }
         terminal::status(
             "Finished",
@@ -73,6 +101,10 @@ impl Plan {
         );
         Ok(())
     }
+}
+
+fn cannot_be_written(path: &Path, error: std::io::Error) -> Error {
+    Error::usage(format!("{} cannot be written", path.display())).caused_by(error)
 }
 
 /// Returns the root of the workspace or single package that the folder belongs to.
@@ -95,25 +127,20 @@ fn root(folder: &Path) -> Result<Option<PathBuf>, Error> {
 }
 
 /// Plans a new workspace.
-fn create(folder: &Path, args: &Args) -> Result<Plan, Error> {
+fn create(folder: &Path, checkout: Option<&Path>) -> Result<Plan, Error> {
     let mut files = vec![(PathBuf::from("Cargo.toml"), templates::workspace(MANAGER))];
-    if !folder.join(".gitignore").exists() {
+    if folder.join(".gitignore").symlink_metadata().is_err() {
         files.push((".gitignore".into(), "/target\n/mongodumps\n".into()));
     }
-    files.extend(manager_files(folder, MANAGER, DIRECTORY, args)?);
+    files.extend(manager_files(folder, MANAGER, DIRECTORY, checkout));
     files.extend(directory_file(folder, DIRECTORY));
-    refuse_existing(folder, &files)?;
-    Ok(Plan { root: folder.to_owned(), files, manifest: None })
+    Ok(Plan { root: folder.to_owned(), files, manifests: Vec::new() })
 }
 
 /// Plans additions to an existing workspace, or to a single package, which becomes the root of one.
-fn extend(root: &Path, args: &Args) -> Result<Plan, Error> {
+fn extend(root: &Path, args: &Args, checkout: Option<&Path>) -> Result<Plan, Error> {
     let path = root.join("Cargo.toml");
-    let before = fs::read_to_string(&path)
-        .map_err(|error| Error::usage(format!("{} cannot be read", path.display())).caused_by(error))?;
-    let mut manifest: DocumentMut = before.parse().map_err(|error: toml_edit::TomlError| {
-        Error::usage(format!("{} is not valid TOML", path.display())).with_hint("fix the manifest first").caused_by(error)
-    })?;
+    let (before, mut manifest) = manifest::open(&path)?;
     let directory = setting(&manifest, "directory").unwrap_or(DIRECTORY).to_owned();
     let configured = setting(&manifest, "manager").map(str::to_owned);
     let mut manager = configured.clone().unwrap_or_else(|| MANAGER.into());
@@ -126,97 +153,121 @@ fn extend(root: &Path, args: &Args) -> Result<Plan, Error> {
         found = find_manager(root, workspace.as_ref(), &manager);
     }
     let mut files = match found {
-        Found::Member | Found::Folder => Vec::new(),
-        Found::Nothing => manager_files(root, &manager, &directory, args)?,
+        Found::Member(_) | Found::Folder(_) => Vec::new(),
+        Found::Nothing => manager_files(root, &manager, &directory, checkout),
         Found::Other => {
             return Err(Error::usage(format!("{manager} exists, but is not a migrations manager"))
                 .with_hint("set `manager` in [workspace.metadata.migrations] to another package name, and run init again"));
         }
     };
     files.extend(directory_file(root, &directory));
-    refuse_existing(root, &files)?;
-    if !matches!(found, Found::Member) {
+    let mut manifests = Vec::new();
+    if let (Some(checkout), Found::Member(of_manager) | Found::Folder(of_manager)) = (checkout, &found) {
+        if *of_manager == path {
+            depend_on(checkout, &mut manifest, of_manager)?;
+        } else {
+            let (before, mut manifest) = manifest::open(of_manager)?;
+            depend_on(checkout, &mut manifest, of_manager)?;
+            manifests.extend(changed(of_manager, &before, &manifest));
+        }
+    }
+    if !matches!(found, Found::Member(_)) {
         add_member(&mut manifest, &manager, &path)?;
     }
     if configured.is_none() && manager != MANAGER {
         name_manager(&mut manifest, &manager, &path)?;
     }
+    manifests.extend(changed(&path, &before, &manifest));
+    Ok(Plan { root: root.to_owned(), files, manifests })
+}
+
+/// Returns the manifest's path and new text, if the text has changed.
+fn changed(path: &Path, before: &str, manifest: &DocumentMut) -> Option<(PathBuf, String)> {
     let after = manifest.to_string();
-    Ok(Plan { root: root.to_owned(), files, manifest: (after != before).then_some(after) })
+    (after != before).then(|| (path.to_owned(), after))
+}
+
+/// Lets an existing manager depend on the checkout. Without this, `init` could not help a manager that it has written without
+/// `--path`, if the version it names is on no registry.
+fn depend_on(checkout: &Path, manifest: &mut DocumentMut, path: &Path) -> Result<(), Error> {
+    // By its real path: `..` after a link would lead elsewhere.
+    let folder = path.parent().unwrap_or(path);
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let is_checkout = |path: &str| folder.join(path).canonicalize().is_ok_and(|path| path == checkout);
+    manifest::depend_on_path(manifest, &relative(checkout, &folder), is_checkout).map_err(|inherited| {
+        Error::usage(format!("{} inherits `{inherited}` from the workspace, so init cannot change it", path.display()))
+            .with_hint(format!("set its path in [workspace.dependencies] to {:?}", checkout.display().to_string()))
+    })
 }
 
 /// What already exists under the manager's name.
 enum Found {
     Nothing,
-    /// A manager that is already a member of the workspace, in whichever folder.
-    Member,
-    /// The folder of a manager that is not yet a member of the workspace.
-    Folder,
+    /// A manager that is already a member of the workspace, in whichever folder. This is its manifest.
+    Member(PathBuf),
+    /// A manager that is not yet a member of the workspace. This is its manifest.
+    Folder(PathBuf),
     /// A package or folder that is not a manager.
     Other,
 }
 
 fn find_manager(root: &Path, workspace: Option<&Workspace>, manager: &str) -> Found {
-    match workspace.and_then(|workspace| workspace.is_manager(manager)) {
-        Some(true) => return Found::Member,
-        Some(false) => return Found::Other,
+    match workspace.and_then(|workspace| workspace.manifest_of(manager)) {
+        Some((manifest, true)) => return Found::Member(manifest),
+        Some((_, false)) => return Found::Other,
         None => {}
     }
     let folder = root.join(manager);
     let path = folder.join("Cargo.toml");
     if !path.exists() {
-        return if folder.exists() { Found::Other } else { Found::Nothing };
+        return if folder.symlink_metadata().is_ok() { Found::Other } else { Found::Nothing };
     }
     if manifest::read(&path).is_some_and(|manifest| manifest::depends_on_us(&manifest)) {
-        Found::Folder
+        Found::Folder(path)
     } else {
         Found::Other
     }
 }
 
 /// Returns the paths and texts of the manager's files.
-fn manager_files(root: &Path, name: &str, directory: &str, args: &Args) -> Result<Vec<(PathBuf, String)>, Error> {
+fn manager_files(root: &Path, name: &str, directory: &str, checkout: Option<&Path>) -> Vec<(PathBuf, String)> {
     let folder = Path::new(name);
-    let dependency = match &args.path {
+    let dependency = match checkout {
         None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
-        Some(path) => format!("path = {}", Value::from(path_to_checkout(path, &root.join(name))?)),
+        Some(checkout) => format!("path = {}", Value::from(relative(checkout, &root.join(name)))),
     };
     let srv = std::env::var(variables::MONGO_URI).is_ok_and(|uri| uri.starts_with("mongodb+srv://"));
-    Ok(vec![
+    vec![
         (folder.join("Cargo.toml"), templates::manager_manifest(name, &dependency, srv)),
         (folder.join("build.rs"), templates::build_script(&format!("../{directory}"))),
-        (folder.join("src").join("main.rs"), templates::manager(&database_name(root))),
-    ])
+        (folder.join("src").join("main.rs"), templates::manager(&database_name(root), directory)),
+    ]
 }
 
-/// Returns the relative path from the manager's folder to a checkout of this crate.
-fn path_to_checkout(path: &Path, manager: &Path) -> Result<String, Error> {
-    let manifest = path.join("Cargo.toml");
-    let is_ours = manifest::read(&manifest).is_some_and(|manifest| {
-        manifest.get("package").and_then(|package| package.get("name")).and_then(Item::as_str) == Some("cargo-migrations")
-    });
-    let full = path.canonicalize().ok().filter(|_| is_ours).ok_or_else(|| {
+/// Returns the real path of a checkout of this crate.
+fn checkout(path: &Path) -> Result<PathBuf, Error> {
+    let refused = || {
         Error::usage(format!("{} is not a checkout of cargo-migrations", path.display()))
             .with_hint("pass the folder that contains its Cargo.toml as `--path`")
-    })?;
-    let relative = pathdiff::diff_paths(&full, manager).unwrap_or(full);
-    Ok(relative.to_string_lossy().replace('\\', "/"))
+    };
+    // If this fails the folder cannot be used, and the reason says why.
+    let full = path.canonicalize().map_err(|error| refused().caused_by(error))?;
+    let text = fs::read_to_string(full.join("Cargo.toml")).map_err(|error| refused().caused_by(error))?;
+    let manifest: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| refused().caused_by(error))?;
+    let name = manifest.get("package").and_then(|package| package.get("name")).and_then(Item::as_str);
+    if name == Some("cargo-migrations") { Ok(full) } else { Err(refused()) }
 }
 
-/// Returns a file that lets git keep the empty directory, unless the directory exists.
+/// Returns the path from the manager's folder to the checkout, as a manifest has it.
+fn relative(checkout: &Path, manager: &Path) -> String {
+    let relative = pathdiff::diff_paths(checkout, manager).unwrap_or_else(|| checkout.to_owned());
+    relative.to_string_lossy().replace('\\', "/")
+}
+
+/// Returns a file that lets git keep the empty directory, unless the directory exists. Where a file has its name, [`Plan::check`]
+/// refuses.
 fn directory_file(root: &Path, directory: &str) -> Option<(PathBuf, String)> {
-    (!root.join(directory).exists()).then(|| (Path::new(directory).join(".gitkeep"), String::new()))
-}
-
-/// Returns an error if one of the files exists.
-fn refuse_existing(root: &Path, files: &[(PathBuf, String)]) -> Result<(), Error> {
-    match files.iter().find(|(path, _)| root.join(path).exists()) {
-        Some((path, _)) => {
-            Err(Error::usage(format!("{} already exists, and init does not overwrite files", root.join(path).display()))
-                .with_hint("move it away, and run init again"))
-        }
-        None => Ok(()),
-    }
+    (!root.join(directory).is_dir()).then(|| (Path::new(directory).join(".gitkeep"), String::new()))
 }
 
 /// Makes a database name from the folder's name: characters that are not allowed in one become `_`.
@@ -240,5 +291,22 @@ mod tests {
     fn the_database_is_named_after_the_folder() {
         assert_eq!(database_name(Path::new("/src/My Blog.app")), "my_blog_app");
         assert_eq!(database_name(Path::new("/")), "app");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_found_before_anything_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        fs::write(root.join("file"), "").unwrap();
+        fs::create_dir(root.join("folder")).unwrap();
+        let check = |path: &str| {
+            let files = vec![("new/a".into(), String::new()), (path.into(), String::new())];
+            Plan { root: root.clone(), files, manifests: Vec::new() }.check().map_err(|error| error.to_string())
+        };
+        assert_eq!((check("b"), check("folder/b/c"), check("none/b/c")), (Ok(()), Ok(()), Ok(())));
+        assert!(check("file").unwrap_err().ends_with("file already exists, and init does not overwrite files"));
+        assert!(check("file/b/c").unwrap_err().ends_with("file is not a folder, but init needs one there"));
+        let gone = Plan { root: root.clone(), files: Vec::new(), manifests: vec![(root.join("gone.toml"), String::new())] };
+        assert!(gone.check().is_err());
     }
 }

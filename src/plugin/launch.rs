@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
-use super::build::{Building, Built};
+use super::build::{self, Building, Built};
 use super::guess::Guess;
 use super::workspace::{self, Workspace};
 use crate::error::Error;
@@ -44,6 +44,9 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
         }
     };
     let mut command = Command::new(&manager);
+    // If `cargo run` has started the plugin, these name the plugin's package, or that of a program that has called it. The manager
+    // would compare its own folder with that one.
+    build::remove_variables_per_package(&mut command);
     command
         .args(&words[1..])
         .env(variables::CARGO, workspace::cargo())

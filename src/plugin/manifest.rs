@@ -16,12 +16,63 @@ pub(super) fn read(path: &Path) -> Option<DocumentMut> {
     std::fs::read_to_string(path).ok()?.parse().ok()
 }
 
+/// Returns the manifest's text, and the manifest.
+pub(super) fn open(path: &Path) -> Result<(String, DocumentMut), Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::usage(format!("{} cannot be read", path.display())).caused_by(error))?;
+    let manifest = text.parse().map_err(|error: toml_edit::TomlError| {
+        Error::usage(format!("{} is not valid TOML", path.display())).with_hint("fix the manifest first").caused_by(error)
+    })?;
+    Ok((text, manifest))
+}
+
 /// Whether the package of this manifest depends on this crate, also under another name.
 pub(super) fn depends_on_us(manifest: &DocumentMut) -> bool {
-    manifest.get("dependencies").and_then(Item::as_table_like).is_some_and(|dependencies| {
-        let is_us = |item: &Item| item.get("package").and_then(Item::as_str) == Some("cargo-migrations");
-        dependencies.contains_key("cargo-migrations") || dependencies.iter().any(|(_, item)| is_us(item))
-    })
+    manifest
+        .get("dependencies")
+        .and_then(Item::as_table_like)
+        .is_some_and(|dependencies| dependencies.iter().any(|(key, item)| is_us(key, item)))
+}
+
+/// Whether a dependency is this crate, also under another name.
+fn is_us(key: &str, item: &Item) -> bool {
+    item.get("package").and_then(Item::as_str).unwrap_or(key) == "cargo-migrations"
+}
+
+/// Lets the package's dependencies on this crate come from a path instead of from wherever they come from now. The program and the
+/// build script must have the same one. A dependency that comes from there already is not changed.
+///
+/// # Errors
+/// The name of a dependency that is inherited from the workspace.
+pub(super) fn depend_on_path(manifest: &mut DocumentMut, path: &str, is_there: impl Fn(&str) -> bool) -> Result<(), String> {
+    for section in ["dependencies", "build-dependencies"] {
+        let Some(dependencies) = manifest.get_mut(section).and_then(Item::as_table_like_mut) else { continue };
+        for (key, item) in dependencies.iter_mut() {
+            if !is_us(key.get(), item) || item.get("path").and_then(Item::as_str).is_some_and(&is_there) {
+                continue;
+            }
+            if item.get("workspace").is_some() {
+                return Err(key.get().to_owned());
+            }
+            if item.is_str() {
+                // Only a version.
+                let decor = item.as_value().map(|value| value.decor().clone()).unwrap_or_default();
+                let mut value = Value::from(InlineTable::from_iter([("path", path)]));
+                *value.decor_mut() = decor;
+                *item = Item::Value(value);
+                continue;
+            }
+            let Some(table) = item.as_table_like_mut() else { continue };
+            for source in ["version", "registry", "git", "branch", "tag", "rev"] {
+                table.remove(source);
+            }
+            table.insert("path", path.into());
+            if let Some(inline) = item.as_inline_table_mut() {
+                inline.fmt();
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Adds a workspace member, unless a pattern already covers it.
@@ -147,6 +198,42 @@ mod tests {
             assert_eq!(with_member(text), text);
         }
         assert!(!matches("crates/*", "xtask") && !matches("*", "a/b"));
+    }
+
+    #[test]
+    fn dependencies_on_this_crate_get_a_path_and_keep_the_rest() {
+        let with_path = |text: &str| {
+            let mut manifest = text.parse().unwrap();
+            depend_on_path(&mut manifest, "../ours", |path| path == "/src/ours").map(|()| manifest.to_string())
+        };
+        for (before, after) in [
+            ("cargo-migrations = \"0.1\" # ours", "cargo-migrations = { path = \"../ours\" } # ours"),
+            (
+                "cargo-migrations = { version = \"0.1\", features = [\"manager\"] } # ours",
+                "cargo-migrations = { features = [\"manager\"], path = \"../ours\" } # ours",
+            ),
+            (
+                "m = { package = \"cargo-migrations\", git = \"u\", rev = \"r\" }",
+                "m = { package = \"cargo-migrations\", path = \"../ours\" }",
+            ),
+            ("cargo-migrations = { path = \"../old\" }", "cargo-migrations = { path = \"../ours\" }"),
+            ("cargo-migrations.version = \"0.1\"", "cargo-migrations.path = \"../ours\""),
+            ("cargo-migrations = {path=\"/src/ours\"}", "cargo-migrations = {path=\"/src/ours\"}"),
+            (
+                "cargo-migrations = { package = \"other\", version = \"1\" }",
+                "cargo-migrations = { package = \"other\", version = \"1\" }",
+            ),
+            ("serde = \"1\"", "serde = \"1\""),
+        ] {
+            for section in ["dependencies", "build-dependencies"] {
+                let of = |line: &str| format!("# mine\n[{section}]\nx = \"1\"\n{line}\n\n[features]\n");
+                assert_eq!(with_path(&of(before)), Ok(of(after)));
+            }
+        }
+        let table = with_path("[dependencies.cargo-migrations]\nversion = \"1\" # theirs\nfeatures = []\n");
+        assert_eq!(table.as_deref(), Ok("[dependencies.cargo-migrations]\nfeatures = []\npath = \"../ours\"\n"));
+        let inherited = with_path("[dependencies]\ncargo-migrations = { workspace = true }\n");
+        assert_eq!(inherited, Err("cargo-migrations".to_owned()));
     }
 
     #[test]

@@ -51,12 +51,13 @@ pub(super) fn build_script(directory: &str) -> String {
 }
 
 /// Returns the manager's `main.rs`.
-pub(super) fn manager(database: &str) -> String {
+pub(super) fn manager(database: &str, directory: &str) -> String {
     format!(
         r#"//! The migrations manager, which `cargo migrations` builds and runs.
 use cargo_migrations::prelude::*;
 
-// The migration files, which build.rs compiles into this program.
+// The migration files, which build.rs compiles into this program. `cargo fmt` does not find them:
+// use `rustfmt --edition 2024 {directory}/*.rs` in the workspace's root.
 cargo_migrations::embedded!(mod migrations);
 
 struct Migrations;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, TargetKind};
 
 use crate::error::Error;
 use crate::line::flags::Args;
@@ -84,10 +84,12 @@ impl Workspace {
         }
     }
 
-    /// Whether the package of this name is a migrations manager, or `None` where there is no such package.
-    pub(super) fn is_manager(&self, name: &str) -> Option<bool> {
+    /// Returns the manifest of the package of this name and whether it is a migrations manager, or `None` where there is no such
+    /// package.
+    pub(super) fn manifest_of(&self, name: &str) -> Option<(PathBuf, bool)> {
         let packages = self.metadata.workspace_packages();
-        packages.iter().find(|package| package.name.as_str() == name).map(|package| depends_on_us(package))
+        let package = packages.iter().find(|package| package.name.as_str() == name)?;
+        Some((package.manifest_path.clone().into(), depends_on_us(package)))
     }
 
     /// Returns the manager's package and the name of its binary.
@@ -131,7 +133,8 @@ impl Workspace {
     }
 }
 
-/// Whether the package depends on this crate.
+/// Whether the package's programs depend on this crate. A build script or tests that do make no manager.
 fn depends_on_us(package: &Package) -> bool {
-    package.dependencies.iter().any(|dependency| dependency.name == "cargo-migrations")
+    let mut dependencies = package.dependencies.iter();
+    dependencies.any(|dependency| dependency.name == "cargo-migrations" && dependency.kind == DependencyKind::Normal)
 }

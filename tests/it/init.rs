@@ -85,6 +85,8 @@ fn init_into_an_empty_folder_makes_a_project_that_works() {
 "#]]
     );
     let before = files(&folder);
+    // `cargo fmt` does not find the migrations.
+    assert!(before.iter().any(|file| file.contains("`rustfmt --edition 2024 mongomigrations/*.rs`")), "{before:?}");
     assert_data_eq!(
         before.iter().map(|file| file.lines().next().unwrap().to_owned() + "\n").collect::<String>(),
         str![[r#"
@@ -209,15 +211,62 @@ fn init_overwrites_nothing_and_writes_nothing_when_it_cannot() {
     // A half of it lies there already.
     std::fs::write(folder.join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = []\n").unwrap();
     std::fs::write(folder.join("mongomigrations"), "a file").unwrap();
+    let before = files(folder);
+    let outcome = plugin_in(folder, &["init"]).exits(2);
+    assert_has(&outcome.stderr, &["mongomigrations is not a folder, but init needs one there\nhint: move it away"]);
+    assert_eq!(files(folder), before);
+    std::fs::remove_file(folder.join("mongomigrations")).unwrap();
+    std::fs::create_dir(folder.join("mongomigrations")).unwrap();
     let outcome = plugin_in(folder, &["init"]).exits(0);
     assert_has(&outcome.stderr, &["Created xtask/Cargo.toml"]);
-    assert_eq!(std::fs::read_to_string(folder.join("mongomigrations")).unwrap(), "a file");
     let manifest = std::fs::read_to_string(folder.join("xtask/Cargo.toml")).unwrap();
     assert_has(&manifest, &[&format!("version = {:?}", env!("CARGO_PKG_VERSION"))]);
 
     std::fs::write(folder.join("Cargo.toml"), "[workspace]\nmembers = 7\n").unwrap();
     let outcome = plugin_in(folder, &["init"]).exits(2);
     assert_has(&outcome.stderr, &["error: "]);
+}
+
+#[test]
+fn init_into_an_empty_folder_is_refused_before_anything_is_written() {
+    for name in ["xtask", "mongomigrations"] {
+        let temporary = Place::new();
+        let folder = temporary.path();
+        std::fs::write(folder.join(name), "a file").unwrap();
+        let outcome = plugin_in(folder, &["init"]).exits(2);
+        assert_has(&outcome.stderr, &[&format!("{name} is not a folder, but init needs one there\nhint: move it away")]);
+        assert_eq!(files(folder), [format!("== {name}\na file")]);
+    }
+    let temporary = Place::new();
+    std::fs::write(temporary.path().join("file"), "").unwrap();
+    let outcome = plugin_in(temporary.path(), &["init", "--manifest-path", "file/Cargo.toml"]).exits(2);
+    assert_has(&outcome.stderr, &["error: ", "file is not a folder"]);
+    let outcome = plugin_in(temporary.path(), &["init", "--manifest-path", "file/x/Cargo.toml"]).exits(2);
+    assert_has(&outcome.stderr, &["error: the folder file/x cannot be opened", "Not a directory"]);
+}
+
+#[test]
+fn init_with_a_path_changes_the_dependency_of_a_manager_that_it_wrote_without_one() {
+    let temporary = Place::new();
+    let folder = temporary.path();
+    plugin_in(folder, &["init"]).exits(0);
+    let before = files(folder);
+    let outcome = plugin_in(folder, &["init", "--path", "xtask"]).exits(2);
+    assert_has(&outcome.stderr, &["error: xtask is not a checkout of cargo-migrations\nhint: pass the folder"]);
+    let outcome = plugin_in(folder, &["init", "--path", "/nowhere"]).exits(2);
+    assert_has(&outcome.stderr, &["error: /nowhere is not a checkout of cargo-migrations"]);
+    assert_eq!(files(folder), before);
+
+    let outcome = plugin_in(folder, &["init", "--path", CRATE]).exits(0);
+    assert_has(&outcome.stderr, &["Changed xtask/Cargo.toml"]);
+    assert!(!outcome.stderr.contains("Created"), "{}", outcome.stderr);
+    let manifest = std::fs::read_to_string(folder.join("xtask/Cargo.toml")).unwrap();
+    assert_eq!(manifest.matches("path = ").count(), 2, "{manifest}");
+    assert_has(&manifest, &["features = [\"manager\"]", "# For build.rs, which compiles"]);
+    lock(folder);
+    plugin_in(folder, &["help"]).exits(0);
+    let outcome = plugin_in(folder, &["init", "--path", CRATE]).exits(0);
+    assert_has(&outcome.stderr, &["is already set up, so nothing was changed"]);
 }
 
 #[test]

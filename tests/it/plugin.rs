@@ -111,6 +111,12 @@ fn an_xtask_that_is_no_manager() {
     workspace.write("xtask/Cargo.toml", &format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n"));
     let outcome = workspace.line(["execute"]).run().exits(2);
     assert_has(&outcome.stderr, &["is not a migrations manager, because it does not depend on cargo-migrations"]);
+    // Its build script's dependency does not make it one.
+    let build_only =
+        format!("{}\n[build-dependencies]\ncargo-migrations = {{ path = {CRATE:?} }}\n", workspace.read("xtask/Cargo.toml"));
+    workspace.write("xtask/Cargo.toml", &build_only);
+    let outcome = workspace.line(["execute"]).run().exits(2);
+    assert_has(&outcome.stderr, &["is not a migrations manager, because it does not depend on cargo-migrations"]);
 }
 
 #[test]
@@ -216,6 +222,47 @@ fn two_workspaces_that_share_a_target_folder_never_run_each_others_migrations() 
             assert_eq!(database.registered(), [format!("0001_{text}.rs")]);
         }
     }
+}
+
+#[test]
+fn cargo_run_never_runs_the_migrations_of_another_checkout() {
+    let checkouts = ["one", "two"].map(|text| {
+        let workspace = Workspace::new();
+        let name = workspace.manager_name().to_owned();
+        for file in ["Cargo.toml", "xtask/Cargo.toml"] {
+            workspace.write(file, &workspace.read(file).replace(&name, "xtask-checkouts"));
+        }
+        workspace.migration(&format!("0001_{text}.rs"), &fixture("templates/0000_nothing.rs"));
+        workspace
+    });
+    let [one, two] = &checkouts;
+    // The test run's build folder is shared already.
+    let run = |workspace: &Workspace, task: &str, database: &TestDatabase| {
+        let line = Line::new("cargo", workspace.root()).args(["run", "--quiet", "--package", "xtask-checkouts", "--", task]);
+        line.on(database).run()
+    };
+    let database = TestDatabase::new();
+    run(one, "execute", &database).exits(0);
+    assert_eq!(database.registered(), ["0001_one.rs"]);
+
+    let database = TestDatabase::new();
+    for task in ["execute", "show_status", "dumps", "help"] {
+        let outcome = run(two, task, &database).exits(2);
+        assert_has(&outcome.stderr, &["error: this program was started for ", "hint: run `cargo migrations`, or `touch "]);
+    }
+    assert!(database.registered().is_empty());
+    // The advice works.
+    let build_script = std::fs::File::options().write(true).open(two.path("xtask/build.rs")).unwrap();
+    build_script.set_modified(std::time::SystemTime::now()).unwrap();
+    run(two, "execute", &database).exits(0);
+    assert_eq!(database.registered(), ["0001_two.rs"]);
+
+    // The plugin builds what is needed, also if another package of this name has started it.
+    let database = TestDatabase::new();
+    let elsewhere = two.path("xtask");
+    let line = one.line(["execute"]).env("CARGO_PKG_NAME", "xtask-checkouts").env("CARGO_MANIFEST_DIR", elsewhere);
+    line.on(&database).run().exits(0);
+    assert_eq!(database.registered(), ["0001_one.rs"]);
 }
 
 #[test]
