@@ -9,7 +9,15 @@ use crate::mongod::local;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "mongod",
-    help: "The local development server: where it is, `start`, `stop`",
+    help: "The local development server: where it is, `start`, `stop`
+
+Without a value it prints the connection string of the server, if it is running.
+`start` starts it and prints the same. `stop` stops it, and its data stays.
+
+It runs only for a manager whose configuration says `or_local_server`, in a
+development build that cargo runs. Each target directory has its own.
+
+$ mongod:start",
     first: First::OneOf(&["start", "stop"]),
     options: &[],
     check: any_values,
