@@ -21,8 +21,8 @@ pub(super) const DECLARATION: Declaration = Declaration {
     help: "The local development server: where it is, `start`, `stop`
 
 Without a value it prints the connection string of the server, if it is running.
-`start` starts it and prints the same. `stop` stops it, and its data stays. While
-a run is at work on it, that needs `--yes`.
+`start` starts it and prints the same. `stop` stops it, and its data stays.
+That needs `--yes` while a run is at work on it.
 
 It runs only for a manager whose configuration says `or_local_server`, in a
 development build that cargo runs. Each target directory has its own.

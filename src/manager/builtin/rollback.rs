@@ -23,8 +23,8 @@ $ rollback:0002_x
 Exit codes:
 0    done
 1    the migration, the dump or the server failed
-2    the command line, the configuration or the files are wrong, or MIGRATION is not
-     registered or has no `down`: nothing was run
+2    the command line, the configuration or the files are wrong, or MIGRATION is
+     not registered or has no `down`: nothing was run
 3    refused: another run has the lock, something was interrupted and needs a
      decision, or `--strict` or a person said no
 130  stopped by Ctrl-C or another signal",
