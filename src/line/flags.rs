@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 #[cfg(feature = "manager")]
@@ -124,6 +125,19 @@ pub(crate) enum TaskFlag {
 
 #[cfg(feature = "manager")]
 impl TaskFlag {
+    pub(crate) const ALL: [Self; 2] = [Self::Check, Self::Strict];
+
+    /// What it does, as `--help` says it, without the subtasks that it goes with: `With execute: …`.
+    pub(crate) fn help(self) -> String {
+        let definition = Args::command();
+        let flag = definition.get_arguments().find(|flag| flag.get_long() == self.as_str().strip_prefix("--"));
+        let help = flag.and_then(clap::Arg::get_help).map(ToString::to_string).unwrap_or_default();
+        match help.strip_prefix("With ").and_then(|rest| rest.split_once(": ")) {
+            Some((_, what)) => what.to_owned(),
+            None => help,
+        }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Check => "--check",
@@ -166,7 +180,7 @@ impl Args {
     /// Reads a process's arguments.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut definition = definition();
-        let matches = definition.try_get_matches_from_mut(args)?;
+        let matches = definition.try_get_matches_from_mut(args).map_err(|error| explained(error, &definition))?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
     }
 
@@ -219,6 +233,26 @@ impl Args {
         words.extend((*format == Format::Json).then(|| "--format=json".to_owned()));
         words.push(format!("--color={}", if is_colored { "always" } else { "never" }));
         words
+    }
+}
+
+/// What other tools call a run that only shows what it would do.
+const DRY_RUNS: [&str; 5] = ["--dry-run", "--dry_run", "--dry", "--plan", "-n"];
+
+/// The error for people. Clap suggests to pass a flag that it does not know as a task, and no flag looks like these.
+fn explained(error: clap::Error, definition: &clap::Command) -> clap::Error {
+    let word = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) => word,
+        _ => return error,
+    };
+    match DRY_RUNS.iter().find(|flag| *flag == word) {
+        Some(flag) => {
+            let program = program();
+            let hint = format!("`{program} show_status` shows what `{program} execute` would run");
+            let message = format!("there is no `{flag}`\nhint: {hint}\n");
+            clap::Error::raw(ErrorKind::UnknownArgument, message).with_cmd(definition)
+        }
+        None => error,
     }
 }
 
@@ -295,6 +329,30 @@ mod tests {
         assert!(read(&["x", "--release", "--profile", "dev"]).is_err());
         assert!(read(&["x", "-q", "-v"]).is_err());
         assert!(read(&["x", "--colour", "never"]).is_err());
+    }
+
+    #[test]
+    fn a_dry_run_is_show_status() {
+        for flag in DRY_RUNS {
+            let error = read(&["x", "execute", flag]).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let hint = "`cargo migrations show_status` shows what `cargo migrations execute` would run";
+            assert_eq!(error.to_string(), format!("error: there is no `{flag}`\nhint: {hint}\n"));
+        }
+        assert!(read(&["x", "--dry-run=yes"]).unwrap_err().to_string().contains("there is no `--dry-run`"));
+        // These are tasks, of which the manager knows more.
+        assert!(read(&["x", "plan", "dry"]).is_ok());
+        assert!(read(&["x", "--drought"]).unwrap_err().to_string().contains("unexpected argument '--drought'"));
+    }
+
+    #[test]
+    #[cfg(feature = "manager")]
+    fn every_flag_of_a_subtask_says_what_it_does() {
+        assert!(TaskFlag::Check.help().starts_with("exit 4 if a migration is "), "{}", TaskFlag::Check.help());
+        for flag in TaskFlag::ALL {
+            let help = flag.help();
+            assert!(!help.is_empty() && !help.contains('\n') && !help.starts_with("With "), "{help}");
+        }
     }
 
     #[test]

@@ -46,6 +46,12 @@ impl Report for Status<'_> {
     fn table(&self) -> Vec<Vec<String>> {
         let mut lines = vec![table::head(["NUMBER", "NAME", "STATE", "WHEN", "TOOK", "DESCRIPTION"])];
         lines.extend(self.rows.iter().map(cells));
+        // Names begin with their number, unless migrations were made by hand. It need not be there twice.
+        if self.rows.iter().all(|row| row.name.starts_with(row.number)) {
+            for line in &mut lines {
+                line.remove(0);
+            }
+        }
         lines
     }
 
@@ -175,6 +181,34 @@ mod tests {
         let Remark { message, hint } =
             Status { database: "blog", rows, remarks: Vec::new(), at_work: None, fails_check: false }.summary();
         (message, hint)
+    }
+
+    fn table(rows: Vec<Row<'_>>) -> String {
+        let status = Status { database: "blog", rows, remarks: Vec::new(), at_work: None, fails_check: false };
+        anstream::adapter::strip_str(&crate::report::columns(&status.table(), Some(80))).to_string()
+    }
+
+    #[test]
+    fn the_number_has_a_column_only_if_a_name_does_not_begin_with_it() {
+        assert_eq!(table(vec![row(State::Missing)]), "NAME  STATE    WHEN  TOOK  DESCRIPTION\n1_a   missing\n");
+        let by_hand = Row { name: "first", ..row(State::Missing) };
+        let both = "NUMBER  NAME   STATE    WHEN  TOOK  DESCRIPTION\n1       1_a    missing\n1       first  missing\n";
+        assert_eq!(table(vec![row(State::Missing), by_hand]), both);
+    }
+
+    #[test]
+    fn the_table_of_a_usual_project_fits_eighty_columns() {
+        let registered = Row {
+            name: "0001_create_users.rs",
+            number: "0001",
+            registered_at: Some(DateTime::from_millis(0)),
+            duration: Some(Duration::from_millis(50)),
+            description: Some("Creates the collection of users, and its indexes"),
+            ..row(State::Registered)
+        };
+        let table = table(vec![registered, row(State::Unregistered)]);
+        assert!(table.contains("0001_create_users  registered    1970-01-01 00:00:00Z  0.05s  Creates the coll"), "{table}");
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     }
 
     #[test]

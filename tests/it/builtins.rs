@@ -16,10 +16,10 @@ fn status_of_a_new_database() {
     assert_data_eq!(
         outcome.stdout_of(&database),
         str![[r#"
-NUMBER  NAME    STATE         WHEN  TOOK  DESCRIPTION
-0001    0001_a  unregistered              Leave a trace of 0001.
-0002    0002_b  unregistered              Leave a trace of 0002.
-0010    0010_c  unregistered              Leave a trace of 0010.
+NAME    STATE         WHEN  TOOK  DESCRIPTION
+0001_a  unregistered              Leave a trace of 0001.
+0002_b  unregistered              Leave a trace of 0002.
+0010_c  unregistered              Leave a trace of 0010.
 
 "#]]
     );
@@ -44,11 +44,11 @@ fn status_in_every_state() {
     assert_data_eq!(
         outcome.stdout_of(&database),
         str![[r#"
-NUMBER  NAME       STATE         WHEN                  TOOK   DESCRIPTION
-0001    0001_a     registered    2026-01-02 03:04:05Z  0.00s  Leave a trace of 0001.
-0002    0002_b     ignored       2026-01-02 03:04:05Z         Leave a trace of 0002.
-0005    0005_gone  missing
-0010    0010_c     unregistered                               Leave a trace of 0010.
+NAME       STATE         WHEN                  TOOK   DESCRIPTION
+0001_a     registered    2026-01-02 03:04:05Z  0.00s  Leave a trace of 0001.
+0002_b     ignored       2026-01-02 03:04:05Z         Leave a trace of 0002.
+0005_gone  missing
+0010_c     unregistered                               Leave a trace of 0010.
 
 "#]]
     );

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cargo_migrations::mongodb::Client;
-use cargo_migrations::mongodb::bson::{Document, doc};
+use cargo_migrations::mongodb::bson::{DateTime, Document, doc};
 
 use super::support::{Line, Workspace, assert_has, block_on, fixture};
 
@@ -90,6 +90,37 @@ fn it_is_started_when_needed_reused_and_stopped() {
     run(&["mongod:stop"]).exits(0);
     run(&["execute"]).exits(0);
     assert_eq!(local.trace(), 3, "its data is still there");
+}
+
+#[test]
+fn it_is_not_stopped_under_a_run_without_yes() {
+    let local = Local::new();
+    let run = |args: &[&str]| local.line(args).env("MONGO_DATABASE", "local_test").run();
+    run(&["execute"]).exits(0);
+    let uri = local.uri().unwrap();
+    block_on(async {
+        let client = Client::with_uri_str(&uri).await.unwrap();
+        let lock = client.database("local_test").collection::<Document>("migrations_lock");
+        let now = DateTime::now();
+        let held = doc! {
+            "owner": "run", "user": "ann", "host": "web-2", "pid": 7_i64, "command": "execute",
+            "acquired_at": now, "renewed_at": now,
+            "expires_at": DateTime::from_millis(now.timestamp_millis() + 600_000),
+        };
+        let done = lock.update_one(doc! { "_id": "lease" }, doc! { "$set": held }).await.unwrap();
+        assert_eq!(done.matched_count, 1);
+    });
+    let outcome = run(&["mongod:stop"]).exits(3);
+    assert_has(
+        &outcome.stderr,
+        &[
+            "error: a run is at work on local_test: ann@web-2 (pid 7), execute, for ",
+            "hint: wait until it ends, or interrupt it with `cargo migrations mongod:stop --yes`",
+        ],
+    );
+    assert_eq!(local.uri(), Some(uri), "it still runs");
+    run(&["mongod:stop", "--yes"]).exits(0);
+    assert_eq!(local.uri(), None);
 }
 
 /// The state letter of a process: the test is its parent's heir, and may not have waited for it yet.

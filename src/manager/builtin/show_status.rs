@@ -12,7 +12,21 @@ use crate::run::{self, advice, plan, standing, status};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "show_status",
-    help: "Show which migrations are registered",
+    help: "Show which migrations are registered
+
+The states are registered, ignored (registered without running), unregistered,
+failed, interrupted, and missing (registered, but without a file). What is
+unregistered or failed is what `execute` would run. It writes nothing to the
+database.
+
+$ show_status --check
+$ show_status --format json
+
+Exit codes:
+0    done, whatever the states are
+1    the server failed
+2    the command line, the configuration or the files are wrong
+4    `--check` found something",
     first: First::Nothing,
     options: &[],
     check: any_values,
