@@ -82,6 +82,17 @@ fn it_runs_again_when_the_server_asks_for_that() {
 }
 
 #[test]
+fn a_call_of_exit_is_a_failure() {
+    let database = TestDatabase::new();
+    let outcome = line("execute:1", &database, super::support::server_uri(), "exit").run().exits(1);
+    assert_has(
+        &outcome.stderr,
+        &["error: the process was ended by a call of `exit` in the middle of a run", "\nhint: return"],
+    );
+    assert!(database.documents("notes").is_empty() && database.registered().is_empty());
+}
+
+#[test]
 fn an_error_that_hides_the_drivers_is_read_all_the_same() {
     let database = TestDatabase::new();
     let uri = super::support::server_uri();
