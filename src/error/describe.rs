@@ -78,6 +78,8 @@ pub(crate) fn driver(error: &DriverError) -> String {
         }
         ErrorKind::Io(io) => format!("the connection failed: {io}"),
         ErrorKind::ConnectionPoolCleared { .. } => "the connection was lost".into(),
+        // A text of ours, or of a migration.
+        ErrorKind::Custom(_) => error.get_custom::<String>().cloned().unwrap_or_else(|| error.kind.to_string()),
         ErrorKind::GridFs(_) => "a GridFS operation failed".into(),
         other => other.to_string(),
     }
