@@ -26,10 +26,9 @@ use crate::report::{Progress, Reporter};
 /// }
 /// ```
 ///
-/// A returned error must have the driver's error in its chain of [sources](std::error::Error::source), since that one says
-/// whether the transaction can be repeated. `?` into this crate's [`Result`](crate::Result) keeps it there. With an error type
-/// that hides it (anyhow's without a `.context(…)`, thiserror's `transparent`) the migration fails where it could have been
-/// repeated.
+/// The driver's error says whether the transaction can be repeated. So a returned error must have it in its chain of
+/// [sources](std::error::Error::source), or have its text in its own. `?` does that with this crate's [`Result`](crate::Result),
+/// anyhow, eyre and thiserror.
 pub struct Transaction {
     session: ClientSession,
     database: Database,

@@ -10,7 +10,7 @@ use mongodb::bson::{Bson, doc};
 use mongodb::error::ErrorKind;
 
 use crate::error::Error;
-use crate::error::chain::driver_error;
+use crate::error::chain::{driver_error, hidden_message};
 use crate::error::codes::{self, code_of};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -72,7 +72,9 @@ const IN_STEPS: &str = "take `&Db` instead of `&mut Transaction` and work in ste
 
 /// The server's message, if an error with that code is in the chain.
 fn message_with(error: &(dyn StdError + 'static), code: i32) -> Option<String> {
-    let driver = driver_error(error, |driver| code_of(driver) == Some(code))?;
+    let Some(driver) = driver_error(error, |driver| code_of(driver) == Some(code)) else {
+        return hidden_message(error, code).map(|message| message.trim_end_matches('.').to_owned());
+    };
     Some(match &*driver.kind {
         ErrorKind::Command(command) => command.message.trim_end_matches('.').to_owned(),
         _ => crate::error::describe::driver(driver),

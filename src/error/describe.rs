@@ -6,14 +6,31 @@ use std::error::Error as StdError;
 
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 
+use super::hidden::Hidden;
 use super::{Error, codes};
 
 /// The text of one error of a chain, without its causes.
 pub(crate) fn describe(error: &(dyn StdError + 'static)) -> String {
     match as_driver(error) {
         Some(error) => driver(error),
-        None => error.to_string(),
+        None => hidden(error.to_string()),
     }
+}
+
+/// Replaces the text of a driver's error that another error hides.
+fn hidden(text: String) -> String {
+    let Some(hidden) = Hidden::find(&text) else { return text };
+    let said = match hidden.refusal() {
+        Some(refusal) => {
+            let unconfirmed = if refusal.is_unconfirmed { "the write was not confirmed: " } else { "" };
+            format!("{unconfirmed}{}", server_said(refusal.code, &refusal.name, &refusal.message))
+        }
+        None => match hidden.kind.strip_prefix("I/O error: ") {
+            Some(io) => format!("the connection failed: {io}"),
+            None => hidden.kind.to_owned(),
+        },
+    };
+    format!("{}{said}{}", hidden.before, hidden.after)
 }
 
 /// The driver's error, if it is one. The driver boxes the sources of its errors.
@@ -61,6 +78,8 @@ pub(crate) fn driver(error: &DriverError) -> String {
         }
         ErrorKind::Io(io) => format!("the connection failed: {io}"),
         ErrorKind::ConnectionPoolCleared { .. } => "the connection was lost".into(),
+        // A text of ours, or of a migration.
+        ErrorKind::Custom(_) => error.get_custom::<String>().cloned().unwrap_or_else(|| error.kind.to_string()),
         ErrorKind::GridFs(_) => "a GridFS operation failed".into(),
         other => other.to_string(),
     }

@@ -7,6 +7,8 @@ pub(crate) mod codes;
 #[cfg(feature = "manager")]
 pub(crate) mod describe;
 #[cfg(feature = "manager")]
+mod hidden;
+#[cfg(feature = "manager")]
 mod remark;
 
 use std::error::Error as StdError;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::FutureExt as _;
 
 use crate::error::Error;
-use crate::process::runtime;
+use crate::process::{exit, runtime};
 use crate::terminal;
 
 thread_local! {
@@ -21,9 +21,10 @@ thread_local! {
 /// Whether the process is a manager. A service keeps its own hook for panics that are not caught here.
 static IS_OURS: AtomicBool = AtomicBool::new(false);
 
-/// From now on, reports every panic of this process as a manager does.
+/// From now on, reports every panic of this process, and an `exit` in the middle of a run, as a manager does.
 pub(crate) fn report_all() {
     IS_OURS.store(true, Ordering::Relaxed);
+    exit::watch();
 }
 
 /// Runs `f`, and returns a panic as its message and source location.
@@ -55,6 +56,7 @@ impl Watched {
                 if cfg!(panic = "abort") && is_ours {
                     // It cannot be caught, so it is reported here, with the exit code of a failed task.
                     terminal::error(&Error::failed(format!("a panic: {}", describe(info))), ToString::to_string);
+                    exit::is_meant();
                     std::process::exit(1);
                 } else if WATCHED.get() > 0 && !cfg!(panic = "abort") {
                     LAST.set(Some(describe(info)));

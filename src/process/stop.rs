@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::background::Background;
+use super::exit;
 use crate::error::{Error, ErrorKind};
 use crate::line::program::program;
 use crate::report::Reporter;
@@ -97,6 +98,7 @@ impl Stop {
             let error = ended();
             terminal::error(&error, ToString::to_string);
             // The main thread cannot return from `main`: a migration's code blocks it.
+            exit::is_meant();
             std::process::exit(error.exit_code().into());
         };
         match Background::start("signals") {

@@ -19,7 +19,7 @@ use crate::line::program::program;
 use crate::process::background::Background;
 use crate::process::stop;
 use crate::report::ago;
-use crate::store::{Fence, Holder, LeaseAttempt, Run, Store, lease_time};
+use crate::store::{Fence, Holder, LeaseAttempt, Loss, Run, Store, lease_time};
 
 /// How often a lease is renewed in its time, so that two may fail.
 const RENEWALS: u32 = 3;
@@ -191,9 +191,10 @@ impl LockGuard {
 
     /// The error after the lock was lost.
     pub(crate) async fn lost_error(&self) -> Error {
-        let now = match self.store.read_lease().await.ok().flatten().and_then(|lease| lease.holder) {
-            Some(holder) => format!("it is now {}", describe(&self.store, &holder).await),
-            None => "it was freed by `unlock`, or another run took it over and has ended".into(),
+        let now = match self.store.loss(&self.run, self.taken_at.0).await {
+            Ok(Loss::HeldBy(holder)) => format!("it is now {}", describe(&self.store, &holder).await),
+            Ok(Loss::Other(text)) => text,
+            Err(_) => "the server does not say why".into(),
         };
         Error::failed(format!("this run lost its lock ({now}), and stopped before its next write to the registry"))
             .with_hint(format!("`{}` shows where each migration stands", program()))

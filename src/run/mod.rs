@@ -22,6 +22,7 @@ use crate::line::program::program;
 use crate::line::words::listed;
 use crate::model::Direction;
 use crate::model::file_name::stem;
+use crate::process::exit::UnderWay;
 use crate::process::stop;
 use crate::report::{About, Event, Outcome, Tally};
 use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
@@ -179,6 +180,7 @@ async fn under_lock(
         crash::point("indexes created");
     }
     let _listening = scope.stop.listen();
+    let _under_way = UnderWay::begin();
     let is_planned = |attempt: &Attempt| plan.steps.iter().any(|step| step.migration.stem() == stem(&attempt.name));
     let settles = view.restore.is_none() && standing::open(&view).into_iter().all(is_planned);
     run_steps(scope, lock, &plan, settles, dump).await

@@ -173,12 +173,12 @@ impl Fence {
 }
 
 /// An integer from a number of any BSON type: people edit documents by hand.
-fn as_integer(value: &Bson) -> Option<i64> {
+pub(super) fn as_integer(value: &Bson) -> Option<i64> {
     match *value {
         Bson::Int64(number) => Some(number),
         Bson::Int32(number) => Some(number.into()),
         #[expect(clippy::cast_possible_truncation, reason = "an integer that was stored as a double")]
-        Bson::Double(number) => Some(number as i64),
+        Bson::Double(number) if number.is_finite() => Some(number as i64),
         _ => None,
     }
 }
@@ -198,11 +198,8 @@ impl Store {
             match fence.map(|fence| fence.get("number").and_then(as_integer)) {
                 // It may have been this process that raised it, if the answer was lost.
                 Some(Some(number)) => return Ok(number <= term),
-                Some(None) => {
-                    let message = "the document `fence` in `migrations_lock` was edited: its `number` is not a number. Delete \
-                                   that document";
-                    return Err(Error::custom(message));
-                }
+                // It was edited by hand.
+                Some(None) => self.check_lock().await?,
                 // It was deleted by hand.
                 None => {
                     match self.lock().insert_one(doc! { "_id": FENCE_ID, "number": term }).session(&mut *session).await {

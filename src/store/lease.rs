@@ -9,6 +9,7 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::error::Result;
 use mongodb::options::ReturnDocument;
 
+use super::fence::as_integer;
 use super::log::Run;
 use super::{FENCE_ID, LEASE_ID, Store};
 use crate::durable::{is_duplicate, retry};
@@ -58,7 +59,7 @@ pub(crate) enum LeaseAttempt {
 impl Lease {
     /// Reads the document; `now` on the server's clock.
     pub(super) fn read(document: &Document, now: Option<DateTime>) -> Self {
-        let term = document.get_i64("term").unwrap_or_default();
+        let term = document.get("term").and_then(as_integer).unwrap_or_default();
         let Ok(owner) = document.get_str("owner") else { return Self { term, holder: None } };
         let text = |key| document.get_str(key).unwrap_or("unknown").to_owned();
         let time = |key| document.get_datetime(key).map_or(0, |at| at.timestamp_millis());
@@ -92,11 +93,13 @@ impl Store {
                 { "$lte": ["$expires_at", "$$NOW"] },
             ] };
             // Only the owner renews it, so a repeated attempt gets the same answer.
-            let filter = doc! { "_id": LEASE_ID, "$or": [{ "owner": &run.id }, { "$expr": free }] };
+            let filter =
+                doc! { "_id": LEASE_ID, "term": { "$type": "number" }, "$or": [{ "owner": &run.id }, { "$expr": free }] };
             let (user, host) = super::origin::who_and_where();
             let is_ours = doc! { "$eq": ["$owner", { "$literal": &run.id }] };
             let mut set = doc! {
-                "term": { "$cond": [is_ours, "$term", { "$add": ["$term", 1_i64] }] },
+                // A shell stores a number that was edited by hand as a double.
+                "term": { "$toLong": { "$cond": [is_ours, "$term", { "$add": ["$term", 1_i64] }] } },
                 "owner": { "$literal": &run.id },
                 "user": { "$literal": user },
                 "host": { "$literal": host },
@@ -121,8 +124,8 @@ impl Store {
             }
             match self.read_lease().await? {
                 Some(lease) if lease.live().is_some() => return Ok(LeaseAttempt::HeldByAnother(lease)),
-                // It expired in the meantime.
-                Some(_) => {}
+                // It expired in the meantime, or was damaged.
+                Some(_) => self.check_lock().await?,
                 None => self.lay_lock().await?,
             }
         }
@@ -155,8 +158,9 @@ impl Store {
 
     /// Frees the lease of another run, and keeps that run from registering anything more. Returns `false` if it had given it back.
     pub(crate) async fn break_lease(&self, owner: &str) -> Result<bool> {
-        let update =
-            vec![doc! { "$set": { "owner": Bson::Null, "expires_at": "$$NOW", "term": { "$add": ["$term", 1_i64] } } }];
+        let update = vec![
+            doc! { "$set": { "owner": Bson::Null, "expires_at": "$$NOW", "term": { "$toLong": { "$add": ["$term", 1_i64] } } } },
+        ];
         let broken = self
             .lock()
             .find_one_and_update(doc! { "_id": LEASE_ID, "owner": owner }, update)
@@ -176,7 +180,7 @@ impl Store {
         retry(async || self.lock().update_one(lower.clone(), raise.clone()).await).await.map(|_| ())
     }
 
-    async fn highest_logged(&self) -> Result<i64> {
+    pub(super) async fn highest_logged(&self) -> Result<i64> {
         let logged = self.log().find_one(doc! { "fence": { "$type": "long" } }).sort(doc! { "fence": -1 }).await?;
         Ok(logged.and_then(|event| event.get_i64("fence").ok()).unwrap_or_default())
     }

@@ -2,6 +2,7 @@
 //!
 //! All of it is written with `w: majority, j: true`, and read with majority from the primary, whatever the connection string says.
 
+mod damage;
 mod fence;
 mod lease;
 mod log;
@@ -17,6 +18,7 @@ use crate::connect::Connection;
 use crate::durable;
 use crate::error::codes;
 
+pub(crate) use damage::Loss;
 pub(crate) use fence::{Change, Fence, Refusal};
 pub(crate) use lease::{Holder, LeaseAttempt, lease_time};
 pub(crate) use log::{About, Attempt, Ended, Record, Run, new_id};

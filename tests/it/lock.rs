@@ -146,7 +146,7 @@ fn unlock_shows_asks_and_frees() {
     assert_eq!(output.status.code(), Some(1));
     assert_has(
         &String::from_utf8_lossy(&output.stderr),
-        &["error: this run lost its lock", "before its next write to the registry"],
+        &["error: this run lost its lock (it was freed by `unlock`)", "before its next write to the registry"],
     );
     assert_eq!(database.registered(), ["0001_first.rs"]);
     let outcome = blog().run("execute:2 execute:4 execute", &database).exits(3);
@@ -187,6 +187,64 @@ fn a_lock_whose_documents_were_deleted_starts_above_all_that_was() {
     block_on(async { database.collection("migrations_lock").delete_one(doc! { "_id": "fence" }).await.unwrap() });
     simple().run("execute", &database).exits(0);
     simple().run("--check", &database).exits(0);
+}
+
+#[test]
+fn a_lock_that_was_edited_is_repaired_by_unlock() {
+    let database = TestDatabase::new();
+    simple().run("execute:1", &database).exits(0);
+    let edit = |id: &str, field: &str, value: Bson| {
+        let edit = doc! { "$set": { field: value } };
+        block_on(async { database.collection("migrations_lock").update_one(doc! { "_id": id }, edit).await.unwrap() });
+    };
+    // A shell stores numbers as doubles. Nothing needs a repair.
+    edit("lease", "term", Bson::Double(7.0));
+    simple().run("rollback:1", &database).exits(0);
+    for (id, field) in [("lease", "term"), ("fence", "number")] {
+        edit(id, field, "many".into());
+        let wrong = format!("the field `{field}` of the document `{id}` in `migrations_lock` is not an integer");
+        let outcome = simple().run("execute:1", &database).exits(1);
+        assert_has(&outcome.stderr, &["the lock could not be taken", &wrong, "unlock` repairs it"]);
+        simple().run("unlock", &database).exits(3);
+        let outcome = simple().run("unlock --yes", &database).exits(0);
+        assert_has(&outcome.stderr, &[&wrong, "Repaired the lock on"]);
+        simple().run("execute:1 rollback:1", &database).exits(0);
+    }
+    let log = database.documents("migrations_log");
+    let numbers: Vec<i64> = log.iter().map(|event| event.get_i64("fence").unwrap()).collect();
+    assert!(numbers.is_sorted(), "{numbers:?}");
+}
+
+#[test]
+fn a_run_that_lost_its_lock_says_what_was_deleted() {
+    let runs: Vec<_> = ["lease", "fence", "all"]
+        .into_iter()
+        .map(|what| {
+            let database = TestDatabase::new();
+            let child = holder(&database, 8_000);
+            block_on(async {
+                let lock = database.collection("migrations_lock");
+                if what == "all" {
+                    lock.drop().await.unwrap();
+                    database.collection("migrations_log").drop().await.unwrap();
+                } else {
+                    lock.delete_one(doc! { "_id": what }).await.unwrap();
+                }
+            });
+            (what, database, child)
+        })
+        .collect();
+    for (what, database, child) in runs {
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{what}: {stderr}");
+        let why = match what {
+            "all" => "(the collections `migrations_lock` and `migrations_log` are gone".to_owned(),
+            id => format!("(the document `{id}` in `migrations_lock` was deleted)"),
+        };
+        assert_has(&stderr, &["error: this run lost its lock", &why]);
+        assert_eq!(database.registered(), ["0001_first.rs"], "{what}");
+    }
 }
 
 #[test]

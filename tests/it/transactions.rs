@@ -82,6 +82,33 @@ fn it_runs_again_when_the_server_asks_for_that() {
 }
 
 #[test]
+fn a_call_of_exit_is_a_failure() {
+    let database = TestDatabase::new();
+    let outcome = line("execute:1", &database, super::support::server_uri(), "exit").run().exits(1);
+    assert_has(
+        &outcome.stderr,
+        &["error: the process was ended by a call of `exit` in the middle of a run", "\nhint: return"],
+    );
+    assert!(database.documents("notes").is_empty() && database.registered().is_empty());
+}
+
+#[test]
+fn an_error_that_hides_the_drivers_is_read_all_the_same() {
+    let database = TestDatabase::new();
+    let uri = super::support::server_uri();
+    let outcome = line("execute:3", &database, uri, "duplicate").run().exits(1);
+    assert_has(&outcome.stderr, &["the migration 0003_hidden failed", "E11000 duplicate key error", "(code 11000)"]);
+    let log = format!("{:?}", database.documents("migrations_log"));
+    for text in [&outcome.stderr, &log] {
+        assert!(!text.contains("labels: {") && !text.contains("RawDocumentBuf"), "{text}");
+    }
+    database.insert("old", [doc! { "_id": 1, "n": 0 }]);
+    line("execute:3", &database, uri, "conflict").run().exits(0);
+    assert_eq!(database.documents("old")[0].get_i32("n"), Ok(11), "its own write and the other's");
+    assert_eq!(database.registered(), ["0003_hidden.rs"]);
+}
+
+#[test]
 fn a_standalone_server_is_told_before_anything_runs() {
     let uri = standalone_server().uri();
     let database = TestDatabase::on(&uri);

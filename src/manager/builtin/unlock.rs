@@ -18,7 +18,8 @@ pub(super) const DECLARATION: Declaration = Declaration {
     flags: &[],
 };
 
-/// Shows who has the lock, asks, and frees it. That run can then register nothing more.
+/// Shows who has the lock, asks, and frees it. That run can then register nothing more. A lock whose documents were edited, so
+/// that no run can take it, is repaired.
 ///
 /// The lock of a process that died needs no unlocking: it expires by itself.
 ///
@@ -28,6 +29,17 @@ pub async fn unlock<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
     let store = cx.store().await?;
     let failed = |error: mongodb::error::Error| Error::failed("the lock could not be read or freed").caused_by(error);
     let database = store.database().name();
+    let damage = store.lock_damage().await.map_err(failed)?;
+    if !damage.is_empty() {
+        for what in damage {
+            cx.reporter().status("Damaged", what);
+        }
+        cx.reporter().note("a run that is alive can register nothing more once the lock is repaired");
+        cx.confirm_once(&format!("Repair the lock on {database}?")).await?;
+        store.repair_lock().await.map_err(failed)?;
+        cx.reporter().status("Repaired", format!("the lock on {database}, which is free now"));
+        return Ok(());
+    }
     let Some(holder) = store.read_lease().await.map_err(failed)?.and_then(|lease| lease.holder) else {
         cx.reporter().status("Unlocked", format!("the lock on {database} is free"));
         return Ok(());
