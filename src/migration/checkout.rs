@@ -15,8 +15,8 @@ use crate::model::variables;
 /// started, has nothing to compare. The folder may also be that of another package: `cargo run` of a service whose migrations are
 /// compiled into a library, or a test that starts this program. Only one and the same package in two folders is two checkouts.
 ///
-/// The folder of the build may be gone. Then the checkout was moved, or another one was removed. Nothing here can tell the two
-/// apart, and cargo runs the build script again in neither case, so both are refused: after a move that costs one more build.
+/// The folder of the build may be gone. Then the checkout was moved, or another one was removed. Nothing here can distinguish the
+/// two, and cargo runs the build script again in neither case, so both are refused: after a move that costs one more build.
 pub(super) fn started_in_another(package: &str, built: &str) -> Option<Remark> {
     let name = std::env::var(variables::CARGO_PACKAGE).ok()?;
     let folder = std::env::var_os(variables::CARGO_PACKAGE_DIR)?;

@@ -163,12 +163,16 @@ fn extend(root: &Path, args: &Args, checkout: Option<&Path>) -> Result<Plan, Err
     files.extend(directory_file(root, &directory));
     let mut manifests = Vec::new();
     if let (Some(checkout), Found::Member(of_manager) | Found::Folder(of_manager)) = (checkout, &found) {
-        if *of_manager == path {
-            depend_on(checkout, &mut manifest, of_manager)?;
+        let is_inherited = if *of_manager == path {
+            depend_on(checkout, &mut manifest, manifest::OF_PACKAGE, of_manager)
         } else {
             let (before, mut manifest) = manifest::open(of_manager)?;
-            depend_on(checkout, &mut manifest, of_manager)?;
+            let is_inherited = depend_on(checkout, &mut manifest, manifest::OF_PACKAGE, of_manager);
             manifests.extend(changed(of_manager, &before, &manifest));
+            is_inherited
+        };
+        if is_inherited {
+            depend_on(checkout, &mut manifest, manifest::OF_WORKSPACE, &path);
         }
     }
     if !matches!(found, Found::Member(_)) {
@@ -188,16 +192,13 @@ fn changed(path: &Path, before: &str, manifest: &DocumentMut) -> Option<(PathBuf
 }
 
 /// Lets an existing manager depend on the checkout. Without this, `init` could not help a manager that it has written without
-/// `--path`, if the version it names is on no registry.
-fn depend_on(checkout: &Path, manifest: &mut DocumentMut, path: &Path) -> Result<(), Error> {
-    // By its real path: `..` after a link would lead elsewhere.
+/// `--path`, if the version it names is on no registry. Returns whether it inherits the dependency from the workspace.
+fn depend_on(checkout: &Path, manifest: &mut DocumentMut, sections: &[&[&str]], path: &Path) -> bool {
+    // The real path, in which cargo is usually started. `--manifest-path` may have a link in it.
     let folder = path.parent().unwrap_or(path);
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let is_checkout = |path: &str| folder.join(path).canonicalize().is_ok_and(|path| path == checkout);
-    manifest::depend_on_path(manifest, &relative(checkout, &folder), is_checkout).map_err(|inherited| {
-        Error::usage(format!("{} inherits `{inherited}` from the workspace, so init cannot change it", path.display()))
-            .with_hint(format!("set its path in [workspace.dependencies] to {:?}", checkout.display().to_string()))
-    })
+    manifest::depend_on_path(manifest, sections, &relative(checkout, &folder), is_checkout)
 }
 
 /// What already exists under the manager's name.

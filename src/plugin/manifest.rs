@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use crate::error::Error;
 
@@ -39,20 +39,34 @@ fn is_us(key: &str, item: &Item) -> bool {
     item.get("package").and_then(Item::as_str).unwrap_or(key) == "cargo-migrations"
 }
 
-/// Lets the package's dependencies on this crate come from a path instead of from wherever they come from now. The program and the
-/// build script must have the same one. A dependency that comes from there already is not changed.
-///
-/// # Errors
-/// The name of a dependency that is inherited from the workspace.
-pub(super) fn depend_on_path(manifest: &mut DocumentMut, path: &str, is_there: impl Fn(&str) -> bool) -> Result<(), String> {
-    for section in ["dependencies", "build-dependencies"] {
-        let Some(dependencies) = manifest.get_mut(section).and_then(Item::as_table_like_mut) else { continue };
+/// Where a package has its dependencies. Its program and its build script must have the same version of this crate.
+pub(super) const OF_PACKAGE: &[&[&str]] = &[&["dependencies"], &["build-dependencies"]];
+
+/// Where a workspace has the dependencies that its packages inherit.
+pub(super) const OF_WORKSPACE: &[&[&str]] = &[&["workspace", "dependencies"]];
+
+/// Lets the dependencies on this crate in these sections come from a path instead of from wherever they come from now. One that
+/// comes from there already is not changed. Returns whether one is inherited from the workspace, which is not changed either.
+pub(super) fn depend_on_path(
+    manifest: &mut DocumentMut,
+    sections: &[&[&str]],
+    path: &str,
+    is_there: impl Fn(&str) -> bool,
+) -> bool {
+    let mut is_inherited = false;
+    for section in sections {
+        let mut found: Option<&mut dyn TableLike> = Some(manifest.as_table_mut());
+        for key in *section {
+            found = found.and_then(|table| table.get_mut(key)).and_then(Item::as_table_like_mut);
+        }
+        let Some(dependencies) = found else { continue };
         for (key, item) in dependencies.iter_mut() {
             if !is_us(key.get(), item) || item.get("path").and_then(Item::as_str).is_some_and(&is_there) {
                 continue;
             }
             if item.get("workspace").is_some() {
-                return Err(key.get().to_owned());
+                is_inherited = true;
+                continue;
             }
             if item.is_str() {
                 // Only a version.
@@ -72,7 +86,7 @@ pub(super) fn depend_on_path(manifest: &mut DocumentMut, path: &str, is_there: i
             }
         }
     }
-    Ok(())
+    is_inherited
 }
 
 /// Adds a workspace member, unless a pattern already covers it.
@@ -204,7 +218,8 @@ mod tests {
     fn dependencies_on_this_crate_get_a_path_and_keep_the_rest() {
         let with_path = |text: &str| {
             let mut manifest = text.parse().unwrap();
-            depend_on_path(&mut manifest, "../ours", |path| path == "/src/ours").map(|()| manifest.to_string())
+            let is_inherited = depend_on_path(&mut manifest, OF_PACKAGE, "../ours", |path| path == "/src/ours");
+            (manifest.to_string(), is_inherited)
         };
         for (before, after) in [
             ("cargo-migrations = \"0.1\" # ours", "cargo-migrations = { path = \"../ours\" } # ours"),
@@ -227,13 +242,17 @@ mod tests {
         ] {
             for section in ["dependencies", "build-dependencies"] {
                 let of = |line: &str| format!("# mine\n[{section}]\nx = \"1\"\n{line}\n\n[features]\n");
-                assert_eq!(with_path(&of(before)), Ok(of(after)));
+                assert_eq!(with_path(&of(before)), (of(after), false));
             }
         }
         let table = with_path("[dependencies.cargo-migrations]\nversion = \"1\" # theirs\nfeatures = []\n");
-        assert_eq!(table.as_deref(), Ok("[dependencies.cargo-migrations]\nfeatures = []\npath = \"../ours\"\n"));
-        let inherited = with_path("[dependencies]\ncargo-migrations = { workspace = true }\n");
-        assert_eq!(inherited, Err("cargo-migrations".to_owned()));
+        assert_eq!(table.0, "[dependencies.cargo-migrations]\nfeatures = []\npath = \"../ours\"\n");
+        let inherited = "[dependencies]\ncargo-migrations = { workspace = true }\n";
+        assert_eq!(with_path(inherited), (inherited.to_owned(), true));
+
+        let mut root = "[workspace.dependencies]\ncargo-migrations = \"0.1\"\n".parse().unwrap();
+        assert!(!depend_on_path(&mut root, OF_WORKSPACE, "../ours", |_| false));
+        assert_eq!(root.to_string(), "[workspace.dependencies]\ncargo-migrations = { path = \"../ours\" }\n");
     }
 
     #[test]
