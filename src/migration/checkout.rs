@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::Remark;
+use crate::line::program::program;
 use crate::model::variables;
 
 /// Returns what is wrong if cargo runs this program for a checkout, but has built it from another one. `package` is the package
@@ -35,7 +36,8 @@ fn compare(built: &Path, here: &Path) -> Option<Remark> {
         built.display()
     );
     Some(Remark::new(message).with_hint(format!(
-        "run `cargo migrations`, or `touch {}` and the same command again, or give each checkout a target directory of its own",
+        "run `{}`, or `touch {}` and the same command again, or give each checkout a target directory of its own",
+        program(),
         here.join("build.rs").display()
     )))
 }
