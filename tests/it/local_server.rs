@@ -185,7 +185,7 @@ fn the_plugin_keeps_it_below_the_target_folder() {
     let workspace = Workspace::new();
     workspace.copy_fixture("local_server");
     let outcome = workspace.line(["mongod"]).run().exits(0);
-    assert_has(&outcome.stderr, &["no local server is running; `cargo migrations mongod:start` starts it"]);
+    assert_has(&outcome.stderr, &["no local server is running\nhint: start it with `cargo migrations mongod:start`"]);
     let outcome = workspace.line(["mongod:start"]).run().exits(0);
     assert_has(&outcome.stdout, &["mongodb://127.0.0.1:"]);
     let state = workspace.path("target/cargo-migrations/mongod/server.json");
