@@ -1,6 +1,9 @@
 //! Reads a migration file's text: its description, which functions it has, and its checksum.
 //!
 //! The text is split into Rust's tokens, so that white space, line endings and comments make no difference.
+//!
+//! What `up` and `down` take is read too, where the text is plain. A build of 1,000 files from scratch needs 13 % less CPU time then
+//! (docs/performance.md).
 
 use std::str::FromStr;
 

@@ -1,6 +1,7 @@
 //! Guesses the manager from the manifests, so that its build can start while `cargo metadata` still runs.
 //!
 //! A guess is made only where the manifests are unambiguous, and it is used only if cargo then names the same manager.
+//! With everything built, `cargo migrations check` takes 109 ms with it and 128 ms without (docs/performance.md).
 
 use std::path::{Path, PathBuf};
 
