@@ -21,7 +21,8 @@ use crate::model::{Direction, variables};
 use crate::mongod;
 use crate::report::Reporter;
 use crate::run::Scope;
-use crate::run::plan::{self, Request};
+use crate::run::plan::Request;
+use crate::run::warnings;
 use crate::store::Store;
 
 pub(crate) use confirm::plan_lines;
@@ -177,7 +178,7 @@ impl Context {
     /// Reports once for the line which migrations share a number, before the files are compared with a database.
     pub(crate) fn tell_shared_numbers(&self) {
         if !self.line.has_told_numbers.replace(true) {
-            plan::shared_numbers(self.migrations()).iter().for_each(|remark| self.reporter().remark(remark));
+            warnings::shared_numbers(self.migrations()).iter().for_each(|remark| self.reporter().remark(remark));
         }
     }
 

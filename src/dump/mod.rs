@@ -8,14 +8,16 @@ mod manifest;
 mod prove;
 mod read;
 mod size;
+mod stored;
 mod structure;
 mod take;
 mod verify;
 mod write;
 
-pub(crate) use folder::{Dump, Folder};
+pub(crate) use folder::Folder;
 pub(crate) use load::{Keep, load, load_log, replaced};
 pub(crate) use prove::prove;
+pub(crate) use stored::Dump;
 pub(crate) use take::{Options, take};
 pub(crate) use verify::{Verified, verify};
 

@@ -10,8 +10,9 @@ use mongodb::{ClientSession, Database};
 use tokio::sync::Semaphore;
 
 use super::catalog::{self, Collection};
-use super::folder::{Dump, Folder, make_private};
+use super::folder::{Folder, make_private};
 use super::manifest::{Contents, Data, FORMAT, Manifest};
+use super::stored::Dump;
 use super::write::{self, Written};
 use super::{file_names, size};
 use crate::error::codes::{self, code_of};

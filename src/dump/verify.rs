@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::catalog::{BUCKETS, Collection, Kind};
-use super::folder::Dump;
 use super::manifest::{Contents, File};
+use super::stored::Dump;
 use super::structure::Check;
 use super::{file_names, io, read};
 use crate::error::Error;

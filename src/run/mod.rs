@@ -8,6 +8,7 @@ pub(crate) mod standing;
 pub(crate) mod status;
 mod step;
 mod steps;
+pub(crate) mod warnings;
 
 use std::error::Error as StdError;
 use std::time::Instant;
@@ -253,7 +254,7 @@ async fn run_steps(
 }
 
 async fn keep_names_unique(scope: &Scope<'_>, view: &View) {
-    let duplicates = plan::duplicate_names(&view.entries);
+    let duplicates = warnings::duplicate_names(&view.entries);
     if !duplicates.is_empty() {
         return scope.reporter.remark(&duplicates_remark(&scope.store, &duplicates));
     }

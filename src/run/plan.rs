@@ -1,19 +1,16 @@
 //! From a request, the files, the registry and the log to a plan. Pure: nothing here talks to a server.
 
-use std::collections::BTreeMap;
-
 use mongodb::bson::doc;
 
 use super::advice;
 use super::standing::{self, Known, Standing};
-use super::status::{highest_registered, is_below};
 use super::step::Step;
+use super::warnings;
 use crate::error::{Error, ErrorKind, Remark};
 use crate::line::program::program;
-use crate::line::words::{listed, shortened};
 use crate::migration::Migration;
-use crate::model::{Direction, State, file_name};
-use crate::store::{Entry, View};
+use crate::model::{Direction, State};
+use crate::store::View;
 
 /// What a subtask asks for.
 #[derive(Clone, Copy, Debug)]
@@ -89,10 +86,10 @@ pub(crate) fn make<'m>(
     };
     let warnings: Vec<Remark> = match request.direction {
         Direction::Up => {
-            let of_files = out_of_order(&chosen, files, missing).into_iter().chain(changed(files));
+            let of_files = warnings::out_of_order(&chosen, files, missing).into_iter().chain(warnings::changed(files));
             of_files.chain(advice::without_file(missing)).collect()
         }
-        Direction::Down => later_ones_stay(&chosen, files, missing).into_iter().collect(),
+        Direction::Down => warnings::later_ones_stay(&chosen, files, missing).into_iter().collect(),
         Direction::Ignore => Vec::new(),
     };
     let warnings = if request.is_strict { refuse(warnings)? } else { warnings };
@@ -154,56 +151,6 @@ fn refuse(warnings: Vec<Remark>) -> Result<Vec<Remark>, Error> {
     Err(Error::of_remarks(ErrorKind::Refused, warnings.into_iter().chain([refused])))
 }
 
-/// A warning if any migration would run after one with a higher number was registered.
-fn out_of_order(chosen: &[&Standing<'_, '_>], files: &[Standing<'_, '_>], missing: &[&Entry]) -> Option<Remark> {
-    let highest = highest_registered(files, missing)?;
-    let late: Vec<&str> = chosen
-        .iter()
-        .filter(|standing| standing.entry().is_none() && is_below(standing.migration.number(), highest))
-        .map(|standing| standing.migration.stem())
-        .collect();
-    (!late.is_empty()).then(|| {
-        Remark::new(format!(
-            "out of order: {} {} a lower number than `{}`, which is registered",
-            listed(late.iter().copied()),
-            if late.len() == 1 { "has" } else { "have" },
-            file_name::stem(&highest.name)
-        ))
-    })
-}
-
-/// A warning if a migration would be rolled back while others with a higher number are registered.
-fn later_ones_stay(chosen: &[&Standing<'_, '_>], files: &[Standing<'_, '_>], missing: &[&Entry]) -> Option<Remark> {
-    let migration = chosen.first()?.migration;
-    let with_file = files.iter().filter(|standing| standing.entry().is_some()).map(|standing| standing.migration);
-    let with_file = with_file.map(|migration| (migration.number(), migration.stem()));
-    let without_file = missing.iter().map(|entry| (entry.number(), file_name::stem(&entry.name)));
-    let registered = with_file.chain(without_file);
-    let mut later: Vec<(&str, &str)> =
-        registered.filter(|(number, _)| file_name::compare(migration.number(), number).is_lt()).collect();
-    later.sort_by(|a, b| file_name::compare(a.0, b.0).then_with(|| a.1.cmp(b.1)));
-    let names: Vec<&str> = later.into_iter().map(|(_, stem)| stem).collect();
-    (!names.is_empty()).then(|| {
-        let (have, stay) = if names.len() == 1 { ("has", "stays") } else { ("have", "stay") };
-        Remark::new(format!(
-            "out of order: `{}` is rolled back, but {} {have} a higher number and {stay} registered",
-            migration.stem(),
-            shortened(&names)
-        ))
-        .with_hint("roll the later ones back first if they build on it")
-    })
-}
-
-/// A warning if files were edited after they were registered.
-fn changed(files: &[Standing<'_, '_>]) -> Option<Remark> {
-    let changed: Vec<&str> =
-        files.iter().filter(|standing| standing.is_changed()).map(|standing| standing.migration.stem()).collect();
-    (!changed.is_empty()).then(|| {
-        let (was, it) = if changed.len() == 1 { ("was", "it") } else { ("were", "they") };
-        Remark::new(format!("{} {was} edited after {it} ran", listed(changed.iter().copied())))
-    })
-}
-
 fn needs_no_transactions(steps: &[Step<'_>]) -> Result<(), Error> {
     let Some(step) = steps.iter().find(|step| step.is_transactional()) else { return Ok(()) };
     let (name, function) = (step.migration.stem(), if step.direction == Direction::Down { "down" } else { "up" });
@@ -224,31 +171,10 @@ pub(crate) fn more_than_confirmed() -> Error {
     .with_hint("run the same command again")
 }
 
-/// The names that the registry has more than once.
-pub(crate) fn duplicate_names(entries: &[Entry]) -> Vec<&str> {
-    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-    for entry in entries {
-        *count.entry(&entry.name).or_default() += 1;
-    }
-    count.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
-}
-
-/// One warning for each number that several files share.
-pub(crate) fn shared_numbers(migrations: &[Migration]) -> Vec<Remark> {
-    migrations
-        .chunk_by(|a, b| file_name::compare(a.number(), b.number()).is_eq())
-        .filter(|group| group.len() > 1)
-        .map(|group| {
-            let names = listed(group.iter().map(Migration::stem));
-            Remark::new(format!("{names} have the same number, {}, and run in order of name", group[0].number()))
-                .with_hint(format!("renumber those of {names} that are not registered yet"))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::store::Entry;
     use mongodb::bson::Bson;
 
     pub(crate) fn migration(stem: &str) -> Migration {
@@ -398,13 +324,5 @@ pub(crate) mod tests {
         );
         let view = View { entries: view.entries[1..].to_vec(), ..View::default() };
         assert!(make(&rollback(&migrations[2], true), &migrations, &view, true).unwrap().warnings.is_empty());
-    }
-
-    #[test]
-    fn duplicates_and_shared_numbers_are_told() {
-        assert_eq!(duplicate_names(&[entry("1_a.py"), entry("2_b.py"), entry("1_a.py")]), ["1_a.py"]);
-        let warnings = shared_numbers(&[migration("1_a"), migration("01_b"), migration("2_c")]);
-        assert_eq!(warnings.len(), 1);
-        assert_eq!(warnings[0].message, "`1_a`, `01_b` have the same number, 1, and run in order of name");
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::report::migrations;
-use crate::run::plan;
+use crate::run::warnings;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "check",
@@ -26,7 +26,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// One error names everything that is wrong. Exit code 2.
 pub async fn check<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
     let mut problems: Vec<Remark> = cx.problems().collect();
-    problems.extend(plan::shared_numbers(cx.migrations()));
+    problems.extend(warnings::shared_numbers(cx.migrations()));
     problems.extend(cx.config().check().err().map(Remark::from));
     if problems.is_empty() {
         cx.reporter().status("Checked", format!("{} and the manager", migrations(cx.migrations().len())));

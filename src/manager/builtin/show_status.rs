@@ -8,7 +8,7 @@ use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::State;
 use crate::report::{Status, ago, migrations};
-use crate::run::{self, advice, plan, standing, status};
+use crate::run::{self, advice, standing, status, warnings};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "show_status",
@@ -44,7 +44,7 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
     let store = cx.store().await?;
     cx.tell_shared_numbers();
     let view = run::read(&store).await?;
-    let duplicates = plan::duplicate_names(&view.entries);
+    let duplicates = warnings::duplicate_names(&view.entries);
     if !duplicates.is_empty() {
         cx.reporter().remark(&run::duplicates_remark(&store, &duplicates));
     }
