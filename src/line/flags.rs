@@ -115,9 +115,9 @@ impl CargoFlags {
     }
 }
 
-/// A flag that goes with some subtasks only. A built-in declares which.
+/// A flag that goes with some subtasks only. A built-in declares which. (The trait lists them all.)
 #[cfg(feature = "manager")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TaskFlag {
     Check,
     Strict,
@@ -125,7 +125,16 @@ pub(crate) enum TaskFlag {
 
 #[cfg(feature = "manager")]
 impl TaskFlag {
-    pub(crate) const ALL: [Self; 2] = [Self::Check, Self::Strict];
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied()
+    }
+
+    fn is_set(self, args: &Args) -> bool {
+        match self {
+            Self::Check => args.check,
+            Self::Strict => args.strict,
+        }
+    }
 
     /// What it does, as `--help` says it, without the subtasks that it goes with: `With execute: …`.
     pub(crate) fn help(self) -> String {
@@ -199,8 +208,7 @@ impl Args {
     /// The flags that are set and go with some subtasks only.
     #[cfg(feature = "manager")]
     pub(crate) fn task_flags(&self) -> impl Iterator<Item = TaskFlag> {
-        let flags = [(TaskFlag::Check, self.check), (TaskFlag::Strict, self.strict)];
-        flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag)
+        TaskFlag::all().filter(|flag| flag.is_set(self))
     }
 
     /// The line as words for another machine, which is to run `tasks` with the same flags. `is_taken` says whether one of them
@@ -349,7 +357,7 @@ mod tests {
     #[cfg(feature = "manager")]
     fn every_flag_of_a_subtask_says_what_it_does() {
         assert!(TaskFlag::Check.help().starts_with("exit 4 if a migration is "), "{}", TaskFlag::Check.help());
-        for flag in TaskFlag::ALL {
+        for flag in TaskFlag::all() {
             let help = flag.help();
             assert!(!help.is_empty() && !help.contains('\n') && !help.starts_with("With "), "{help}");
         }

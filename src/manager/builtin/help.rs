@@ -79,7 +79,7 @@ fn described<M>(subtask: &Subtask<M>, program: &str) -> String {
     } else {
         text.push_str(subtask.help());
     }
-    let flags: Vec<TaskFlag> = TaskFlag::ALL.into_iter().filter(|flag| subtask.takes_flag(*flag)).collect();
+    let flags: Vec<TaskFlag> = TaskFlag::all().filter(|flag| subtask.takes_flag(*flag)).collect();
     if !flags.is_empty() {
         text.push_str(&format!("\n\nFlags that go with it (`{program} --help` lists the others):"));
     }
