@@ -98,8 +98,9 @@ fn a_thousand_migrations_cost_a_thousand_times_as_much_and_no_more() {
     // and then.
     *seen.get_mut("aggregate").unwrap() -= 2;
     assert!(seen.remove("getMore").unwrap_or_default() <= 3);
-    // The lock's own client, which such a long run needs, ends its session.
-    assert!(seen.remove("endSessions").unwrap_or_default() <= 1);
+    // Such a long run has two clients, its own and the lock's. Each ends its sessions when it goes, if there is still time for it.
+    let ended = seen.remove("endSessions").unwrap_or_default();
+    assert!(ended <= 2, "endSessions: {ended}");
     let mut most = sum(&[expected(&A_RUN), expected(&THE_FIRST), of_migrations(COUNT)]);
     let renewals = 30;
     *most.get_mut("update").unwrap() += renewals;
