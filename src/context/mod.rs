@@ -119,8 +119,8 @@ impl Context {
         // The warning of a run is about its migrations, so this one is our own.
         let _relaying = self.line.stop.relay();
         self.line.stop.asked().await;
-        self.reporter().warning(format!("{subtask} was asked to stop, and ends by itself"));
-        self.reporter().hint("press Ctrl-C again to stop now");
+        let warning = format!("{subtask} was asked to stop, and ends by itself");
+        self.reporter().warning_with_hint(warning, "press Ctrl-C again to stop now");
         std::future::pending().await
     }
 

@@ -137,8 +137,8 @@ fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101))
 }
 
-/// Whether a build script wrote this file for the manager in this folder. Also true where there is no such file, because the
-/// build script does not call `embed`.
+/// Whether a build script wrote this file for the manager in this folder. Also true without such a file, because the build script
+/// then does not call `embed`.
 fn was_generated_for(generated: &Path, folder: &Path) -> bool {
     let Ok(text) = std::fs::read_to_string(generated) else { return true };
     text.lines().next() == Some(embed::first_line(folder).as_str())
