@@ -34,6 +34,7 @@ mod registry;
 mod service;
 mod snapshots;
 mod ssh;
+mod stopping;
 mod tenants;
 mod transactions;
 mod words;
