@@ -20,7 +20,7 @@ use crate::process::runtime::Runtime;
 use crate::process::stop::Stop;
 use crate::report::{Listen, Message, Reporter};
 use crate::run::lock::Locks;
-use crate::run::plan::Request;
+use crate::run::plan::{Request, Which};
 use crate::run::warnings::shared_numbers;
 use crate::run::{self, Confirmed, Failed, Scope, advice, standing, status};
 use crate::store::Store;
@@ -165,7 +165,7 @@ async fn connect(config: &Config, profile: &str, reporter: &Reporter) -> Result<
 }
 
 async fn execute(scope: &Scope<'_>, dump_folder: Option<dump::Folder>) -> Result<Vec<String>, Failed> {
-    let request = Request { subtask: "execute", direction: Direction::Up, migration: None, is_strict: false };
+    let request = Request { subtask: "execute", direction: Direction::Up, which: Which::Unregistered, is_strict: false };
     let before = async || match &dump_folder {
         None => Ok(None),
         Some(folder) => {

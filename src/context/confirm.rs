@@ -45,9 +45,14 @@ impl Context {
         yes_or_refuse(answer.trim() == name)
     }
 
-    /// Shows what is about to run and asks, if the environment says so.
-    pub(crate) async fn confirm_plan(&self, direction: Direction, database: &str, plan: &Plan<'_>) -> Result<Confirmed> {
-        if self.asking_environment().is_none() {
+    /// Shows what is about to run and asks, if the environment says so or `always`.
+    pub(crate) async fn confirm_plan(
+        &self,
+        (direction, always): (Direction, bool),
+        database: &str,
+        plan: &Plan<'_>,
+    ) -> Result<Confirmed> {
+        if !always && self.asking_environment().is_none() {
             return Ok(Confirmed::NotAsked);
         }
         if let Some(shown) = &*self.site().confirmed.borrow() {
@@ -61,6 +66,8 @@ impl Context {
         match direction {
             Direction::Up => self.confirm(&format!("Execute {count} on {place}?")).await?,
             Direction::Ignore => self.confirm(&format!("Register {count} on {place} without running?")).await?,
+            Direction::Accept => self.confirm(&format!("Register what the file of {count} has now on {place}?")).await?,
+            Direction::Forget => self.confirm(&format!("Take {count} out of the registry of {place}?")).await?,
             Direction::Down => self.confirm_by_name(&format!("Roll back {count} on {place}?")).await?,
         }
         Ok(Confirmed::Exactly)

@@ -21,7 +21,7 @@ use crate::model::{Direction, variables};
 use crate::mongod;
 use crate::report::Reporter;
 use crate::run::Scope;
-use crate::run::plan::Request;
+use crate::run::plan::{Request, Which};
 use crate::run::warnings;
 use crate::store::Store;
 
@@ -183,14 +183,18 @@ impl Context {
     }
 
     /// What a subtask asks a run for.
-    pub(crate) fn request(
-        &self,
+    pub(crate) fn request<'m>(
+        &'m self,
         subtask: &'static str,
         direction: Direction,
-        migration: Option<&str>,
-    ) -> Result<Request<'_>, Error> {
-        let migration = migration.map(|word| self.migration(word)).transpose()?;
-        Ok(Request { subtask, direction, migration, is_strict: self.line.args.strict })
+        migration: Option<&'m str>,
+    ) -> Result<Request<'m>, Error> {
+        let which = match (migration, direction) {
+            (None, _) => Which::Unregistered,
+            (Some(word), Direction::Forget) => Which::Gone(word),
+            (Some(word), _) => Which::File(self.migration(word)?),
+        };
+        Ok(Request { subtask, direction, which, is_strict: self.line.args.strict })
     }
 
     /// What is stored about the database's migrations.

@@ -2,7 +2,7 @@
 
 use crate::context::Options;
 use crate::environment::Environment;
-use crate::error::Error;
+use crate::error::{Error, Remark};
 use crate::line::Task;
 use crate::line::flags::{Args, TaskFlag};
 use crate::line::program::program;
@@ -35,6 +35,8 @@ pub(super) struct Checked<'s, M> {
     pub(super) options: Options,
     /// The task as it was typed.
     pub(super) task: Task,
+    /// What is wrong with the migration that it names: no file has that name. Only the database knows whether there was one.
+    pub(super) unknown_migration: Option<Remark>,
 }
 
 impl<M> Checked<'_, M> {
@@ -59,8 +61,8 @@ pub(super) fn line<'s, M: MigrationsManager>(
     if checked.any(|checked| checked.subtask.needs_files()) {
         embedded.check_files()?;
     }
-    for Checked { subtask, options, .. } in segments.iter_mut().flat_map(|segment| &mut segment.tasks) {
-        look_up(subtask, options, subtasks, embedded)?;
+    for checked in segments.iter_mut().flat_map(|segment| &mut segment.tasks) {
+        look_up(checked, subtasks, embedded)?;
     }
     Ok(segments)
 }
@@ -84,7 +86,7 @@ fn segments<'s, M: MigrationsManager>(
             let before = segment.tasks.last().map(|checked| checked.subtask);
             return Err(unknown(&task.name, before, subtasks, embedded));
         };
-        segment.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
+        segment.tasks.push(checked(subtask, task)?);
     }
     // There may be no task before the first environment.
     if segments.len() > 1 {
@@ -98,7 +100,7 @@ fn segments<'s, M: MigrationsManager>(
     if let Some(segment) = segments.last_mut().filter(|segment| segment.tasks.is_empty()) {
         let task: Task = Task { name: subtasks.default_name().to_owned(), options: Vec::new() };
         let subtask = subtasks.find(&task.name)?;
-        segment.tasks.push(Checked { options: options(&task, subtask)?, subtask, task });
+        segment.tasks.push(checked(subtask, task)?);
     }
     Ok(segments)
 }
@@ -154,8 +156,10 @@ fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
     let options = Options::new(&task.options, takes_first, &subtask.options())
         .map_err(|problem| Error::usage(format!("{name} takes {problem}")).with_hint(format!("its usage is `{usage}`")))?;
     match (subtask.first(), options.first()) {
-        (First::NeedsMigration, None) => Err(Error::usage(format!("{name} needs a migration"))
-            .with_hint(format!("write `{program} {name}:0002_x` (`{program}` shows what is registered)"))),
+        (First::NeedsMigration | First::NeedsMigrationWithoutFile, None) => {
+            Err(Error::usage(format!("{name} needs a migration"))
+                .with_hint(format!("write `{program} {name}:0002_x` (`{program}` shows what is registered)")))
+        }
         (First::NeedsDump, None) => Err(Error::usage(format!("{name} needs a dump"))
             .with_hint(format!("write `{program} {name}:latest` (`{program} dumps` lists them)"))),
         (First::OneOf(words), Some(word)) if !words.contains(&word) => {
@@ -166,23 +170,30 @@ fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
     }
 }
 
+fn checked<M>(subtask: &Subtask<M>, task: Task) -> Result<Checked<'_, M>, Error> {
+    Ok(Checked { options: options(&task, subtask)?, subtask, task, unknown_migration: None })
+}
+
 /// Looks up the migration or subtask that a task names.
-fn look_up<M>(
-    subtask: &Subtask<M>,
-    options: &mut Options,
-    subtasks: &Subtasks<M>,
-    embedded: &Embedded,
-) -> Result<(), Error> {
-    let Some(word) = options.first() else { return Ok(()) };
-    match subtask.first() {
+fn look_up<M>(checked: &mut Checked<'_, M>, subtasks: &Subtasks<M>, embedded: &Embedded) -> Result<(), Error> {
+    let Some(word) = checked.options.first() else { return Ok(()) };
+    match checked.subtask.first() {
         First::Migration | First::NeedsMigration => {
-            let index = names::find_index(&embedded.migrations, word)?;
-            options.set_migration(index);
+            match names::find_index(&embedded.migrations, word) {
+                Ok(index) => checked.options.set_migration(index),
+                Err(error) if names::is_any(&embedded.migrations, word) => return Err(error),
+                Err(error) => checked.unknown_migration = Some(error.into()),
+            }
             Ok(())
         }
         First::Subtask if subtasks.environment_named(word).is_some() => Ok(()),
         First::Subtask => subtasks.find(word).map(|_| ()),
-        First::Anything | First::MigrationWithoutFile | First::NeedsDump | First::Nothing | First::OneOf(_) => Ok(()),
+        First::Anything
+        | First::MigrationWithoutFile
+        | First::NeedsMigrationWithoutFile
+        | First::NeedsDump
+        | First::Nothing
+        | First::OneOf(_) => Ok(()),
     }
 }
 

@@ -118,7 +118,7 @@ async fn confirm_all<M>(
     let is_asked = match asks {
         Asks::Never => false,
         Asks::WithPlan(_) | Asks::IfEnvironmentDoes => environment.asks,
-        Asks::Always(_) => true,
+        Asks::AlwaysWithPlan(_) | Asks::Always(_) => true,
     };
     if !is_asked {
         return Ok(());
@@ -127,7 +127,7 @@ async fn confirm_all<M>(
     for (database, cx) in contexts {
         // A database whose plan cannot be shown now is not confirmed, and is refused if it can run by then.
         let (lines, shown) = match asks {
-            Asks::WithPlan(direction) => match plan_of(cx, checked, direction).await {
+            Asks::WithPlan(direction) | Asks::AlwaysWithPlan(direction) => match plan_of(cx, checked, direction).await {
                 Ok(plan) => plan,
                 Err(error) => (vec![format!("cannot run: {}", error_text(&*error))], Vec::new()),
             },

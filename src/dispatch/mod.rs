@@ -2,6 +2,7 @@
 
 mod check;
 mod databases;
+mod gone;
 mod task;
 
 use std::process::ExitCode;
@@ -126,6 +127,7 @@ async fn run_segments<M: MigrationsManager>(
         sites.push(Rc::new(site));
     }
     line.sites.borrow_mut().extend(sites.iter().cloned());
+    gone::check(line, segments, &sites).await?;
     for (segment, site) in segments.iter().zip(&sites) {
         if line.stop.is_asked() {
             return Err(stop::as_asked().into());

@@ -40,6 +40,8 @@ pub(crate) enum First {
     MigrationWithoutFile,
     /// A migration, which must be given.
     NeedsMigration,
+    /// A migration, which must be given, and whose file is gone.
+    NeedsMigrationWithoutFile,
     /// A dump, which must be given.
     NeedsDump,
     /// A subtask or environment, if given.
@@ -66,6 +68,8 @@ pub(crate) enum Asks {
     Never,
     /// It asks if the environment does, and shows its plan. The environment's name has to be typed for a rollback.
     WithPlan(Direction),
+    /// It always asks, and shows its plan.
+    AlwaysWithPlan(Direction),
     /// It always asks.
     Always(Answer),
     /// It is asked about before it starts, if the environment asks. A built-in that removes dumps does this, and a team's own

@@ -106,6 +106,22 @@ pub trait MigrationsManager: Sized {
         builtin::rollback(self, cx, migration).await
     }
 
+    /// Registers a migration with the name and the code that its file has now.
+    ///
+    /// # Errors
+    /// The migration is not registered under this name or its former one, the person who was asked said no, or the server failed.
+    async fn accept(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+        builtin::accept(self, cx, migration).await
+    }
+
+    /// Takes a migration whose file is gone out of the registry.
+    ///
+    /// # Errors
+    /// The migration is not registered or has a file, the person who was asked said no, or the server failed.
+    async fn forget(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+        builtin::forget(self, cx, migration).await
+    }
+
     /// Checks the migration files and the manager, without a server.
     ///
     /// # Errors

@@ -143,7 +143,7 @@ impl<M> Subtask<M> {
             First::Anything => Some("[:VALUE]".to_owned()),
             First::Nothing => None,
             First::Migration | First::MigrationWithoutFile => Some("[:MIGRATION]".to_owned()),
-            First::NeedsMigration => Some(":MIGRATION".to_owned()),
+            First::NeedsMigration | First::NeedsMigrationWithoutFile => Some(":MIGRATION".to_owned()),
             First::NeedsDump => Some(":DUMP".to_owned()),
             First::Subtask => Some("[:SUBTASK]".to_owned()),
             First::OneOf(words) => Some(format!("[:{}]", words.join("|"))),

@@ -44,6 +44,8 @@ pub struct Migration {
     number: String,
     description: Option<String>,
     checksum: String,
+    /// The package whose build script found the file, if one did.
+    package: Option<&'static str>,
     up: Action,
     down: Option<Action>,
 }
@@ -57,7 +59,8 @@ impl Migration {
         let name = name.into();
         let digits = name.split('_').next().unwrap_or_default();
         let number = if file_name::is_number(digits) { digits.to_owned() } else { String::new() };
-        Self { name, number, description: None, checksum: String::new(), up: up.into_action(), down: None }
+        let (description, checksum, package) = (None, String::new(), None);
+        Self { name, number, description, checksum, package, up: up.into_action(), down: None }
     }
 
     /// Creates a migration from what the build script knows of its file.
@@ -68,6 +71,7 @@ impl Migration {
             number: number.to_owned(),
             description: description.map(str::to_owned),
             checksum: checksum.to_owned(),
+            package: None,
             up,
             down,
         }
@@ -132,9 +136,9 @@ impl Migration {
         self.down.is_some()
     }
 
-    /// The name, number and checksum: what events and the registry carry.
+    /// What events and the registry carry.
     pub(crate) fn subject(&self) -> Subject<'_> {
-        Subject { name: &self.name, number: &self.number, checksum: &self.checksum }
+        Subject { name: &self.name, number: &self.number, checksum: &self.checksum, package: self.package }
     }
 
     pub(crate) fn up(&self) -> &Action {
@@ -198,6 +202,7 @@ impl Embedded {
     #[must_use]
     pub fn found_by(mut self, package: &'static str, folder: &'static str) -> Self {
         self.of_another_checkout = checkout::started_in_another(package, folder);
+        self.migrations.iter_mut().for_each(|migration| migration.package = Some(package));
         self
     }
 

@@ -32,9 +32,12 @@ pub(crate) fn is_any(migrations: &[Migration], word: &str) -> bool {
 }
 
 fn names(migration: &Migration, word: &str) -> bool {
-    word == migration.name()
-        || word == migration.stem()
-        || file_name::is_number(word) && file_name::compare(word, migration.number()).is_eq()
+    is_named(migration.name(), migration.number(), word)
+}
+
+/// Whether `word` is the name, the stem or the number of a migration.
+pub(crate) fn is_named(name: &str, number: &str, word: &str) -> bool {
+    word == name || word == file_name::stem(name) || file_name::is_number(word) && file_name::compare(word, number).is_eq()
 }
 
 fn unknown(migrations: &[Migration], word: &str) -> Error {
@@ -45,7 +48,7 @@ fn unknown(migrations: &[Migration], word: &str) -> Error {
         } else {
             format!("write the first one with `{} new:NAME`", program())
         };
-        return Error::usage(format!("{message}, nor any other migration file")).with_hint(with_missing(word, hint));
+        return Error::usage(format!("{message}, nor any other migration file")).with_hint(hint);
     }
     let stems = || migrations.iter().map(Migration::stem);
     let near = nearest(word, stems());
@@ -54,17 +57,7 @@ fn unknown(migrations: &[Migration], word: &str) -> Error {
     } else {
         format!("did you mean {}?", listed(near))
     };
-    Error::usage(message).with_hint(with_missing(word, hint))
-}
-
-/// Adds to the hint that the word may name a registered migration whose file is gone. The word is looked up before there is a
-/// connection, so this is not known.
-fn with_missing(word: &str, hint: String) -> String {
-    if !word.split_once('_').is_some_and(|(digits, _)| file_name::is_number(digits)) {
-        return hint;
-    }
-    let stop = if hint.ends_with('?') { "" } else { "." };
-    format!("{hint}{stop} If `{word}` is registered and its file is gone, `{} show_status` lists it as missing", program())
+    Error::usage(message).with_hint(hint)
 }
 
 #[cfg(test)]
@@ -104,22 +97,5 @@ mod tests {
             found("zzz"),
             Err("there is no migration `zzz` (the last migrations are `0002_slugs`, `2_again`, `0010_create_users`)".into())
         );
-    }
-
-    #[test]
-    fn a_name_that_may_have_been_a_files_leads_to_status() {
-        let missing = "is registered and its file is gone, `cargo migrations show_status` lists it as missing";
-        assert_eq!(
-            found("0002_slug"),
-            Err(format!("there is no migration `0002_slug` (did you mean `0002_slugs`? If `0002_slug` {missing})"))
-        );
-        let error = find(&migrations(), "0099_zzz.rs").map(Migration::stem).unwrap_err();
-        assert!(error.hint().unwrap().ends_with(&format!("`0010_create_users`. If `0099_zzz.rs` {missing}")), "{error:?}");
-        let error = find(&[], "0099_zzz").map(Migration::stem).unwrap_err();
-        assert!(error.hint().unwrap().ends_with(&format!("new:NAME`. If `0099_zzz` {missing}")), "{error:?}");
-        for word in ["77", "_x", "create_users", "a1_b"] {
-            let error = find(&migrations(), word).map(Migration::stem).unwrap_err();
-            assert!(!error.hint().unwrap().contains("missing"), "{word}: {error:?}");
-        }
     }
 }

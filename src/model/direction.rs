@@ -7,20 +7,36 @@ pub(crate) enum Direction {
     Down,
     /// Registered without running.
     Ignore,
+    /// Its registration gets the name and the checksum that its file has now.
+    Accept,
+    /// Taken out of the registry without running: its file is gone.
+    Forget,
 }
 
 impl Direction {
+    const ALL: [Self; 5] = [Self::Up, Self::Down, Self::Ignore, Self::Accept, Self::Forget];
+
     /// The word that is stored and printed as JSON.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Down => "down",
             Self::Ignore => "ignore",
+            Self::Accept => "accept",
+            Self::Forget => "forget",
         }
     }
 
     /// Reads that word.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        [Self::Up, Self::Down, Self::Ignore].into_iter().find(|direction| direction.as_str() == text)
+        Self::ALL.into_iter().find(|direction| direction.as_str() == text)
+    }
+
+    /// Whether it runs the migration's code. What does not run any changes nothing unless it comes to its end.
+    pub(crate) fn runs_code(self) -> bool {
+        match self {
+            Self::Up | Self::Down => true,
+            Self::Ignore | Self::Accept | Self::Forget => false,
+        }
     }
 }

@@ -13,6 +13,13 @@ pub(crate) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The digits that a name starts with, or `0` if it starts with none.
+#[cfg(feature = "manager")]
+pub(crate) fn leading_number(name: &str) -> &str {
+    let end = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
+    if end == 0 { "0" } else { &name[..end] }
+}
+
 /// By value, however long and with however many zeros ahead.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));

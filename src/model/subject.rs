@@ -9,6 +9,8 @@ pub(crate) struct Subject<'m> {
     pub(crate) number: &'m str,
     /// The checksum of the file's code.
     pub(crate) checksum: &'m str,
+    /// The package whose build script found the file, if one did.
+    pub(crate) package: Option<&'m str>,
 }
 
 impl<'m> Subject<'m> {

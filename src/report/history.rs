@@ -14,6 +14,8 @@ use crate::model::file_name::stem;
 /// A database's log.
 pub(crate) struct History<'a> {
     pub(crate) database: &'a str,
+    /// The migration that it is about, if it is about one.
+    pub(crate) migration: Option<&'a str>,
     /// The events as they are stored, oldest first.
     pub(crate) events: &'a [Document],
     /// The run that has the lock now.
@@ -44,7 +46,11 @@ impl Report for History<'_> {
 
     fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
         if !self.events.iter().any(|event| text(event, "event") == "migration_started") {
-            say(Said::Status { verb: "History", message: &format!("nothing was run on {} yet", self.database) });
+            let message = match self.migration {
+                None => format!("nothing was run on {} yet", self.database),
+                Some(migration) => format!("the log of {} has nothing about {migration}", self.database),
+            };
+            say(Said::Status { verb: "History", message: &message });
         }
     }
 }

@@ -57,10 +57,7 @@ impl Human {
     }
 
     fn migration_done(&self, about: &About<'_>, took: std::time::Duration) {
-        let time = match about.direction {
-            Direction::Ignore => String::new(),
-            Direction::Up | Direction::Down => format!(" in {}", human_duration(took)),
-        };
+        let time = if about.direction.runs_code() { format!(" in {}", human_duration(took)) } else { String::new() };
         self.status(&capitalized(verb(about.direction).done), &format!("{}{time}", about.migration.stem()));
         if let Some(run) = &*self.run() {
             run.advance();
@@ -108,6 +105,10 @@ impl Sink for Human {
                 let on = format!("on {database} in {}", human_duration(took));
                 self.run_ended(direction, &on, done, outcome);
             }
+            Event::NothingToDo { direction: Direction::Accept, database, .. } => self.status(
+                "Finished",
+                &format!("nothing to accept on {database}: the registry has the name and the code that the file has"),
+            ),
             Event::NothingToDo { direction, database, .. } => self.status(
                 "Finished",
                 &format!("all migrations are registered on {database}: nothing to {}", verb(direction).plain),

@@ -41,6 +41,8 @@ impl Sink for Json {
                     Direction::Up => "migration_executed",
                     Direction::Ignore => "migration_ignored",
                     Direction::Down => "migration_rolled_back",
+                    Direction::Accept => "migration_accepted",
+                    Direction::Forget => "migration_forgotten",
                 };
                 let mut value = step(name, &about);
                 value["duration_ms"] = millis(took);

@@ -17,6 +17,8 @@ pub(super) fn verb(direction: Direction) -> Verb {
         Direction::Up => Verb { plain: "execute", running: "Executing", done: "executed" },
         Direction::Down => Verb { plain: "roll back", running: "Rolling back", done: "rolled back" },
         Direction::Ignore => Verb { plain: "ignore", running: "Ignoring", done: "ignored" },
+        Direction::Accept => Verb { plain: "accept", running: "Accepting", done: "accepted" },
+        Direction::Forget => Verb { plain: "forget", running: "Forgetting", done: "forgotten" },
     }
 }
 
@@ -26,6 +28,8 @@ pub(crate) struct Tally {
     down: usize,
     up: usize,
     ignored: usize,
+    accepted: usize,
+    forgotten: usize,
 }
 
 impl Tally {
@@ -34,11 +38,13 @@ impl Tally {
             Direction::Down => &mut self.down,
             Direction::Up => &mut self.up,
             Direction::Ignore => &mut self.ignored,
+            Direction::Accept => &mut self.accepted,
+            Direction::Forget => &mut self.forgotten,
         } += 1;
     }
 
     pub(crate) fn total(&self) -> usize {
-        self.down + self.up + self.ignored
+        self.down + self.up + self.ignored + self.accepted + self.forgotten
     }
 
     /// `1 migration was rolled back, 2 were executed`
@@ -47,7 +53,13 @@ impl Tally {
     }
 
     fn listed(&self, be: impl Fn(usize) -> &'static str) -> String {
-        let parts = [(self.down, Direction::Down), (self.up, Direction::Up), (self.ignored, Direction::Ignore)];
+        let parts = [
+            (self.down, Direction::Down),
+            (self.up, Direction::Up),
+            (self.ignored, Direction::Ignore),
+            (self.accepted, Direction::Accept),
+            (self.forgotten, Direction::Forget),
+        ];
         let parts = parts.into_iter().filter(|(count, _)| *count > 0).enumerate().map(|(index, (count, direction))| {
             let counted = if index == 0 { migrations(count) } else { count.to_string() };
             format!("{counted} {}{}", be(count), verb(direction).done)

@@ -1,6 +1,8 @@
 //! What to say about migrations and restores that were interrupted or failed, about registered migrations that have no file, and
 //! what to do about them. Pure.
 
+use std::collections::BTreeMap;
+
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 
 use super::standing::{Known, Standing};
@@ -9,7 +11,7 @@ use crate::error::chain::has_label;
 use crate::error::{Error, Remark};
 use crate::line::program::program;
 use crate::line::words::shortened;
-use crate::migration::Migration;
+use crate::migration::{Migration, names};
 use crate::model::{Direction, State, file_name};
 use crate::store::{Attempt, Entry, Restore};
 
@@ -24,7 +26,7 @@ pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<Remark> {
     let name = standing.migration.stem();
     let attempt = standing.attempt?;
     // A later attempt may have left it as it was; the log then knows more than that attempt says.
-    let is_it = attempt.ended.is_none() && attempt.direction != Direction::Ignore && !attempt.is_transactional;
+    let is_it = attempt.ended.is_none() && attempt.direction.runs_code() && !attempt.is_transactional;
     let when = if is_it { interrupted(attempt) } else { format!("`{} history:{name}` shows when", program()) };
     let undo = if standing.migration.has_down() {
         format!("`rollback:{name}` to undo it, or `ignore:{name}` to mark it as done")
@@ -38,26 +40,72 @@ pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<Remark> {
 }
 
 /// What to say about an interrupted migration whose file is gone.
-fn file_gone(attempt: &Attempt) -> Remark {
+pub(super) fn file_gone(attempt: &Attempt) -> Remark {
     let name = file_name::stem(&attempt.name);
     Remark::new(format!("{name} was interrupted ({}), and its file is gone", interrupted(attempt))).with_hint(format!(
         "bring the file back, then use `execute:{name}` to run it again, `rollback:{name}` to undo it, or `ignore:{name}` to mark \
-         it as done"
+         it as done. If the file was removed for good, check the data, and use `forget:{name}`"
     ))
 }
 
-/// What to say about registered migrations that have no file.
-pub(crate) fn without_file(missing: &[&Entry]) -> Option<Remark> {
-    let mut missing = missing.to_vec();
+/// What to say about registered migrations that have no file. Those of another program are a remark of their own for each program.
+pub(crate) fn without_file(known: &Known<'_, '_>) -> Vec<Remark> {
+    let mut missing = known.missing.clone();
     missing.sort_by(|a, b| file_name::compare(a.number(), b.number()).then_with(|| a.name.cmp(&b.name)));
-    let names: Vec<&str> = missing.iter().map(|entry| file_name::stem(&entry.name)).collect();
-    (!names.is_empty()).then(|| {
+    let mut by_program: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
+    for entry in missing {
+        by_program.entry(known.other_program(entry)).or_default().push(file_name::stem(&entry.name));
+    }
+    let remark = |(program, names): (Option<&str>, Vec<&str>)| {
         let (are, have) = if names.len() == 1 { ("is", "has") } else { ("are", "have") };
-        Remark::new(format!("{} {are} registered, but {have} no file", shortened(&names))).with_hint(
-            "use a build that has the missing files, bring them back, or delete their documents from the registry if they were \
-             removed for good",
-        )
-    })
+        let list = shortened(&names);
+        match program {
+            None => Remark::new(format!("{list} {are} registered, but {have} no file")).with_hint(way_out(&names)),
+            Some(other) => {
+                Remark::new(format!("{list} {are} registered by another program (`{other}`), and {have} no file here"))
+                    .with_hint(OWN_REGISTRY)
+            }
+        }
+    };
+    by_program.into_iter().map(remark).collect()
+}
+
+/// What to do if two programs share a registry by mistake.
+pub(super) const OWN_REGISTRY: &str =
+    "give each program a registry of its own (MIGRATIONS_COLLECTION), unless it is the same program under a new name";
+
+/// What to do about registered migrations that have no file.
+fn way_out(names: &[&str]) -> String {
+    let program = program();
+    match names {
+        [name] => format!(
+            "use a build that has the file, or bring it back. If it was removed for good, `{program} forget:{name}` takes the \
+             migration out of the registry"
+        ),
+        _ => format!(
+            "use a build that has the files, or bring them back. If they were removed for good, `{program} forget:NAME` takes each \
+             out of the registry"
+        ),
+    }
+}
+
+/// What to say if `word` names a registered or interrupted migration whose file is gone.
+pub(crate) fn gone(word: &str, database: &str, known: &Known<'_, '_>) -> Option<Remark> {
+    let is_it = |name: &str| names::is_named(name, file_name::leading_number(name), word);
+    if let Some(attempt) = known.interrupted_without_file.iter().find(|attempt| is_it(&attempt.name)) {
+        return Some(file_gone(attempt));
+    }
+    let entry = known.missing.iter().find(|entry| is_it(&entry.name))?;
+    let name = file_name::stem(&entry.name);
+    let remark = |message| Some(Remark::new(message));
+    match known.other_program(entry) {
+        None => remark(format!("{name} is registered on {database}, but its file is gone"))
+            .map(|remark| remark.with_hint(way_out(&[name]))),
+        Some(other) => {
+            remark(format!("{name} is registered on {database} by another program (`{other}`), and has no file here"))
+                .map(|remark| remark.with_hint(OWN_REGISTRY))
+        }
+    }
 }
 
 /// What to say about unregistered migrations whose code is registered under a name that has no file: their files were renumbered
@@ -71,14 +119,14 @@ pub(crate) fn renumbered(known: &Known<'_, '_>) -> Vec<Remark> {
         let (new, old, program) = (migration.stem(), file_name::stem(&before.name), program());
         let message = format!("`{new}` has the same code as `{old}`, which is registered and has no file");
         Some(Remark::new(format!("{message}: it was probably renamed")).with_hint(format!(
-            "use `{program} ignore:{new}` to register it without running it, or `{program} execute:{new}` to run it all the same"
+            "use `{program} accept:{new}` to register it under its new name, or `{program} execute:{new}` to run it all the same"
         )))
     })
     .collect()
 }
 
 /// Whether an entry registers this migration's code. Nothing is known about entries of migopy's, nor about code without a checksum.
-fn is_code_of(entry: &Entry, migration: &Migration) -> bool {
+pub(super) fn is_code_of(entry: &Entry, migration: &Migration) -> bool {
     !migration.checksum().is_empty() && entry.checksum.as_deref() == Some(migration.checksum())
 }
 
@@ -92,8 +140,8 @@ pub(crate) fn cut_off(restore: &Restore) -> Remark {
 /// `up, by deploy@web-2, 2026-02-03T04:05:06Z`
 pub(crate) fn interrupted(attempt: &Attempt) -> String {
     let what = match attempt.direction {
-        Direction::Up | Direction::Ignore => "up",
-        Direction::Down => "down",
+        Direction::Up | Direction::Ignore | Direction::Accept => "up",
+        Direction::Down | Direction::Forget => "down",
     };
     let at = attempt.at.and_then(|at| at.try_to_rfc3339_string().ok()).unwrap_or_default();
     format!("{what}, by {}@{}, {at}", attempt.who, attempt.place)
@@ -147,5 +195,9 @@ pub(crate) fn not_registered(step: &Step<'_>, error: mongodb::error::Error) -> E
         }
         (Direction::Down, _) => error(format!("{name} was rolled back, but the log could not be written")),
         (Direction::Ignore, _) => error(format!("the migration {name} could not be registered")),
+        (Direction::Accept | Direction::Forget, _) => {
+            error(format!("it is not known whether the registry was changed for {name}"))
+                .with_hint(format!("`{program}` shows where it stands"))
+        }
     }
 }

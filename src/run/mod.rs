@@ -1,6 +1,7 @@
 //! The one loop that carries out a plan, always under the lock: it runs each migration, registers it, and reports what happened.
 
 pub(crate) mod advice;
+mod corrections;
 pub(crate) mod lock;
 pub(crate) mod plan;
 mod scope;
@@ -172,7 +173,7 @@ async fn under_lock(
         return Err(stop::as_asked().into());
     }
     let dump = before().await?;
-    if plan.steps.iter().any(|step| step.direction != Direction::Down) {
+    if plan.steps.iter().any(|step| !matches!(step.direction, Direction::Down | Direction::Forget)) {
         keep_names_unique(scope, &view).await;
     }
     if !view.was_settled {

@@ -1,16 +1,15 @@
 //! From a request, the files, the registry and the log to a plan. Pure: nothing here talks to a server.
 
-use mongodb::bson::doc;
-
 use super::advice;
+use super::corrections;
 use super::standing::{self, Known, Standing};
-use super::step::Step;
+use super::step::{Of, Step};
 use super::warnings;
 use crate::error::{Error, ErrorKind, Remark};
 use crate::line::program::program;
 use crate::migration::Migration;
 use crate::model::{Direction, State};
-use crate::store::View;
+use crate::store::{Entry, View};
 
 /// What a subtask asks for.
 #[derive(Clone, Copy, Debug)]
@@ -19,18 +18,29 @@ pub(crate) struct Request<'m> {
     pub(crate) subtask: &'static str,
     /// What to do with the migrations.
     pub(crate) direction: Direction,
-    /// One migration. `None` means every migration that is not registered.
-    pub(crate) migration: Option<&'m Migration>,
+    pub(crate) which: Which<'m>,
     /// Refuse what would otherwise be a warning.
     pub(crate) is_strict: bool,
+}
+
+/// The migrations that a request is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which<'m> {
+    /// Every migration that is not registered.
+    Unregistered,
+    /// This one.
+    File(&'m Migration),
+    /// The one that this word names. Its file is gone.
+    Gone(&'m str),
 }
 
 impl Request<'_> {
     /// The task as on the command line: `execute:0002_x`.
     pub(crate) fn command(&self) -> String {
-        match self.migration {
-            Some(migration) => format!("{}:{}", self.subtask, migration.stem()),
-            None => self.subtask.to_owned(),
+        match self.which {
+            Which::File(migration) => format!("{}:{}", self.subtask, migration.stem()),
+            Which::Gone(word) => format!("{}:{word}", self.subtask),
+            Which::Unregistered => self.subtask.to_owned(),
         }
     }
 }
@@ -46,10 +56,7 @@ pub(crate) struct Plan<'m> {
 impl Plan<'_> {
     /// Whether every step of this plan is one of the other's.
     pub(crate) fn is_part_of(&self, other: &Plan<'_>) -> bool {
-        let in_other = |step: &Step<'_>| {
-            other.steps.iter().any(|o| std::ptr::eq(step.migration, o.migration) && step.direction == o.direction)
-        };
-        self.steps.iter().all(in_other)
+        self.steps.iter().all(|step| other.steps.iter().any(|other| step.is_same(other)))
     }
 }
 
@@ -65,17 +72,26 @@ pub(crate) fn make<'m>(
     }
     let known = standing::all(migrations, view);
     let Known { files, missing, .. } = &known;
-    let chosen: Vec<&Standing<'m, '_>> = match request.migration {
-        Some(migration) => {
+    let chosen: Vec<&Standing<'m, '_>> = match request.which {
+        Which::Gone(word) => {
+            let step = corrections::forget(word, &known, view)?;
+            let warnings = warnings::is_anothers(step.migration.name(), &known).into_iter().collect();
+            return Ok(Plan { steps: vec![step], warnings });
+        }
+        Which::File(migration) => {
             let standing = files.iter().find(|standing| std::ptr::eq(standing.migration, migration));
             let standing = standing.ok_or_else(|| Error::usage(format!("{} has no file", migration.stem())))?;
+            if request.direction == Direction::Accept {
+                let steps = corrections::accept(standing, &known)?.into_iter().collect();
+                return Ok(Plan { steps, warnings: Vec::new() });
+            }
             // A run that is working on it has the lock; its result is looked at once the lock is free.
             if !standing.is_under_way {
                 allowed(request.direction, standing)?;
             }
             vec![standing]
         }
-        None => {
+        Which::Unregistered => {
             // As long as a migration is interrupted, nothing runs until a person has decided how to go on.
             refuse_undecided(advice::all_undecided(&known))?;
             if request.direction == Direction::Up {
@@ -87,10 +103,10 @@ pub(crate) fn make<'m>(
     let warnings: Vec<Remark> = match request.direction {
         Direction::Up => {
             let of_files = warnings::out_of_order(&chosen, files, missing).into_iter().chain(warnings::changed(files));
-            of_files.chain(advice::without_file(missing)).collect()
+            of_files.chain(warnings::of_another_program(files)).chain(advice::without_file(&known)).collect()
         }
         Direction::Down => warnings::later_ones_stay(&chosen, files, missing).into_iter().collect(),
-        Direction::Ignore => Vec::new(),
+        Direction::Ignore | Direction::Accept | Direction::Forget => Vec::new(),
     };
     let warnings = if request.is_strict { refuse(warnings)? } else { warnings };
     let steps: Vec<Step<'m>> = chosen.into_iter().map(|standing| step(request.direction, standing)).collect();
@@ -102,14 +118,11 @@ pub(crate) fn make<'m>(
 
 fn step<'m>(direction: Direction, standing: &Standing<'m, '_>) -> Step<'m> {
     Step {
-        migration: standing.migration,
+        migration: Of::File(standing.migration),
         direction,
         before: standing.effective(),
-        registered: standing
-            .entries
-            .iter()
-            .filter_map(|entry| Some(doc! { "_id": entry.id.clone()?, "run": entry.run.clone() }))
-            .collect(),
+        registered: standing.entries.iter().copied().filter_map(Entry::as_read).collect(),
+        registered_as: None,
     }
 }
 
@@ -191,7 +204,8 @@ pub(crate) mod tests {
     }
 
     fn request(direction: Direction, migration: Option<&Migration>) -> Request<'_> {
-        Request { subtask: "execute", direction, migration, is_strict: false }
+        let which = migration.map_or(Which::Unregistered, Which::File);
+        Request { subtask: "execute", direction, which, is_strict: false }
     }
 
     fn stems(plan: &Plan<'_>) -> Vec<String> {

@@ -35,6 +35,12 @@ impl<'v> Standing<'_, 'v> {
         }
     }
 
+    /// The other program that registered a migration of this name with other code.
+    pub(crate) fn other_program(&self) -> Option<&'v str> {
+        let entry = self.entry().filter(|_| self.is_changed())?;
+        different(self.migration.subject().package, entry)
+    }
+
     /// Whether its file was edited after it was registered. A checksum that is empty is unknown: that of a migration made by hand.
     pub(crate) fn is_changed(&self) -> bool {
         let now = self.migration.checksum();
@@ -61,6 +67,19 @@ impl Known<'_, '_> {
     pub(crate) fn undecided(&self) -> impl Iterator<Item = &Standing<'_, '_>> {
         self.files.iter().filter(|standing| standing.needs_decision)
     }
+}
+
+impl<'v> Known<'_, 'v> {
+    /// The other program that registered a migration without a file. `None` if it was this one, or if that is not known.
+    pub(crate) fn other_program(&self, entry: &'v Entry) -> Option<&'v str> {
+        let own = self.files.iter().find_map(|standing| standing.migration.subject().package);
+        different(own, entry)
+    }
+}
+
+/// The package whose migration an entry is, if it is known to be another than our own.
+fn different<'v>(own: Option<&str>, entry: &'v Entry) -> Option<&'v str> {
+    entry.package.as_deref().filter(|package| own.is_some_and(|own| own != *package))
 }
 
 /// A state, and whether a person has to decide how to go on.
@@ -158,7 +177,8 @@ fn judge(entry: Option<&Entry>, attempt: Option<&Attempt>) -> Judged {
     let failed = Judged::clear(State::Failed);
     let failed_before = (attempt.before == State::Failed && entry.is_none()).then_some(failed);
     match (attempt.ended, attempt.direction) {
-        (_, Direction::Ignore) | (Some(Ended::Aborted), _) => failed_before.unwrap_or(as_before),
+        (Some(Ended::Aborted), _) => failed_before.unwrap_or(as_before),
+        (_, direction) if !direction.runs_code() => failed_before.unwrap_or(as_before),
         // A transaction that was killed has undone nothing.
         (None, Direction::Down) if attempt.is_transactional => failed_before.unwrap_or(as_before),
         (None, _) if attempt.is_transactional => {

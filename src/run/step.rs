@@ -5,31 +5,85 @@ use std::fmt;
 use mongodb::bson::Document;
 
 use crate::migration::{Action, Migration};
-use crate::model::{Direction, State};
+use crate::model::{Direction, State, Subject, file_name};
 
 /// One migration, and what is to be done with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Step<'m> {
-    pub(crate) migration: &'m Migration,
+    pub(crate) migration: Of<'m>,
     pub(crate) direction: Direction,
     /// Its state when the plan was made.
     pub(crate) before: State,
     /// A filter for each of its documents in the registry. Each matches the document as long as no other run has written it.
     pub(crate) registered: Vec<Document>,
+    /// The name under which it is registered, if it gets a new one.
+    pub(crate) registered_as: Option<String>,
+}
+
+/// The migration that a step is about.
+#[derive(Clone, Debug)]
+pub(crate) enum Of<'m> {
+    File(&'m Migration),
+    /// Its file is gone.
+    Gone(Gone),
+}
+
+/// A migration whose file is gone, as the registry or the log names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Gone {
+    pub(crate) name: String,
+    pub(crate) number: String,
+    /// Empty if it is not known.
+    pub(crate) checksum: String,
+}
+
+impl Of<'_> {
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::File(migration) => migration.subject(),
+            Self::Gone(Gone { name, number, checksum }) => Subject { name, number, checksum, package: None },
+        }
+    }
+
+    /// The file's name: `0002_slugs.rs`.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::File(migration) => migration.name(),
+            Self::Gone(gone) => &gone.name,
+        }
+    }
+
+    pub(crate) fn stem(&self) -> &str {
+        file_name::stem(self.name())
+    }
+
+    fn file(&self) -> Option<&Migration> {
+        match self {
+            Self::File(migration) => Some(migration),
+            Self::Gone(_) => None,
+        }
+    }
 }
 
 impl Step<'_> {
     /// The code to run, if there is any.
     pub(crate) fn action(&self) -> Option<&Action> {
+        let migration = self.migration.file()?;
         match self.direction {
-            Direction::Up => Some(self.migration.up()),
-            Direction::Down => self.migration.down(),
-            Direction::Ignore => None,
+            Direction::Up => Some(migration.up()),
+            Direction::Down => migration.down(),
+            Direction::Ignore | Direction::Accept | Direction::Forget => None,
         }
     }
 
     pub(crate) fn is_transactional(&self) -> bool {
         self.action().is_some_and(Action::is_transactional)
+    }
+
+    /// Whether it does the same with the same migration.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let what = |step: &Self| (step.migration.name().to_owned(), step.direction, step.registered_as.clone());
+        what(self) == what(other)
     }
 }
 
@@ -40,8 +94,16 @@ impl fmt::Display for Step<'_> {
             Direction::Up => "execute",
             Direction::Down => "roll back",
             Direction::Ignore => "ignore",
+            Direction::Accept => "accept",
+            Direction::Forget => "forget",
         };
         write!(f, "{what} {}", self.migration.stem())?;
-        self.migration.description().map_or(Ok(()), |description| write!(f, "  {description}"))
+        match (self.direction, &self.registered_as) {
+            (_, Some(name)) => write!(f, ", registered as {}", file_name::stem(name))?,
+            (Direction::Accept, None) => f.write_str(", edited after it ran")?,
+            _ => {}
+        }
+        let description = self.migration.file().and_then(Migration::description);
+        description.map_or(Ok(()), |description| write!(f, "  {description}"))
     }
 }

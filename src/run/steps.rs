@@ -18,7 +18,7 @@ use crate::model::Direction;
 use crate::process::panics;
 use crate::process::stop::Stop;
 use crate::report::Reporter;
-use crate::store::{About, Change, Ended, Record, Refusal, Registration, new_id, registration};
+use crate::store::{About, Change, Ended, Record, Refusal, Registration, acceptance, new_id, registration};
 
 /// Carries out the steps of one run.
 pub(super) struct Steps<'r> {
@@ -207,15 +207,19 @@ impl Steps<'_> {
             Direction::Up => Some(Registration::Executed(took)),
             // It is registered already (its rollback was interrupted), and stays as it is.
             Direction::Ignore if step.registered.is_empty() => Some(Registration::Ignored),
-            Direction::Ignore | Direction::Down => None,
+            Direction::Ignore | Direction::Down | Direction::Accept | Direction::Forget => None,
         };
+        let id = || step.registered.first().and_then(|filter| filter.get("_id")).cloned().unwrap_or_else(new_id);
+        let subject = step.migration.subject();
+        let run = &self.lock.run().id;
         Change {
             log,
-            register: register.map(|how| {
-                let id = step.registered.first().and_then(|filter| filter.get("_id")).cloned().unwrap_or_else(new_id);
-                registration(id, step.migration.subject(), how, &self.lock.run().id, now)
-            }),
-            unregister: if step.direction == Direction::Down { step.registered.clone() } else { Vec::new() },
+            register: register.map(|how| registration(id(), subject, how, run, now)),
+            amend: (step.direction == Direction::Accept).then(|| acceptance(id(), subject, run, now)),
+            unregister: match step.direction {
+                Direction::Down | Direction::Forget => step.registered.clone(),
+                Direction::Up | Direction::Ignore | Direction::Accept => Vec::new(),
+            },
         }
     }
 
@@ -237,13 +241,14 @@ impl Steps<'_> {
     }
 }
 
-fn about<'m>(step: &Step<'m>) -> About<'m> {
+fn about<'s>(step: &'s Step<'_>) -> About<'s> {
     About {
         migration: step.migration.subject(),
         direction: step.direction,
         is_transactional: step.is_transactional(),
         was_registered: !step.registered.is_empty(),
         before: step.before,
+        registered_as: step.registered_as.as_deref(),
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::standing::Standing;
+use super::advice;
+use super::standing::{Known, Standing};
 use super::status::{highest_registered, is_below};
 use crate::error::Remark;
+use crate::line::program::program;
 use crate::line::words::{listed, shortened};
 use crate::migration::Migration;
 use crate::model::file_name;
@@ -56,11 +58,48 @@ pub(super) fn later_ones_stay(
 
 /// A warning if files were edited after they were registered.
 pub(super) fn changed(files: &[Standing<'_, '_>]) -> Option<Remark> {
-    let changed: Vec<&str> =
-        files.iter().filter(|standing| standing.is_changed()).map(|standing| standing.migration.stem()).collect();
-    (!changed.is_empty()).then(|| {
-        let (was, it) = if changed.len() == 1 { ("was", "it") } else { ("were", "they") };
-        Remark::new(format!("{} {was} edited after {it} ran", listed(changed.iter().copied())))
+    let is_edited = |standing: &&Standing<'_, '_>| standing.is_changed() && standing.other_program().is_none();
+    let changed: Vec<&str> = files.iter().filter(is_edited).map(|standing| standing.migration.stem()).collect();
+    let (was, it, name) = match changed[..] {
+        [] => return None,
+        [name] => ("was", "it", name),
+        _ => ("were", "they", "NAME"),
+    };
+    let message = format!("{} {was} edited after {it} ran", listed(changed.iter().copied()));
+    Some(Remark::new(message).with_hint(format!("undo the edit, or accept the new code with `{} accept:{name}`", program())))
+}
+
+/// One warning for each other program that registered migrations with the names of ours, but with other code: here they count as
+/// registered, and never run.
+pub(crate) fn of_another_program(files: &[Standing<'_, '_>]) -> Vec<Remark> {
+    let mut by_program: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for standing in files {
+        if let Some(program) = standing.other_program() {
+            by_program.entry(program).or_default().push(standing.migration.stem());
+        }
+    }
+    let remark = |(other, names): (&str, Vec<&str>)| {
+        let (was, it, does, name) =
+            if let [name] = names[..] { ("was", "it counts", "does", name) } else { ("were", "they count", "do", "NAME") };
+        Remark::new(format!(
+            "{} {was} registered by another program (`{other}`) with other code: {it} as registered, and {does} not run",
+            listed(names.iter().copied())
+        ))
+        .with_hint(format!(
+            "{}. Then accept the new code with `{} accept:{name}`",
+            advice::OWN_REGISTRY,
+            program()
+        ))
+    };
+    by_program.into_iter().map(remark).collect()
+}
+
+/// A warning if a migration that is to be forgotten is another program's.
+pub(super) fn is_anothers(name: &str, known: &Known<'_, '_>) -> Option<Remark> {
+    let entry = known.missing.iter().find(|entry| entry.name == name)?;
+    known.other_program(entry).map(|other| {
+        let name = file_name::stem(name);
+        Remark::new(format!("`{name}` was registered by another program (`{other}`), which would run it again"))
     })
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Change {
     pub(crate) log: Vec<Document>,
     /// An entry to write; its `_id` is that of the one it takes the place of, if any.
     pub(crate) register: Option<Document>,
+    /// Fields to set in an entry that is there; its `_id` is among them.
+    pub(crate) amend: Option<Document>,
     /// Filters for the entries to remove. Each matches the entry as it was read, so that one that another run has written since
     /// stays.
     pub(crate) unregister: Vec<Document>,
@@ -59,6 +61,12 @@ impl From<Error> for Refusal {
         Self::Server(error)
     }
 }
+
+const IS_GONE: &str = "its document was removed from the registry in the meantime";
+
+/// What `$merge` does with a document whose `_id` is there, and with one whose is not.
+const REPLACES: [&str; 2] = ["replace", "insert"];
+const AMENDS: [&str; 2] = ["merge", "fail"];
 
 /// The fence as one run sees it.
 #[derive(Clone, Debug)]
@@ -121,6 +129,14 @@ impl Fence {
             registry.replace_one(id, entry).upsert(true).session(&mut *session).await?;
             crash::point("registry written");
         }
+        if let Some(fields) = &change.amend {
+            let id = doc! { "_id": fields.get("_id") };
+            let amended = registry.update_one(id, doc! { "$set": fields }).session(&mut *session).await?;
+            if amended.matched_count != 1 {
+                return Err(Refusal::Server(Error::custom(IS_GONE.to_owned())));
+            }
+            crash::point("registry written");
+        }
         if !change.unregister.is_empty() {
             registry.delete_many(doc! { "$or": &change.unregister }).session(&mut *session).await?;
             crash::point("registry written");
@@ -130,7 +146,11 @@ impl Fence {
 
     async fn merge(&self, change: &Change) -> Result<(), Refusal> {
         if let Some(entry) = &change.register {
-            self.merge_into(self.store.registry_name(), std::slice::from_ref(entry)).await?;
+            self.merge_into(self.store.registry_name(), std::slice::from_ref(entry), REPLACES).await?;
+            crash::point("registry merged");
+        }
+        if let Some(fields) = &change.amend {
+            self.merge_into(self.store.registry_name(), std::slice::from_ref(fields), AMENDS).await?;
             crash::point("registry merged");
         }
         if !change.unregister.is_empty() {
@@ -144,14 +164,14 @@ impl Fence {
             crash::point("registry deleted");
         }
         if !change.log.is_empty() {
-            self.merge_into(LOG, &change.log).await?;
+            self.merge_into(LOG, &change.log, REPLACES).await?;
             crash::point("log merged");
         }
         Ok(())
     }
 
     /// Writes documents with one command that reads the fence first, and writes only if it has this run's number.
-    async fn merge_into(&self, collection: &str, documents: &[Document]) -> Result<(), Refusal> {
+    async fn merge_into(&self, collection: &str, documents: &[Document], mode: [&str; 2]) -> Result<(), Refusal> {
         let target = self.store.collection(collection);
         let ids: Vec<&Bson> = documents.iter().filter_map(|document| document.get("_id")).collect();
         let pipeline = [
@@ -160,7 +180,7 @@ impl Fence {
             doc! { "$unwind": "$document" },
             doc! { "$replaceWith": "$document" },
             // The `_id`s are new, or those of the entries to replace: repeating the command changes nothing.
-            doc! { "$merge": { "into": collection, "on": "_id", "whenMatched": "replace", "whenNotMatched": "insert" } },
+            doc! { "$merge": { "into": collection, "on": "_id", "whenMatched": mode[0], "whenNotMatched": mode[1] } },
         ];
         retry(async || self.store.lock().aggregate(pipeline.clone()).await.map(|_| ())).await?;
         crash::point("merge sent");

@@ -200,11 +200,13 @@ pub(crate) struct About<'m> {
     pub(crate) is_transactional: bool,
     pub(crate) was_registered: bool,
     pub(crate) before: State,
+    /// The name under which it is registered, if it gets a new one.
+    pub(crate) registered_as: Option<&'m str>,
 }
 
 impl About<'_> {
     fn document(&self) -> Document {
-        doc! {
+        let mut document = doc! {
             "name": self.migration.name,
             "number": self.migration.number,
             "checksum": self.migration.checksum,
@@ -212,7 +214,11 @@ impl About<'_> {
             "transactional": self.is_transactional,
             "was_registered": self.was_registered,
             "before": self.before.as_str(),
+        };
+        if let Some(name) = self.registered_as {
+            document.insert("registered_as", name);
         }
+        document
     }
 }
 
@@ -226,12 +232,16 @@ fn end(event: &mut Document, took: Duration, outcome: Ended, error: Option<&str>
 }
 
 impl Store {
-    /// Reads the log's events in order: all, or those of the migration with that stem.
+    /// Reads the log's events in order: all, or those of the migration with that stem or number.
     pub(crate) async fn history(&self, stem: Option<&str>) -> mongodb::error::Result<Vec<Document>> {
         let mut filter = doc! { "registry": self.registry_name() };
         if let Some(stem) = stem {
             // A migration is known by its stem: the file's ending may change.
-            let pattern = format!("^{}(\\.[^.]*)?$", regex::escape(stem));
+            let pattern = if file_name::is_number(stem) {
+                format!("^0*{}(_|$)", stem.trim_start_matches('0'))
+            } else {
+                format!("^{}(\\.[^.]*)?$", regex::escape(stem))
+            };
             filter.insert("name", doc! { "$regex": pattern });
         }
         let mut cursor =

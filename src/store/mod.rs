@@ -22,7 +22,7 @@ pub(crate) use damage::Loss;
 pub(crate) use fence::{Change, Fence, Refusal};
 pub(crate) use lease::{Holder, LeaseAttempt, lease_time};
 pub(crate) use log::{About, Attempt, Ended, Record, Run, new_id};
-pub(crate) use registry::{Entry, Registration, document as registration};
+pub(crate) use registry::{Entry, Registration, acceptance, document as registration};
 pub(crate) use view::{Restore, View};
 
 /// The collection of the log: start and end of every run and of every migration in it.

@@ -16,12 +16,14 @@ pub(crate) struct Entry {
     pub(crate) checksum: Option<String>,
     pub(crate) registered_at: Option<DateTime>,
     pub(crate) duration: Option<Duration>,
-    /// The run that registered it.
+    /// The run that registered it, or the one that accepted its new name or code.
     pub(crate) run: Option<String>,
+    /// The package whose migration it is.
+    pub(crate) package: Option<String>,
 }
 
 /// The fields that [`Entry::read`] reads: the query for all entries asks for these and no more.
-pub(super) const FIELDS: [&str; 7] = ["_id", "name", "state", "checksum", "registered_at", "duration_ms", "run"];
+pub(super) const FIELDS: [&str; 8] = ["_id", "name", "state", "checksum", "registered_at", "duration_ms", "run", "package"];
 
 impl Entry {
     /// Reads a document. It may be another tool's and hold anything, so nothing in it is an error; without a name it registers
@@ -43,6 +45,7 @@ impl Entry {
                     entry.duration = ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
                 }
                 "run" => entry.run = text(),
+                "package" => entry.package = text(),
                 _ => {}
             }
         }
@@ -52,9 +55,12 @@ impl Entry {
 
     /// The digits that the name starts with.
     pub(crate) fn number(&self) -> &str {
-        let end = self.name.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.name.len());
-        let number = &self.name[..end];
-        if file_name::is_number(number) { number } else { "0" }
+        file_name::leading_number(&self.name)
+    }
+
+    /// A filter that matches the document as long as no other run has written it.
+    pub(crate) fn as_read(&self) -> Option<Document> {
+        Some(doc! { "_id": self.id.clone()?, "run": self.run.clone() })
     }
 }
 
@@ -71,19 +77,37 @@ pub(crate) fn document(id: Bson, migration: Subject<'_>, how: Registration, run:
         Registration::Executed(duration) => ("registered", Some(duration)),
         Registration::Ignored => ("ignored", None),
     };
-    let mut document = doc! {
-        "_id": id,
-        "name": migration.name,
-        "number": migration.number,
-        "state": state,
-        "checksum": migration.checksum,
-        "registered_at": at,
-    };
+    let mut document = facts(id, migration);
+    document.insert("state", state);
+    document.insert("registered_at", at);
     if let Some(duration) = duration {
         document.insert("duration_ms", i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
     }
     document.insert("run", run);
     document.extend(super::origin::document());
+    document
+}
+
+/// What changes in the document of a registered migration when a new name or new code of its file is accepted. The rest says how it
+/// was run, and stays.
+pub(crate) fn acceptance(id: Bson, migration: Subject<'_>, run: &str, at: DateTime) -> Document {
+    let mut document = facts(id, migration);
+    document.insert("accepted_at", at);
+    document.insert("run", run);
+    document
+}
+
+/// The part of a document that is about the file.
+fn facts(id: Bson, migration: Subject<'_>) -> Document {
+    let mut document = doc! {
+        "_id": id,
+        "name": migration.name,
+        "number": migration.number,
+        "checksum": migration.checksum,
+    };
+    if let Some(package) = migration.package {
+        document.insert("package", package);
+    }
     document
 }
 
@@ -101,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_query_asks_for_every_field_that_is_read() {
-        let migration = Subject { name: "0002_slugs.rs", number: "0002", checksum: "sha256:1" };
+        let migration = Subject { name: "0002_slugs.rs", number: "0002", checksum: "sha256:1", package: Some("xtask") };
         for how in [Registration::Executed(Duration::from_millis(5)), Registration::Ignored] {
             let written = document(Bson::Int32(7), migration, how, "run", DateTime::from_millis(1));
             let asked_for: Document = written
@@ -111,6 +135,7 @@ mod tests {
                 .collect();
             let read = |document: &Document| Entry::read(&RawDocumentBuf::try_from(document).unwrap());
             assert_eq!(read(&asked_for), read(&written));
+            assert_eq!(read(&written).unwrap().package.as_deref(), Some("xtask"));
         }
     }
 

@@ -4,8 +4,11 @@ use crate::context::Context;
 use crate::error::{Result, describe};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
+use crate::migration::names;
 use crate::model::file_name::stem;
 use crate::report::History;
+use crate::run;
+use crate::store::Entry;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "history",
@@ -34,11 +37,15 @@ pub async fn history<M: MigrationsManager>(_: &M, cx: &Context, migration: Optio
     };
     let events = store.history(wanted).await;
     let events = events.map_err(|error| describe::unreadable("the log `migrations_log`", error))?;
-    if let (true, Some((_, Err(error)))) = (events.is_empty(), found) {
-        return Err(error.into());
+    if let (true, Some((word, Err(error)))) = (events.is_empty(), found) {
+        // What migopy registered is in no log.
+        let is_it = |entry: &Entry| names::is_named(&entry.name, entry.number(), word);
+        if !run::read(&store).await?.entries.iter().any(is_it) {
+            return Err(error.into());
+        }
     }
     let lease = store.read_lease().await.ok().flatten();
     let at_work = lease.as_ref().and_then(|lease| lease.live()).map(|holder| holder.owner.as_str());
-    cx.reporter().report(&History { database: store.database().name(), events: &events, at_work });
+    cx.reporter().report(&History { database: store.database().name(), migration: wanted, events: &events, at_work });
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! A new one is its file, its word in the list below, and the method of [`MigrationsManager`] that it is the default of.
 
 use super::MigrationsManager;
-use super::declaration::Declaration;
+use super::declaration::{Asks, Declaration};
 use super::subtask::Subtask;
 use crate::context::Context;
 use crate::error::Result;
@@ -27,7 +27,7 @@ macro_rules! built_ins {
 }
 
 built_ins! {
-    show_status execute ignore rollback check history unlock dbdump restore dumps mongod help
+    show_status execute ignore rollback accept forget check history unlock dbdump restore dumps mongod help
 }
 
 /// The subtask that runs when the line has none, unless the manager names another.
@@ -44,7 +44,8 @@ async fn run_migrations<M: MigrationsManager>(
     let request = cx.request(subtask.name, direction, migration)?;
     let scope = cx.scope().await?;
     cx.tell_shared_numbers();
-    let confirm = async |plan: &run::plan::Plan<'_>| cx.confirm_plan(direction, scope.database(), plan).await;
+    let always = matches!((subtask.asks)(cx.options()), Asks::AlwaysWithPlan(_));
+    let confirm = async |plan: &run::plan::Plan<'_>| cx.confirm_plan((direction, always), scope.database(), plan).await;
     let before = async || {
         cx.forget_dump();
         if takes_dump && cx.config().do_mongo_dump {

@@ -56,7 +56,7 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
     let open = rows.iter().filter(|row| row.state.is_open()).count();
     let missing = known.missing.len();
     let remarks = cut_off.into_iter().chain(known.files.iter().filter_map(remark)).chain(decisions);
-    let remarks = remarks.chain(advice::without_file(&known.missing)).collect();
+    let remarks = remarks.chain(warnings::of_another_program(&known.files)).chain(advice::without_file(&known)).collect();
     let at_work = view.lease.as_ref().and_then(|lease| lease.live()).map(|holder| {
         let since = ago(holder.held_for);
         format!("{}@{} (pid {}) is at work: {}, for {since}", holder.user, holder.host, holder.pid, holder.command)

@@ -1,0 +1,87 @@
+//! A migration that the line names and that has no file: whether it is registered, and its file is gone.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::check::{Checked, Segment};
+use crate::context::{Context, Line, Site};
+use crate::environment::Route;
+use crate::error::{Error, ErrorKind, Remark};
+use crate::line::program::program;
+use crate::model::file_name;
+use crate::mongod::local;
+use crate::run::{self, advice, standing};
+
+/// How long the database may take to answer: the error is certain, and this only makes it say more.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Fails if a task names a migration that has no file.
+pub(super) async fn check<M>(line: &Rc<Line>, segments: &[Segment<'_, M>], sites: &[Rc<Site>]) -> Result<(), Error> {
+    for (segment, site) in segments.iter().zip(sites) {
+        for checked in &segment.tasks {
+            if let Some(unknown) = &checked.unknown_migration {
+                let asked = tokio::time::timeout(PATIENCE, registered(line, segment, site, checked)).await;
+                let remark = match asked.ok().flatten() {
+                    Some(Some(gone)) => gone,
+                    Some(None) => unknown.clone(),
+                    None => with_missing(unknown.clone(), checked.options.first().unwrap_or_default()),
+                };
+                return Err(Error::of_remarks(ErrorKind::Usage, [remark]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What to say if the migration is registered. `None` if the database could not be asked.
+async fn registered<M>(
+    line: &Rc<Line>,
+    segment: &Segment<'_, M>,
+    site: &Rc<Site>,
+    checked: &Checked<'_, M>,
+) -> Option<Option<Remark>> {
+    // One of several databases says nothing about the others, and another machine is not asked for a name that may be mistyped.
+    if segment.environment.is_some_and(|environment| environment.is_many() || matches!(environment.route(), Route::Host(_)))
+    {
+        return None;
+    }
+    let cx = Context::new(line, site, &checked.options);
+    // No server is started for it.
+    if cx.config().local_server && !cx.config().names_a_server() {
+        let directory = cx.local_server_directory().ok()?;
+        local::running(&directory).await.ok()??;
+    }
+    let store = cx.store().await.ok()?;
+    let view = run::read(&store).await.ok()?;
+    let known = standing::all(cx.migrations(), &view);
+    Some(advice::gone(checked.options.first()?, store.database().name(), &known))
+}
+
+/// Adds to the hint that the word may name a registered migration whose file is gone.
+fn with_missing(remark: Remark, word: &str) -> Remark {
+    if !word.split_once('_').is_some_and(|(digits, _)| file_name::is_number(digits)) {
+        return remark;
+    }
+    let hint = remark.hint.unwrap_or_default();
+    let stop = if hint.ends_with('?') { "" } else { "." };
+    Remark::new(remark.message).with_hint(format!(
+        "{hint}{stop} If `{word}` is registered and its file is gone, `{} show_status` lists it as missing",
+        program()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_may_have_been_a_files_leads_to_status() {
+        let hint = |hint: &str, word| with_missing(Remark::new("no").with_hint(hint), word).hint.unwrap();
+        let missing = "is registered and its file is gone, `cargo migrations show_status` lists it as missing";
+        assert_eq!(hint("did you mean x?", "0002_slug"), format!("did you mean x? If `0002_slug` {missing}"));
+        assert_eq!(hint("write it", "0099_z.rs"), format!("write it. If `0099_z.rs` {missing}"));
+        for word in ["77", "_x", "create_users", "a1_b"] {
+            assert_eq!(hint("write it", word), "write it");
+        }
+    }
+}
