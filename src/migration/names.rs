@@ -32,12 +32,17 @@ pub(crate) fn is_any(migrations: &[Migration], word: &str) -> bool {
 }
 
 fn names(migration: &Migration, word: &str) -> bool {
-    is_named(migration.name(), migration.number(), word)
+    word == migration.name() || word == migration.stem() || is_number_of(word, migration.number())
 }
 
-/// Whether `word` is the name, the stem or the number of a migration.
+/// Whether `word` names a migration that the registry or the log has under this name. The file's ending does not count: migopy's
+/// is another.
 pub(crate) fn is_named(name: &str, number: &str, word: &str) -> bool {
-    word == name || word == file_name::stem(name) || file_name::is_number(word) && file_name::compare(word, number).is_eq()
+    file_name::stem(word) == file_name::stem(name) || is_number_of(word, number)
+}
+
+fn is_number_of(word: &str, number: &str) -> bool {
+    file_name::is_number(word) && file_name::compare(word, number).is_eq()
 }
 
 fn unknown(migrations: &[Migration], word: &str) -> Error {

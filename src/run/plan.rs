@@ -281,7 +281,7 @@ pub(crate) mod tests {
             assert_eq!(
                 error.hint(),
                 Some(
-                    "use `cargo migrations ignore:9_slugs` to register it without running it, or `cargo migrations \
+                    "use `cargo migrations accept:9_slugs` to register it under its new name, or `cargo migrations \
                      execute:9_slugs` to run it all the same"
                 )
             );

@@ -54,7 +54,7 @@ NAME       STATE         WHEN                  TOOK   DESCRIPTION
         str![[r#"
     Database DATABASE on 127.0.0.1:PORT
 warning: `0005_gone` is registered, but has no file
-hint: use a build that has the missing files, bring them back, or delete their documents from the registry if they were removed for good
+hint: use a build that has the file, or bring it back. If it was removed for good, `cargo migrations forget:0005_gone` takes the migration out of the registry
       Status 1 unregistered, 1 missing on DATABASE
 hint: run it with `cargo migrations execute`
 

@@ -217,7 +217,7 @@ fn a_renumbered_file_does_not_run_again_unless_a_person_says_so() {
     workspace.tracing_migration("0008_b.rs");
     let expected = "`0009_slugs` has the same code as `0007_slugs`, which is registered and has no file";
     let outcome = workspace.run("execute", &database).exits(3);
-    assert_has(&outcome.stderr, &["error: ", expected, "hint: use `cargo migrations ignore:0009_slugs` to register it"]);
+    assert_has(&outcome.stderr, &["error: ", expected, "hint: use `cargo migrations accept:0009_slugs` to register it"]);
     assert_eq!(database.trace(), ["up 0001", "up 0007"]);
     let outcome = workspace.run("show_status --check", &database).exits(4);
     assert_has(&outcome.stderr, &["warning: ", expected, "a decision is needed"]);

@@ -10,6 +10,7 @@ mod support;
 mod builtins;
 mod commands;
 mod connections;
+mod corrections;
 mod crashes;
 mod deployed;
 mod dump;

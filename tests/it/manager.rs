@@ -81,6 +81,8 @@ Tasks, run from left to right:
   execute[:MIGRATION]         Run the unregistered migrations, or one
   ignore[:MIGRATION]          Register the unregistered migrations, or one, without running
   rollback:MIGRATION          Undo a registered migration, and unregister it
+  accept:MIGRATION            Register a file's new code, or its new name
+  forget:MIGRATION            Take a migration without a file out of the registry
   check                       Check the migration files and the manager, without a server
   history[:MIGRATION]         Show the log: what was run, by whom, and how it ended
   unlock                      Show who has the lock, and free it
