@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     options: Arc<ClientOptions>,
     /// Whether the server supports transactions: it is a replica set or a sharded cluster, not a standalone server.
     pub(crate) has_transactions: bool,
+    /// Whether it logs in as a user.
+    pub(crate) has_login: bool,
 }
 
 impl Connection {
@@ -77,7 +79,7 @@ pub(crate) async fn connect(
     let watch = Arc::clone(&contact);
     options.sdam_event_handler = Some(EventHandler::callback(move |event| watch.note(event)));
     let replica_set = options.repl_set_name.clone();
-    let uses_tls = options.tls.is_some();
+    let (uses_tls, has_login) = (options.tls.is_some(), options.credential.is_some());
     let client = Client::with_options(options).map_err(|error| invalid_options(&error, &target.source))?;
     if tokio::time::timeout(target.first_contact, contact.reached.notified()).await.is_err() {
         return Err(contact.explain(target, uses_tls, replica_set.as_deref()));
@@ -85,7 +87,7 @@ pub(crate) async fn connect(
     let has_transactions = !contact.is_standalone.load(Ordering::Relaxed);
     // Where several databases are worked on, none is named here: `Connection::to` chooses each.
     let database = client.database(target.database.as_deref().unwrap_or_default());
-    Ok(Connection { database, options: Arc::new(of_another), has_transactions })
+    Ok(Connection { database, options: Arc::new(of_another), has_transactions, has_login })
 }
 
 /// The error for options that the driver does not accept. They were set in `source`.

@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 
 use super::hidden::Hidden;
-use super::{Error, codes};
+use super::{Error, codes, rights};
 
 /// The text of one error of a chain, without its causes.
 pub(crate) fn describe(error: &(dyn StdError + 'static)) -> String {
@@ -108,12 +108,10 @@ fn server_said(code: i32, name: &str, message: &str) -> String {
     match (code, name) {
         (codes::AUTHENTICATION_FAILED, _) => format!("the server refused the login (AuthenticationFailed): {CHECK_LOGIN}"),
         // The server's text quotes the command, which can fill pages.
-        (codes::UNAUTHORIZED, _) => {
+        (codes::UNAUTHORIZED, _) => rights::explained(message).unwrap_or_else(|| {
             let head = message.split(" to execute command").next().unwrap_or(message);
-            format!(
-                "{head} (Unauthorized): grant the user the role that this needs (readWrite in most cases, dbOwner for restore)"
-            )
-        }
+            format!("{head} (Unauthorized): grant the user the role that this needs")
+        }),
         (_, "") => format!("{message} (code {code})"),
         _ => format!("{message} ({name})"),
     }

@@ -10,6 +10,8 @@ pub(crate) mod describe;
 mod hidden;
 #[cfg(feature = "manager")]
 mod remark;
+#[cfg(feature = "manager")]
+mod rights;
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -31,6 +31,7 @@ use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
 use lock::LockGuard;
 use plan::{Plan, Request};
 pub(crate) use scope::Scope;
+use step::Step;
 use steps::{Next, Steps};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -106,6 +107,7 @@ pub(crate) async fn run(
         nothing_to_do(scope, request);
         return Ok(Done::default());
     }
+    check_rights(scope, &plan).await?;
     let shown = (&plan, confirm(&plan).await?);
     let run = Run::new(request.subtask, request.command());
     locked(scope, &run, async |lock, session| under_lock(scope, request, lock, session, shown, before).await).await
@@ -121,6 +123,16 @@ pub(crate) async fn locked<T, E: From<Error>>(
     let result = work(&lock, session).await;
     scope.locks.give_back(&lock).await;
     result
+}
+
+/// Fails if the user could carry out the plan, but not register it.
+async fn check_rights(scope: &Scope<'_>, plan: &Plan<'_>) -> Result<(), Error> {
+    let removes = plan.steps.iter().any(Step::is_removal);
+    let writes = !plan.steps.iter().all(Step::is_removal);
+    scope.store.check_rights(writes, removes).await.map_err(|error| {
+        let registry = scope.store.registry_name();
+        Error::failed(format!("the user may not change the registry `{registry}`, so nothing has run")).caused_by(error)
+    })
 }
 
 /// The plan for a request, as things are now.
@@ -173,7 +185,7 @@ async fn under_lock(
         return Err(stop::as_asked().into());
     }
     let dump = before().await?;
-    if plan.steps.iter().any(|step| !matches!(step.direction, Direction::Down | Direction::Forget)) {
+    if !plan.steps.iter().all(Step::is_removal) {
         keep_names_unique(scope, &view).await;
     }
     if !view.was_settled {

@@ -80,6 +80,11 @@ impl Step<'_> {
         self.action().is_some_and(Action::is_transactional)
     }
 
+    /// Whether it takes the migration out of the registry.
+    pub(crate) fn is_removal(&self) -> bool {
+        matches!(self.direction, Direction::Down | Direction::Forget)
+    }
+
     /// Whether it does the same with the same migration.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let what = |step: &Self| (step.migration.name().to_owned(), step.direction, step.registered_as.clone());

@@ -216,10 +216,7 @@ impl Steps<'_> {
             log,
             register: register.map(|how| registration(id(), subject, how, run, now)),
             amend: (step.direction == Direction::Accept).then(|| acceptance(id(), subject, run, now)),
-            unregister: match step.direction {
-                Direction::Down | Direction::Forget => step.registered.clone(),
-                Direction::Up | Direction::Ignore | Direction::Accept => Vec::new(),
-            },
+            unregister: if step.is_removal() { step.registered.clone() } else { Vec::new() },
         }
     }
 

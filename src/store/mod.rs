@@ -8,6 +8,7 @@ mod lease;
 mod log;
 pub(crate) mod origin;
 mod registry;
+mod rights;
 mod view;
 
 use mongodb::bson::{Document, doc};

@@ -32,6 +32,7 @@ mod passwords;
 mod plugin;
 mod protocol_model;
 mod registry;
+mod rights;
 mod service;
 mod snapshots;
 mod ssh;

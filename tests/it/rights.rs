@@ -1,0 +1,176 @@
+//! Users who lack a right: it is noticed before a migration runs, and the error says which one.
+
+use std::sync::OnceLock;
+
+use cargo_migrations::mongod::Throwaway;
+use cargo_migrations::mongodb::bson::{Document, doc};
+use cargo_migrations::mongodb::{Client, Database};
+
+use super::support::{Line, Outcome, TestDatabase, assert_has, block_on, simple};
+
+const PASSWORD: &str = "s3cr3t-r1ghts";
+
+/// A server that asks for logins.
+struct Secured {
+    server: Throwaway,
+    /// The members of a replica set log in to each other with it.
+    _key: tempfile::TempDir,
+}
+
+fn standalone() -> &'static Secured {
+    static SERVER: OnceLock<Secured> = OnceLock::new();
+    SERVER.get_or_init(|| Secured::start(false))
+}
+
+fn replica_set() -> &'static Secured {
+    static SERVER: OnceLock<Secured> = OnceLock::new();
+    SERVER.get_or_init(|| Secured::start(true))
+}
+
+impl Secured {
+    fn start(is_replica_set: bool) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key");
+        std::fs::write(&key, "a2V5IG9mIHRoZSB0ZXN0cw==").unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let key = key.display().to_string();
+        let set = ["--auth", "--replSet", "secured", "--keyFile", &key];
+        let arguments = if is_replica_set { &set[..] } else { &set[..1] };
+        let server = block_on(Throwaway::start(arguments)).unwrap();
+        let this = Self { server, _key: folder };
+        block_on(async {
+            // As long as there is no user, a client on the same machine may do this much.
+            let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", this.server.port());
+            let admin = Client::with_uri_str(uri).await.unwrap().database("admin");
+            if is_replica_set {
+                let members = vec![doc! { "_id": 0, "host": format!("127.0.0.1:{}", this.server.port()) }];
+                admin.run_command(doc! { "replSetInitiate": { "_id": "secured", "members": members } }).await.unwrap();
+                while !admin.run_command(doc! { "hello": 1 }).await.unwrap().get_bool("isWritablePrimary").unwrap() {}
+            }
+            admin.run_command(doc! { "createUser": "root", "pwd": PASSWORD, "roles": ["root"] }).await.unwrap();
+        });
+        this
+    }
+
+    fn uri(&self, user: &str) -> String {
+        format!("mongodb://{user}:{PASSWORD}@127.0.0.1:{}/?authSource=admin", self.server.port())
+    }
+
+    fn database(&self, name: &str) -> Database {
+        block_on(Client::with_uri_str(self.uri("root")).into_future()).unwrap().database(name)
+    }
+
+    /// Makes a user with these actions on the collections of the database of that name, and all actions on the others.
+    fn user(&self, name: &str, of_collections: &[(&str, &[&str])]) {
+        let all = ["migrations", "migrations_log", "migrations_lock", "trace"];
+        let privileges: Vec<Document> = all
+            .iter()
+            .map(|collection| {
+                let given = of_collections.iter().find(|(name, _)| name == collection).map(|(_, actions)| actions.to_vec());
+                let actions = given.unwrap_or_else(|| vec!["find", "insert", "update", "remove", "createIndex"]);
+                doc! { "resource": { "db": name, "collection": *collection }, "actions": actions }
+            })
+            .collect();
+        let (admin, role) = (self.database("admin"), format!("role_{name}"));
+        block_on(async {
+            let command = doc! { "createRole": &role, "privileges": privileges, "roles": [] };
+            admin.run_command(command).await.unwrap();
+            admin.run_command(doc! { "createUser": name, "pwd": PASSWORD, "roles": [&role] }).await.unwrap();
+        });
+    }
+
+    /// Runs a line as the user of that name on the database of that name.
+    fn run(&self, name: &str, args: &str) -> Outcome {
+        let line = Line::new(simple().path("manager"), simple().root()).args(args.split_whitespace());
+        line.env("MONGO_URI", self.uri(name)).env("MONGO_DATABASE", name).run()
+    }
+
+    fn count(&self, name: &str, collection: &str) -> u64 {
+        block_on(self.database(name).collection::<Document>(collection).count_documents(doc! {}).into_future()).unwrap()
+    }
+}
+
+#[test]
+fn a_user_who_may_not_register_runs_nothing() {
+    for server in [standalone(), replica_set()] {
+        for (name, actions) in
+            [("no_writes", &["find"][..]), ("no_insert", &["find", "update"]), ("no_update", &["find", "insert"])]
+        {
+            server.user(name, &[("migrations", actions)]);
+            for line in ["execute", "execute:2", "ignore"] {
+                let outcome = server.run(name, line).exits(1);
+                assert_has(
+                    &outcome.stderr,
+                    &[
+                        "error: the user may not change the registry `migrations`, so nothing has run",
+                        &format!("insert and update on {name}.migrations"),
+                        &format!(
+                            "grant the user the role readWrite on {name}, or the privilege {{ resource: {{ db: \"{name}\""
+                        ),
+                    ],
+                );
+                assert!(!outcome.stderr.contains(PASSWORD));
+            }
+            let left = ["trace", "migrations", "migrations_log", "migrations_lock"]
+                .map(|collection| server.count(name, collection));
+            assert_eq!(left, [0; 4], "{name}");
+            server.run(name, "show_status").exits(0);
+        }
+    }
+}
+
+#[test]
+fn a_user_who_may_not_unregister_rolls_nothing_back() {
+    for server in [standalone(), replica_set()] {
+        server.user("no_remove", &[("migrations", &["find", "insert", "update", "createIndex"])]);
+        server.run("no_remove", "execute").exits(0);
+        let outcome = server.run("no_remove", "rollback:1").exits(1);
+        assert_has(&outcome.stderr, &["so nothing has run", "the command `delete` needs remove on no_remove.migrations"]);
+        assert_eq!((server.count("no_remove", "trace"), server.count("no_remove", "migrations")), (3, 3));
+    }
+}
+
+#[test]
+fn a_user_who_may_not_write_the_log_or_the_lock_runs_nothing() {
+    for server in [standalone(), replica_set()] {
+        for (name, collection) in [("no_log", "migrations_log"), ("no_lock", "migrations_lock")] {
+            server.user(name, &[(collection, &["find"])]);
+            let outcome = server.run(name, "execute").exits(1);
+            assert_has(&outcome.stderr, &[&format!("{name}.{collection}"), "grant the user the role readWrite"]);
+            assert_eq!((server.count(name, "trace"), server.count(name, "migrations")), (0, 0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_migration_that_is_refused_says_which_right_it_needs() {
+    let server = replica_set();
+    server.user("no_trace", &[("trace", &["find"])]);
+    let outcome = server.run("no_trace", "execute").exits(1);
+    assert_has(
+        &outcome.stderr,
+        &[
+            "the migration 0001_a failed and was not registered",
+            "the command `insert` needs insert on no_trace.trace",
+            "the privilege { resource: { db: \"no_trace\", collection: \"trace\" }, actions: [\"insert\"] }",
+        ],
+    );
+}
+
+#[test]
+fn a_user_with_all_rights_pays_one_command_for_the_check() {
+    let (server, other) = (replica_set(), TestDatabase::new());
+    server.user("all_rights", &[]);
+    let sent = |outcome: Outcome| {
+        let stderr = outcome.exits(0).stderr;
+        let names = stderr.lines().filter_map(|line| line.trim_start().strip_prefix("Command ")?.split(' ').next());
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    server.run("all_rights", "execute:1").exits(0);
+    simple().run("execute:1", &other).exits(0);
+    for (line, more) in [("execute:2 -vv", 1), ("rollback:2 -vv", 1), ("show_status -vv", 0)] {
+        let (with, without) = (sent(server.run("all_rights", line)), sent(simple().run(line, &other)));
+        assert_eq!(with.len(), without.len() + more, "{line}: {with:?}, {without:?}");
+    }
+}
