@@ -1,6 +1,7 @@
 //! From a configuration to a database: the driver's options, and the first contact.
 
 mod contact;
+mod majority;
 mod target;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use mongodb::{Client, Database};
 use crate::error::Error;
 use crate::error::describe;
 use contact::Contact;
+pub(crate) use majority::Progress;
 pub(crate) use target::{Target, bad_database_name, check_database_name};
 
 /// The name under which servers log our connections.

@@ -56,7 +56,8 @@ pub enum ErrorKind {
     Usage,
     /// A person who was asked, or a flag such as `--strict`, said no. Exit code 3.
     Refused,
-    /// Another run has the lock: try again later, or wait for it. Exit code 3.
+    /// Another run has the lock, or a majority of the replica set does not confirm it: try again later, or wait for it. Exit code
+    /// 3.
     Locked,
     /// Something was interrupted, and a person has to decide how to go on. Exit code 3.
     Undecided,

@@ -45,6 +45,12 @@ impl Stop {
         let _ = asked.wait_for(|asked| *asked).await;
     }
 
+    /// Returns when a stop was asked for that long ago.
+    pub(crate) async fn asked_for(&self, time: Duration) {
+        self.asked().await;
+        tokio::time::sleep(time).await;
+    }
+
     /// Until the returned value is dropped, the first signal does not end the process but only asks to stop.
     pub(crate) fn listen(&self) -> Listening<'_> {
         Listening::new(&self.0.listening)

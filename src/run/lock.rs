@@ -24,6 +24,9 @@ use crate::store::{Fence, Holder, LeaseAttempt, Loss, Run, Store, lease_time};
 /// How often a lease is renewed in its time, so that two may fail.
 const RENEWALS: u32 = 3;
 
+/// How long a run waits until the release of its lock is confirmed.
+const RELEASE_WAITS: Duration = Duration::from_secs(3);
+
 /// How often a waiting run asks for the lock.
 const ASK_EVERY: Duration = Duration::from_millis(400);
 
@@ -83,6 +86,12 @@ impl Locks {
     pub(crate) async fn give_back(&self, lock: &Rc<LockGuard>) {
         lock.release().await;
         self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, lock));
+    }
+
+    /// Gives back the lock of a run that was abandoned while it took the lock. It may have it.
+    pub(super) async fn abandon(&self, store: &Store, run: &Run) {
+        self.0.borrow_mut().retain(|lock| lock.run.id != run.id);
+        release(store, run).await;
     }
 
     /// Gives all locks back: those of runs that were ended halfway.
@@ -204,9 +213,15 @@ impl LockGuard {
     async fn release(&self) {
         self.renewing.abort();
         crash::point("before release");
-        let _ = self.store.release_lease(&self.run).await;
+        release(&self.store, &self.run).await;
         crash::point("released");
     }
+}
+
+/// Frees the lease. The primary has done so at once. If a majority does not confirm it, nothing is gained by waiting: the lease
+/// expires by itself.
+async fn release(store: &Store, run: &Run) {
+    let _ = tokio::time::timeout(RELEASE_WAITS, store.release_lease(run)).await;
 }
 
 impl Drop for LockGuard {

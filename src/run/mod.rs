@@ -3,6 +3,7 @@
 pub(crate) mod advice;
 mod corrections;
 pub(crate) mod lock;
+pub(crate) mod majority;
 pub(crate) mod plan;
 mod scope;
 pub(crate) mod standing;
@@ -12,14 +13,14 @@ mod steps;
 pub(crate) mod warnings;
 
 use std::error::Error as StdError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mongodb::ClientSession;
 
 use crate::crash;
 use crate::db::Db;
 use crate::error::chain::error_text;
-use crate::error::{Error, Remark, Result, describe};
+use crate::error::{Error, ErrorKind, Remark, Result, describe};
 use crate::line::program::program;
 use crate::line::words::listed;
 use crate::model::Direction;
@@ -33,6 +34,9 @@ use plan::{Plan, Request};
 pub(crate) use scope::Scope;
 use step::Step;
 use steps::{Next, Steps};
+
+/// How much longer the start of a run may take to be confirmed once the run was asked to stop.
+const BEGIN_WAITS: Duration = Duration::from_secs(2);
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -119,7 +123,15 @@ pub(crate) async fn locked<T, E: From<Error>>(
     run: &Run,
     work: impl AsyncFnOnce(&LockGuard, ClientSession) -> Result<T, E>,
 ) -> Result<T, E> {
-    let (lock, session) = lock::take(scope, run).await?;
+    let watch = majority::Watch::start(&scope.store, &scope.reporter);
+    let (lock, session) = tokio::select! {
+        biased;
+        taken = lock::take(scope, run) => taken?,
+        error = watch.gave_up(scope) => {
+            scope.locks.abandon(&scope.store, run).await;
+            return Err(error.into());
+        }
+    };
     let result = work(&lock, session).await;
     scope.locks.give_back(&lock).await;
     result
@@ -224,7 +236,12 @@ async fn run_steps(
         )),
         None => error,
     };
-    let mut failure = steps.begin(&plan.steps, dump.as_deref()).await.err().map(with_way_back);
+    let begun = tokio::select! {
+        biased;
+        begun = steps.begin(&plan.steps, dump.as_deref()) => begun,
+        () = stop.asked_for(BEGIN_WAITS) => Err(not_begun()),
+    };
+    let mut failure = begun.err().map(with_way_back);
     if failure.is_none() {
         for (index, step) in plan.steps.iter().enumerate() {
             let about = About { subtask, direction: step.direction, migration: step.migration.subject() };
@@ -264,6 +281,12 @@ async fn run_steps(
         None => return Ok(done),
     };
     Err(Failed { done, error: error.into() })
+}
+
+/// The error of a run that was asked to stop while its start was not confirmed.
+fn not_begun() -> Error {
+    Error::new(ErrorKind::Interrupted, "stopped as asked, before the start of the run was confirmed. No migration has begun")
+        .with_hint(format!("even if `{}` shows the first one as interrupted, it has not begun", program()))
 }
 
 async fn keep_names_unique(scope: &Scope<'_>, view: &View) {

@@ -66,6 +66,10 @@ impl Store {
         Ok(Self { connection: self.connection.with_own_client()?, registry: self.registry.clone() })
     }
 
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     pub(crate) fn database(&self) -> &Database {
         &self.connection.database
     }

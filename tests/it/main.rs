@@ -25,6 +25,7 @@ mod init;
 mod local_server;
 mod lock;
 mod log;
+mod majority;
 mod manager;
 mod migopy;
 mod output;

@@ -69,9 +69,11 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     };
     cx.confirm_by_name(&question).await?;
 
+    let watch = run::majority::Watch::start(&store, cx.reporter());
     // Before the lock is taken: its numbers then start above those of the log.
     dump::load_log(store.database(), &verified, cx.reporter()).await?;
     store.raise_term().await?;
+    drop(watch);
     let run = Run::new(DECLARATION.name, format!("restore:{word}"));
     let scope = Scope { store: store.clone(), ..cx.scope().await? };
     let took = run::locked(&scope, &run, async |lock, _| under_lock(&scope, lock, &verified, &name).await).await?;

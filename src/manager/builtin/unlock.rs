@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
-use crate::run::lock;
+use crate::run::{lock, majority};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "unlock",
@@ -27,6 +27,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
 /// The server failed, or the person who was asked said no.
 pub async fn unlock<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
     let store = cx.store().await?;
+    let _watch = majority::Watch::start(&store, cx.reporter());
     let failed = |error: mongodb::error::Error| Error::failed("the lock could not be read or freed").caused_by(error);
     let database = store.database().name();
     let damage = store.lock_damage().await.map_err(failed)?;

@@ -7,6 +7,7 @@ use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::{Document, doc};
 
 use super::block_on;
+use super::run::send;
 
 const NAME: &str = "three";
 
@@ -16,12 +17,24 @@ pub(crate) struct ReplicaSet {
 
 impl ReplicaSet {
     pub(crate) fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    /// A primary, a secondary, and an arbiter, which has no data: a majority is both of the others.
+    pub(crate) fn with_arbiter() -> Self {
+        Self::start_with(true)
+    }
+
+    fn start_with(has_arbiter: bool) -> Self {
         let arguments = ["--replSet", NAME, "--setParameter", "enableTestCommands=1", "--oplogSize", "64"];
         let members: Vec<_> = (0..3).map(|_| block_on(Throwaway::start(&arguments)).expect("a mongod")).collect();
         let list: Vec<Document> = members
             .iter()
             .enumerate()
-            .map(|(index, member)| doc! { "_id": index as i32, "host": format!("127.0.0.1:{}", member.port()) })
+            .map(|(index, member)| {
+                let is_arbiter = has_arbiter && index == 2;
+                doc! { "_id": index as i32, "host": format!("127.0.0.1:{}", member.port()), "arbiterOnly": is_arbiter }
+            })
             .collect();
         // Elections take about a second, so that a test sees many.
         let settings = doc! { "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 300 };
@@ -53,6 +66,13 @@ impl ReplicaSet {
         }
     }
 
+    /// The secondary of a set with an arbiter.
+    pub(crate) fn secondary(&self) -> Secondary {
+        let port = self.members[1 - self.primary()].port();
+        let status = block_on(direct(port, doc! { "serverStatus": 1 })).expect("a secondary");
+        Secondary { port, pid: status.get_i64("pid").expect("a process") }
+    }
+
     /// Makes the primary step down.
     pub(crate) fn step_down(&self) {
         let port = self.members[self.primary()].port();
@@ -69,6 +89,26 @@ impl ReplicaSet {
 
     pub(crate) fn restart(&mut self, index: usize) {
         block_on(self.members[index].restart()).expect("the member starts again");
+    }
+}
+
+/// A process that can be frozen.
+pub(crate) struct Secondary {
+    port: u16,
+    pid: i64,
+}
+
+impl Secondary {
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn freeze(&self) {
+        send("STOP", &self.pid.to_string());
+    }
+
+    pub(crate) fn wake(&self) {
+        send("CONT", &self.pid.to_string());
     }
 }
 

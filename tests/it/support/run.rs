@@ -72,7 +72,7 @@ pub(crate) fn signal_group(child: &Child, name: &str) {
     send(name, &format!("-{}", child.id()));
 }
 
-fn send(name: &str, to: &str) {
+pub(super) fn send(name: &str, to: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), "--", to]).status().expect("kill").success());
 }
 
