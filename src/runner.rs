@@ -65,6 +65,8 @@ impl Runner {
 
     /// How long to wait if another run has the lock; without it that is an error. If several instances start together, the first
     /// runs the migrations, and the others wait until it is done.
+    ///
+    /// It also bounds how long the lock may be unconfirmed by a majority of the replica set, which is two minutes without it.
     #[must_use]
     pub fn wait(mut self, duration: Duration) -> Self {
         self.wait = Some(duration);

@@ -56,7 +56,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Wait this long for the lock if another run has it (`60s`, `5m`)
+    /// Wait this long for the lock if another run has it, or if a majority of the replica set
+    /// does not confirm it (`60s`, `5m`)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) wait: Option<Duration>,
 

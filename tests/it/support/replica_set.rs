@@ -73,6 +73,13 @@ impl ReplicaSet {
         Secondary { port, pid: status.get_i64("pid").expect("a process") }
     }
 
+    /// Makes the primary refuse a command, as if the user lacked the right.
+    pub(crate) fn refuse(&self, command: &str) {
+        let data = doc! { "failCommands": [command], "errorCode": 13, "failInternalCommands": false };
+        let fail = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
+        block_on(direct(self.members[self.primary()].port(), fail)).expect("a fail point");
+    }
+
     /// Makes the primary step down.
     pub(crate) fn step_down(&self) {
         let port = self.members[self.primary()].port();
