@@ -19,18 +19,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn check<M>(line: &Rc<Line>, segments: &[Segment<'_, M>], sites: &[Rc<Site>]) -> Result<(), Error> {
     for (segment, site) in segments.iter().zip(sites) {
         for checked in &segment.tasks {
-            if let Some(unknown) = &checked.unknown_migration {
-                let asked = tokio::time::timeout(PATIENCE, registered(line, segment, site, checked)).await;
-                let remark = match asked.ok().flatten() {
-                    Some(Some(gone)) => gone,
-                    Some(None) => unknown.clone(),
-                    None => with_missing(unknown.clone(), checked.options.first().unwrap_or_default()),
-                };
-                return Err(Error::of_remarks(ErrorKind::Usage, [remark]));
-            }
+            let Some(unknown) = &checked.unknown_migration else { continue };
+            let asked = tokio::time::timeout(PATIENCE, registered(line, segment, site, checked)).await;
+            return Err(match asked.ok().flatten() {
+                Some(registered) => error(registered.unwrap_or_else(|| unknown.clone())),
+                None => without_answer(unknown, checked),
+            });
         }
     }
     Ok(())
+}
+
+/// The error if a task names a migration that has no file, without asking the database.
+pub(super) fn in_line<M>(segments: &[Segment<'_, M>]) -> Option<Error> {
+    let mut tasks = segments.iter().flat_map(|segment| &segment.tasks);
+    tasks.find_map(|checked| checked.unknown_migration.as_ref().map(|unknown| without_answer(unknown, checked)))
+}
+
+fn without_answer<M>(unknown: &Remark, checked: &Checked<'_, M>) -> Error {
+    error(with_missing(unknown.clone(), checked.options.first().unwrap_or_default()))
+}
+
+fn error(remark: Remark) -> Error {
+    Error::of_remarks(ErrorKind::Usage, [remark])
 }
 
 /// What to say if the migration is registered. `None` if the database could not be asked.

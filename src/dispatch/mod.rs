@@ -113,19 +113,11 @@ async fn run_segments<M: MigrationsManager>(
     reporter: &Reporter,
 ) -> Result<u8> {
     let line_settings = LineSettings { profile: line.embedded.profile, shows_commands: line.args.verbose > 1 };
-    // An environment with an invalid configuration is found before the first task starts.
-    let mut sites = Vec::new();
-    for segment in segments {
-        let site = match segment.environment {
-            None => Site::plain(config.clone(), reporter.clone(), line_settings),
-            Some(environment) => {
-                let is_here = !matches!(environment.route(), Route::Host(_));
-                let needs_server = is_here && segment.needs_configuration();
-                Site::of(environment, config.clone(), reporter.clone(), line_settings, needs_server).await?
-            }
-        };
-        sites.push(Rc::new(site));
-    }
+    let sites = match sites(segments, config, reporter, line_settings).await {
+        Ok(sites) => sites,
+        // The line itself comes first.
+        Err(error) => return Err(gone::in_line(segments).map_or(error, Into::into)),
+    };
     line.sites.borrow_mut().extend(sites.iter().cloned());
     gone::check(line, segments, &sites).await?;
     for (segment, site) in segments.iter().zip(&sites) {
@@ -154,6 +146,28 @@ async fn run_segments<M: MigrationsManager>(
         }
     }
     Ok(0)
+}
+
+/// Where each segment works. An environment with an invalid configuration is found before the first task starts.
+async fn sites<M>(
+    segments: &[Segment<'_, M>],
+    config: &Config,
+    reporter: &Reporter,
+    line_settings: LineSettings,
+) -> Result<Vec<Rc<Site>>> {
+    let mut sites = Vec::new();
+    for segment in segments {
+        let site = match segment.environment {
+            None => Site::plain(config.clone(), reporter.clone(), line_settings),
+            Some(environment) => {
+                let is_here = !matches!(environment.route(), Route::Host(_));
+                let needs_server = is_here && segment.needs_configuration();
+                Site::of(environment, config.clone(), reporter.clone(), line_settings, needs_server).await?
+            }
+        };
+        sites.push(Rc::new(site));
+    }
+    Ok(sites)
 }
 
 /// Runs the tasks of one environment, or those before any.
