@@ -97,7 +97,10 @@ fn silent_in(status: &Document) -> Vec<String> {
     };
     let now = status.get_datetime("date").ok();
     let silent = members.iter().filter_map(|member| {
-        if is_self(member) || member.get_i32("state") == Ok(ARBITER) || written(member).is_some_and(|time| time >= primary) {
+        if is_self(member)
+            || member.get_i32("state").is_ok_and(|state| state == ARBITER)
+            || written(member).is_some_and(|time| time >= primary)
+        {
             return None;
         }
         let heard = member.get_datetime("lastHeartbeatRecv").ok();
