@@ -201,3 +201,8 @@ pub(crate) fn not_registered(step: &Step<'_>, error: mongodb::error::Error) -> E
         }
     }
 }
+
+/// What to know where the start of a run may have been written, and its first migration has not begun.
+pub(super) fn not_begun() -> String {
+    format!("even if `{}` shows the first one as interrupted, it has not begun", program())
+}

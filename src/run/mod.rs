@@ -286,7 +286,7 @@ async fn run_steps(
 /// The error of a run that was asked to stop while its start was not confirmed.
 fn not_begun() -> Error {
     Error::new(ErrorKind::Interrupted, "stopped as asked, before the start of the run was confirmed. No migration has begun")
-        .with_hint(format!("even if `{}` shows the first one as interrupted, it has not begun", program()))
+        .with_hint(advice::not_begun())
 }
 
 async fn keep_names_unique(scope: &Scope<'_>, view: &View) {

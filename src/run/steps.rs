@@ -12,7 +12,6 @@ use crate::db::Transaction;
 use crate::durable::attempt;
 use crate::error::chain::error_text;
 use crate::error::{Error, Result};
-use crate::line::program::program;
 use crate::migration::{InTransaction, Kind, OnDatabase};
 use crate::model::Direction;
 use crate::process::panics;
@@ -77,7 +76,7 @@ impl Steps<'_> {
             Err(Refusal::Lost) => return Err(self.lock.lost_error().await),
             Err(Refusal::Server(error)) => {
                 return Err(Error::failed("the log could not be written, so no migration has begun")
-                    .with_hint(format!("even if `{}` shows the first one as interrupted, it has not begun", program()))
+                    .with_hint(advice::not_begun())
                     .caused_by(error));
             }
         }

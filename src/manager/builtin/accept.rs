@@ -1,8 +1,7 @@
 //! `accept`: registers a migration with the name and the code that its file has now.
 
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::line::program::program;
+use crate::error::Result;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::Direction;
@@ -46,8 +45,6 @@ Exit codes:
 /// No migration is given, it is not registered, or it was interrupted; another run has the lock, the person who was asked said no,
 /// or the server failed.
 pub async fn accept<M: MigrationsManager>(manager: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
-    let word = migration.ok_or_else(|| {
-        Error::usage("accept needs a migration").with_hint(format!("write it as `{} accept:0002_x`", program()))
-    })?;
+    let word = super::needed(&DECLARATION, migration)?;
     super::run_migrations(manager, cx, &DECLARATION, (Direction::Accept, false), Some(word)).await
 }

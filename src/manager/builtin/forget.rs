@@ -1,8 +1,7 @@
 //! `forget`: takes a migration whose file is gone out of the registry.
 
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::line::program::program;
+use crate::error::Result;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::Direction;
@@ -43,8 +42,6 @@ Exit codes:
 /// No migration is given, it is not registered, or it has a file; another run has the lock, the person who was asked said no, or the
 /// server failed.
 pub async fn forget<M: MigrationsManager>(manager: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
-    let word = migration.ok_or_else(|| {
-        Error::usage("forget needs a migration").with_hint(format!("write it as `{} forget:0002_x`", program()))
-    })?;
+    let word = super::needed(&DECLARATION, migration)?;
     super::run_migrations(manager, cx, &DECLARATION, (Direction::Forget, false), Some(word)).await
 }

@@ -6,7 +6,8 @@ use super::MigrationsManager;
 use super::declaration::{Asks, Declaration};
 use super::subtask::Subtask;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::line::program::program;
 use crate::model::Direction;
 use crate::run;
 
@@ -32,6 +33,14 @@ built_ins! {
 
 /// The subtask that runs when the line has none, unless the manager names another.
 pub(super) const DEFAULT: &str = show_status::DECLARATION.name;
+
+/// The migration that a subtask was given. The line is checked before; this is for a team's code that calls the subtask.
+fn needed<'o>(subtask: &Declaration, migration: Option<&'o str>) -> Result<&'o str, Error> {
+    let name = subtask.name;
+    migration.ok_or_else(|| {
+        Error::usage(format!("{name} needs a migration")).with_hint(format!("write it as `{} {name}:0002_x`", program()))
+    })
+}
 
 /// Carries out what a task asks for. `takes_dump`: the database is dumped first if the configuration says so.
 async fn run_migrations<M: MigrationsManager>(

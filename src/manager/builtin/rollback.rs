@@ -1,9 +1,8 @@
 //! `rollback`: undoes a migration, and unregisters it.
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::line::flags::TaskFlag;
-use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::model::Direction;
@@ -44,8 +43,6 @@ Exit codes:
 /// No migration is given, it is not registered, has no `down`, or failed; later ones are registered, and the line has `--strict`;
 /// another run has the lock; or the dump or the server failed.
 pub async fn rollback<M: MigrationsManager>(manager: &M, cx: &Context, migration: Option<&str>) -> Result<()> {
-    let word = migration.ok_or_else(|| {
-        Error::usage("rollback needs a migration").with_hint(format!("write it as `{} rollback:0002_x`", program()))
-    })?;
+    let word = super::needed(&DECLARATION, migration)?;
     super::run_migrations(manager, cx, &DECLARATION, (Direction::Down, true), Some(word)).await
 }
