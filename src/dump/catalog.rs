@@ -5,10 +5,14 @@ use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Result;
 
+use super::temporary;
 use crate::error::codes::{self, code_of};
 
 /// The prefix of the collection that holds the data of a time-series collection.
 pub(super) const BUCKETS: &str = "system.buckets.";
+
+/// The collection with the functions of a database. It is the only one of the server's own that dumps contain.
+pub(super) const FUNCTIONS: &str = "system.js";
 
 /// A collection, a view or a time-series collection.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,29 +107,51 @@ impl Collection {
     }
 }
 
-/// Lists all collections by name, except the server's own.
+/// Lists all collections by name, except those that are not the user's.
 pub(super) async fn read(database: &Database) -> Result<Vec<Collection>> {
-    let list = database.run_cursor_command(doc! { "listCollections": 1 }).await?;
+    let mut collections = list(database, doc! {}).await?;
+    for collection in collections.iter_mut().filter(|collection| collection.kind != Kind::View) {
+        collection.indexes = indexes(database, &collection.name).await?;
+    }
+    Ok(collections)
+}
+
+/// Whether a collection is not one of the user's: the server's own, a temporary one that `$out` or `mapReduce` fills before it
+/// replaces its target, or one that a restore is loading.
+fn is_not_the_users(name: &str, options: &Document) -> bool {
+    name.starts_with("system.") && name != FUNCTIONS
+        || options.get_bool("temp").unwrap_or(false)
+        || temporary::is_temporary(name)
+}
+
+/// Lists collections by name, except those that are not the user's. Their indexes are not read.
+pub(super) async fn list(database: &Database, filter: Document) -> Result<Vec<Collection>> {
+    let mut collections = list_all(database, filter).await?;
+    collections.retain(|collection| !is_not_the_users(&collection.name, &collection.options));
+    Ok(collections)
+}
+
+/// Lists the collections and views that restores have under temporary names.
+pub(super) async fn list_temporary(database: &Database) -> Result<Vec<Collection>> {
+    let mut collections = list_all(database, doc! {}).await?;
+    collections.retain(|collection| temporary::is_temporary(&collection.name));
+    Ok(collections)
+}
+
+async fn list_all(database: &Database, filter: Document) -> Result<Vec<Collection>> {
+    let list = database.run_cursor_command(doc! { "listCollections": 1, "filter": filter }).await?;
     let infos: Vec<Document> = list.try_collect().await?;
-    let mut collections = Vec::new();
-    for info in infos {
-        let name = info.get_str("name").unwrap_or_default();
-        if name.starts_with("system.") && name != "system.js" {
-            continue;
-        }
-        let kind = Kind::read(info.get_str("type").unwrap_or_default());
-        let uuid = match info.get_document("info").ok().and_then(|info| info.get("uuid")) {
+    let read = |info: &Document| Collection {
+        name: info.get_str("name").unwrap_or_default().to_owned(),
+        kind: Kind::read(info.get_str("type").unwrap_or_default()),
+        options: info.get_document("options").cloned().unwrap_or_default(),
+        uuid: match info.get_document("info").ok().and_then(|info| info.get("uuid")) {
             Some(Bson::Binary(uuid)) => Some(super::write::hex(&uuid.bytes)),
             _ => None,
-        };
-        collections.push(Collection {
-            name: name.to_owned(),
-            kind,
-            options: info.get_document("options").cloned().unwrap_or_default(),
-            uuid,
-            indexes: if kind == Kind::View { Vec::new() } else { indexes(database, name).await? },
-        });
-    }
+        },
+        indexes: Vec::new(),
+    };
+    let mut collections: Vec<Collection> = infos.iter().map(read).collect();
     collections.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(collections)
 }

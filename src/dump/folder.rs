@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use mongodb::bson::DateTime;
 
-use super::io;
 use super::stored::Dump;
+use super::{archive, io};
 use crate::error::Error;
 use crate::line::program::program;
 use crate::line::words::{listed, nearest};
@@ -119,6 +119,9 @@ impl Folder {
         }
         if name.contains(['/', std::path::MAIN_SEPARATOR]) && Path::new(name).is_dir() {
             return Dump::open(PathBuf::from(name)).usable();
+        }
+        if let Some(path) = [PathBuf::from(name), self.path.join(name)].into_iter().find(|path| path.is_file()) {
+            return Err(archive::refused(&path));
         }
         let names = || dumps.iter().map(|dump| dump.name.as_str());
         let near = nearest(name, names());

@@ -1,21 +1,24 @@
 //! Dumps in mongodump's folder format: takes, verifies and restores them, and proves that they can be restored.
 
+mod archive;
 mod catalog;
 mod file_names;
 mod folder;
 mod load;
 mod manifest;
+mod oplog;
 mod prove;
 mod read;
 mod size;
 mod stored;
 mod structure;
 mod take;
+mod temporary;
 mod verify;
 mod write;
 
 pub(crate) use folder::Folder;
-pub(crate) use load::{Keep, load, load_log, replaced};
+pub(crate) use load::{Choice, Keep, Mode, Replaced, Restore, Wanted, drop_leftovers, has_leftovers, load_log};
 pub(crate) use prove::prove;
 pub(crate) use stored::Dump;
 pub(crate) use take::{Options, take};

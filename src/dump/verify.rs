@@ -16,6 +16,8 @@ pub(crate) struct Verified {
     pub(super) parts: Vec<Part>,
     pub(crate) documents: u64,
     pub(crate) bytes: u64,
+    /// Whether it has only some collections of a database: a restore leaves the others as they are.
+    pub(crate) is_partial: bool,
     /// Whether it has a manifest, so that checksums were compared.
     pub(crate) has_manifest: bool,
     /// The database that was dumped, if the manifest says so.
@@ -23,6 +25,11 @@ pub(crate) struct Verified {
 }
 
 impl Verified {
+    #[cfg(test)]
+    pub(super) fn of_parts(parts: Vec<Part>, is_partial: bool) -> Self {
+        Self { parts, documents: 0, bytes: 0, is_partial, has_manifest: true, database: None }
+    }
+
     /// Whether the dump is known to be of that database.
     pub(crate) fn is_of(&self, database: &str) -> bool {
         self.database.as_deref() == Some(database)
@@ -51,12 +58,21 @@ pub(crate) fn verify(dump: &Dump, database: &str) -> Result<Verified, Error> {
             let parts = manifest.collections.iter().map(|contents| against_manifest(&dump.path, contents));
             parts.collect::<Result<Vec<_>, _>>()?
         }
-        None => without_manifest(&dump.database(database)?)?,
+        None => {
+            let folder = dump.database(database)?;
+            super::oplog::refuse(&folder)?;
+            without_manifest(&folder)?
+        }
     };
     parts.sort_by(|a, b| a.collection.name.cmp(&b.collection.name));
     Ok(Verified {
         documents: parts.iter().map(|part| part.documents).sum(),
         bytes: parts.iter().map(|part| part.bytes).sum(),
+        is_partial: match &dump.manifest {
+            Some(_) => false,
+            // It does not say whether it is complete, and `mongodump --collection` writes it so.
+            None => parts.len() == 1,
+        },
         has_manifest: dump.manifest.is_some(),
         database: dump.manifest.as_ref().map(|manifest| manifest.database.clone()),
         parts,

@@ -11,6 +11,15 @@ pub(crate) const AUTHENTICATION_FAILED: i32 = 18;
 /// The collection, or the database, does not exist.
 pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;
 
+/// There is no index to drop.
+pub(crate) const INDEX_NOT_FOUND: i32 = 27;
+
+/// A collection or view of the name exists.
+pub(crate) const NAMESPACE_EXISTS: i32 = 48;
+
+/// The index exists.
+pub(crate) const INDEX_ALREADY_EXISTS: i32 = 68;
+
 /// Two transactions wrote the same document.
 pub(crate) const WRITE_CONFLICT: i32 = 112;
 

@@ -134,20 +134,18 @@ impl<M> Subtask<M> {
     /// The usage, shortened to fit into a column.
     pub(crate) fn short_usage(&self) -> String {
         let usage = self.usage();
-        if usage.chars().count() <= 30 { usage } else { format!("{}[:…]", self.name()) }
+        if usage.chars().count() <= 30 {
+            return usage;
+        }
+        match self.first_usage() {
+            Some(first) => format!("{}{first}[,…]", self.name()),
+            None => format!("{}[:…]", self.name()),
+        }
     }
 
     /// `execute[:MIGRATION]`, `copy[:VALUE][,to=…]`
     pub(crate) fn usage(&self) -> String {
-        let first = match self.first() {
-            First::Anything => Some("[:VALUE]".to_owned()),
-            First::Nothing => None,
-            First::Migration | First::MigrationWithoutFile => Some("[:MIGRATION]".to_owned()),
-            First::NeedsMigration | First::NeedsMigrationWithoutFile => Some(":MIGRATION".to_owned()),
-            First::NeedsDump => Some(":DUMP".to_owned()),
-            First::Subtask => Some("[:SUBTASK]".to_owned()),
-            First::OneOf(words) => Some(format!("[:{}]", words.join("|"))),
-        };
+        let first = self.first_usage();
         let mut separator = if first.is_some() { ',' } else { ':' };
         let mut usage = self.name().to_owned() + &first.unwrap_or_default();
         for name in self.options() {
@@ -155,5 +153,18 @@ impl<M> Subtask<M> {
             separator = ',';
         }
         usage
+    }
+
+    /// The usage of the value that stands alone.
+    fn first_usage(&self) -> Option<String> {
+        match self.first() {
+            First::Anything => Some("[:VALUE]".to_owned()),
+            First::Nothing => None,
+            First::Migration | First::MigrationWithoutFile => Some("[:MIGRATION]".to_owned()),
+            First::NeedsMigration | First::NeedsMigrationWithoutFile => Some(":MIGRATION".to_owned()),
+            First::NeedsDump => Some(":DUMP".to_owned()),
+            First::Subtask => Some("[:SUBTASK]".to_owned()),
+            First::OneOf(words) => Some(format!("[:{}]", words.join("|"))),
+        }
     }
 }

@@ -8,12 +8,12 @@ use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 use super::standing::{Known, Standing};
 use super::step::Step;
 use crate::error::chain::has_label;
-use crate::error::{Error, Remark};
+use crate::error::{Error, ErrorKind, Remark};
 use crate::line::program::program;
 use crate::line::words::shortened;
 use crate::migration::{Migration, names};
 use crate::model::{Direction, State, file_name};
-use crate::store::{Attempt, Entry, Restore};
+use crate::store::{Attempt, Entry, Partial};
 
 /// What to say about each migration that needs a decision.
 pub(crate) fn all_undecided(known: &Known<'_, '_>) -> Vec<Remark> {
@@ -131,10 +131,23 @@ pub(super) fn is_code_of(entry: &Entry, migration: &Migration) -> bool {
 }
 
 /// What to say about a restore that was cut off.
-pub(crate) fn cut_off(restore: &Restore) -> Remark {
-    let Restore { dump, who, place, .. } = restore;
-    Remark::new(format!("a restore of {dump} by {who}@{place} was cut off, so the database holds only a part of it"))
-        .with_hint(format!("run `{} restore:{dump}` again, or restore another dump", program()))
+pub(crate) fn cut_off(restore: &Partial) -> Remark {
+    let Partial { dump, task, who, place, .. } = restore;
+    let program = program();
+    Remark::new(format!(
+        "a restore of {dump} by {who}@{place} was cut off while it replaced collections, so the database may hold only a part of it"
+    ))
+    .with_hint(format!(
+        "run `{program} {task}` again, or restore another dump. If the database is right as it is, use `{program} unlock:restore`"
+    ))
+}
+
+/// The error of a restore of some collections that would leave what another one has left in part.
+pub(crate) fn not_repaired(restore: &Partial) -> Error {
+    let Remark { message, hint } = cut_off(restore);
+    let message = format!("{message}, and this restore does not replace all that it was to replace. Nothing was changed");
+    let error = Error::new(ErrorKind::Undecided, message);
+    error.with_hint(hint.unwrap_or_default())
 }
 
 /// `up, by deploy@web-2, 2026-02-03T04:05:06Z`

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use mongodb::ClientSession;
-use mongodb::bson::DateTime;
+use mongodb::bson::{DateTime, Document};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -19,7 +19,7 @@ use crate::line::program::program;
 use crate::process::background::Background;
 use crate::process::stop;
 use crate::report::ago;
-use crate::store::{Fence, Holder, LeaseAttempt, Loss, Run, Store, lease_time};
+use crate::store::{Change, Fence, Holder, LeaseAttempt, Loss, Refusal, Run, Store, lease_time};
 
 /// How often a lease is renewed in its time, so that two may fail.
 const RENEWALS: u32 = 3;
@@ -196,6 +196,15 @@ impl LockGuard {
             retry(async || self.renewal.renew(&self.store, &self.run).await).await?;
         }
         Ok(!*self.renewal.is_lost.borrow())
+    }
+
+    /// Appends events to the log.
+    pub(super) async fn write_log(&self, log: Vec<Document>) -> Result<(), Error> {
+        match self.fence.write(&Change { log, ..Change::default() }).await {
+            Ok(()) => Ok(()),
+            Err(Refusal::Lost) => Err(self.lost_error().await),
+            Err(Refusal::Server(error)) => Err(Error::failed("the log could not be written").caused_by(error)),
+        }
     }
 
     /// The error after the lock was lost.

@@ -5,6 +5,7 @@ mod corrections;
 pub(crate) mod lock;
 pub(crate) mod majority;
 pub(crate) mod plan;
+pub(crate) mod restore;
 mod scope;
 pub(crate) mod standing;
 pub(crate) mod status;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
+use super::partial::Partial;
 use super::{Fence, Store};
 use crate::model::{Direction, State, Subject, file_name};
 use crate::terminal;
@@ -40,6 +41,8 @@ pub(crate) enum Ended {
     Aborted,
     /// Its result no longer counts: the database was restored to an earlier state.
     Restored,
+    /// A restore was cut off, and a person has decided that the database is right as it is.
+    Accepted,
 }
 
 impl Ended {
@@ -49,11 +52,13 @@ impl Ended {
             Self::Failed => "failed",
             Self::Aborted => "aborted",
             Self::Restored => "restored",
+            Self::Accepted => "accepted",
         }
     }
 
     fn read(text: &str) -> Option<Self> {
-        [Self::Done, Self::Failed, Self::Aborted, Self::Restored].into_iter().find(|ended| ended.as_str() == text)
+        let all = [Self::Done, Self::Failed, Self::Aborted, Self::Restored, Self::Accepted];
+        all.into_iter().find(|ended| ended.as_str() == text)
     }
 }
 
@@ -118,7 +123,7 @@ impl Record {
         }
     }
 
-    /// `dump` is the dump that was taken before the run, or that it restores.
+    /// `dump` is the dump that was taken before the run.
     pub(crate) fn run_started(&mut self, migrations: usize, dump: Option<&str>, at: DateTime) -> Document {
         let mut event = self.event("run_started", at);
         if let Some(dump) = dump {
@@ -159,6 +164,37 @@ impl Record {
         let mut event = self.event("migration_ended", at);
         event.extend(about.document());
         end(&mut event, took, outcome, error);
+        event
+    }
+
+    /// The start of a restore of a dump. If an earlier one was cut off, this event says so too.
+    pub(crate) fn restore_started(&mut self, dump: &str, cut_off: Option<&Partial>, at: DateTime) -> Document {
+        let mut event = self.run_started(0, Some(dump), at);
+        cut_off.iter().for_each(|partial| partial.add_to(&mut event));
+        event
+    }
+
+    /// From here on until the end of the restore, the database may hold only a part of the dump.
+    pub(crate) fn restore_replaces(&mut self, partial: &Partial, at: DateTime) -> Document {
+        let mut event = self.event("restore_replaces", at);
+        event.insert("dump", &partial.dump);
+        partial.add_to(&mut event);
+        event
+    }
+
+    /// The end of a restore that did not succeed, after which the database may hold only a part of a dump.
+    pub(crate) fn restore_failed(
+        &mut self,
+        took: Duration,
+        outcome: Ended,
+        error: &str,
+        partial: Option<&Partial>,
+        at: DateTime,
+    ) -> Document {
+        let mut event = self.event("run_ended", at);
+        event.insert("migrations", 0_i64);
+        end(&mut event, took, outcome, Some(error));
+        partial.iter().for_each(|partial| partial.add_to(&mut event));
         event
     }
 

@@ -7,6 +7,7 @@ mod fence;
 mod lease;
 mod log;
 pub(crate) mod origin;
+mod partial;
 mod registry;
 mod rights;
 mod view;
@@ -23,8 +24,9 @@ pub(crate) use damage::Loss;
 pub(crate) use fence::{Change, Fence, Refusal};
 pub(crate) use lease::{Holder, LeaseAttempt, lease_time};
 pub(crate) use log::{About, Attempt, Ended, Record, Run, new_id};
+pub(crate) use partial::Partial;
 pub(crate) use registry::{Entry, Registration, acceptance, document as registration};
-pub(crate) use view::{Restore, View};
+pub(crate) use view::View;
 
 /// The collection of the log: start and end of every run and of every migration in it.
 pub(crate) const LOG: &str = "migrations_log";

@@ -6,6 +6,7 @@ use mongodb::error::Result;
 
 use super::lease::Lease;
 use super::log::{Attempt, Ended};
+use super::partial::Partial;
 use super::registry::{self, Entry};
 use super::{LEASE_ID, LOG, Store};
 
@@ -19,31 +20,9 @@ pub(crate) struct View {
     pub(crate) lease: Option<Lease>,
     /// Whether a run recorded at its end that nothing is open: the log was then read from there on.
     pub(crate) was_settled: bool,
-    /// A restore that began and did not finish.
-    pub(crate) restore: Option<Restore>,
-}
-
-/// A restore that was cut off: the database holds only a part of the dump.
-#[derive(Clone, Debug)]
-pub(crate) struct Restore {
-    fence: i64,
-    pub(crate) dump: String,
-    pub(crate) who: String,
-    pub(crate) place: String,
-}
-
-impl Restore {
-    /// Reads the last event of a subtask's runs. `None` if it is not a restore's, or if the restore finished.
-    fn read(event: &Document) -> Option<Self> {
-        let text = |key| event.get_str(key).unwrap_or("unknown").to_owned();
-        let is = |key, value| event.get_str(key).is_ok_and(|text| text == value);
-        (is("event", "run_started") && is("subtask", "restore")).then(|| Self {
-            fence: event.get_i64("fence").unwrap_or_default(),
-            dump: text("dump"),
-            who: text("who"),
-            place: text("where"),
-        })
-    }
+    /// A restore that began to replace collections and did not finish, and the number of its run, or of a later restore that did not
+    /// finish either.
+    pub(crate) restore: Option<(i64, Partial)>,
 }
 
 impl View {
@@ -55,8 +34,8 @@ impl View {
     }
 
     /// A restore that was cut off, and is not under way now.
-    pub(crate) fn cut_off_restore(&self) -> Option<&Restore> {
-        self.restore.as_ref().filter(|restore| !self.is_at_work(restore.fence))
+    pub(crate) fn cut_off_restore(&self) -> Option<&Partial> {
+        self.restore.as_ref().filter(|(fence, _)| !self.is_at_work(*fence)).map(|(_, partial)| partial)
     }
 
     fn is_at_work(&self, fence: i64) -> bool {
@@ -94,7 +73,8 @@ impl Store {
             view.was_settled = row.contains_key("settled");
             if let Ok(event) = row.get_document("event") {
                 view.attempts.extend(Attempt::read(event));
-                view.restore = view.restore.or_else(|| Restore::read(event));
+                let fence = event.get_i64("fence").unwrap_or_default();
+                view.restore = view.restore.or_else(|| Some((fence, Partial::read(event)?)));
             }
         }
         Ok(view)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use cargo_migrations::mongod::Throwaway;
 use cargo_migrations::mongodb::Client;
-use cargo_migrations::mongodb::bson::{Bson, Document, doc};
+use cargo_migrations::mongodb::bson::{Document, doc};
 
 use super::support::{DumpStage as Stage, Proxy, Then, assert_has, block_on, faulty_server, pty, simple};
 
@@ -131,37 +131,6 @@ fn a_restore_asks_and_is_refused_without_a_terminal() {
     assert_eq!(code, 0, "{screen}");
     assert_has(&screen, &["Replace all that", "[y/N]", "Restored"]);
     assert_eq!(stage.database.documents("notes").len(), 1);
-}
-
-#[test]
-fn a_restore_that_is_cut_off_stops_what_would_run_on_half_of_it() {
-    let server = block_on(Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"])).unwrap();
-    let stage = Stage::on(&server.uri());
-    stage.run("execute").exits(0);
-    stage.database.insert("notes", [doc! { "_id": 1 }]);
-    stage.run("dbdump").exits(0);
-    let hashes = stage.hashes();
-    let fault = |mode: Bson| {
-        let data =
-            doc! { "failCommands": ["insert"], "namespace": format!("{}.notes", stage.database.name()), "errorCode": 11601 };
-        stage.admin(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data });
-    };
-    fault("alwaysOn".into());
-    let outcome = stage.run("restore:latest --yes").exits(1);
-    assert_has(&outcome.stderr, &["the documents of notes could not be restored", "hint: run the restore again"]);
-    fault("off".into());
-    for line in ["execute", "ignore", "rollback:1"] {
-        let outcome = stage.run(line).exits(3);
-        assert_has(
-            &outcome.stderr,
-            &["error: a restore of ", " by tester@", "was cut off", "hint: run `cargo migrations restore:"],
-        );
-    }
-    let outcome = stage.run("--check").exits(4);
-    assert_has(&outcome.stderr, &["was cut off"]);
-    stage.run("restore:latest --yes").exits(0);
-    assert_eq!(stage.hashes(), hashes);
-    stage.run("--check").exits(0);
 }
 
 #[test]

@@ -85,9 +85,9 @@ Tasks, run from left to right:
   forget:MIGRATION            Take a migration without a file out of the registry
   check                       Check the migration files and the manager, without a server
   history[:MIGRATION]         Show the log: what was run, by whom, and how it ended
-  unlock                      Show who has the lock, and free it
+  unlock[:restore]            Show who has the lock, and free it
   dbdump[:…]                  Dump the database
-  restore:DUMP[,to=…]         Put a dump back, in place of what the database holds
+  restore:DUMP[,…]            Put a dump back, in place of what the database holds
   dumps[:keep=…]              List the dumps
   mongod[:start|stop]         The local development server: where it is, `start`, `stop`
   help[:SUBTASK]              List the subtasks, or describe one

@@ -158,6 +158,96 @@ fn a_migration_that_is_refused_says_which_right_it_needs() {
     );
 }
 
+/// Dumps into a folder of the test's own.
+fn with_dumps(server: &Secured, user: &str, database: &str, folder: &std::path::Path, args: &str) -> Outcome {
+    let line = Line::new(simple().path("manager"), simple().root()).args(args.split_whitespace());
+    line.env("MONGO_URI", server.uri(user)).env("MONGO_DATABASE", database).env("MONGO_DUMP_DIRECTORY", folder).run()
+}
+
+#[test]
+fn a_restore_by_a_user_without_the_rights_changes_nothing_and_names_them() {
+    for server in [standalone(), replica_set()] {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "restored";
+        let (database, admin) = (server.database(name), server.database("admin"));
+        let run = |user: &str, args: &str| with_dumps(server, user, name, folder.path(), args);
+        let insert = |name: &str, id: i32| {
+            block_on(database.collection::<Document>(name).insert_one(doc! { "_id": id, "a": 1 }).into_future()).unwrap();
+        };
+        let hashes = || {
+            let reply = block_on(database.run_command(doc! { "dbHash": 1 }).into_future()).unwrap();
+            let mut hashes = reply.get_document("collections").unwrap().clone();
+            hashes.remove("migrations_log");
+            hashes.remove("migrations_lock");
+            hashes
+        };
+        block_on(async {
+            for (user, role) in [("writer", "readWrite"), ("reader", "read")] {
+                let roles = vec![doc! { "role": role, "db": name }];
+                admin.run_command(doc! { "createUser": user, "pwd": PASSWORD, "roles": roles }).await.unwrap();
+            }
+            let index = doc! { "key": { "a": 1 }, "name": "a" };
+            database.run_command(doc! { "createIndexes": "notes", "indexes": [index] }).await.unwrap();
+            database.run_command(doc! { "create": "view", "viewOn": "notes", "pipeline": [] }).await.unwrap();
+        });
+        insert("a_first", 1);
+        insert("notes", 1);
+        insert("system.js", 1);
+
+        // Nothing in it needs more than this role.
+        run("root", "dbdump").exits(0);
+        let dumped = hashes();
+        for collection in ["a_first", "notes", "system.js", "later"] {
+            insert(collection, 2);
+        }
+        let changed = hashes();
+        let refused = run("reader", "restore:latest --yes").exits(1);
+        assert_has(
+            &refused.stderr,
+            &[
+                "the user may not do what the restore needs",
+                "`dropCollection` on restored.",
+                "Nothing was changed",
+                "grant the user the role",
+            ],
+        );
+        assert_eq!(hashes(), changed);
+        run("writer", "restore:latest --yes").exits(0);
+        assert_eq!(hashes(), dumped);
+        run("writer", "restore:latest,inplace=yes --yes").exits(0);
+        assert_eq!(hashes(), dumped);
+
+        // A document that a validator refuses may be older than the validator.
+        let strict = doc! { "create": "strict", "validator": { "b": 1 } };
+        block_on(database.run_command(strict).into_future()).unwrap();
+        let old = doc! { "insert": "strict", "documents": [{ "_id": 1 }], "bypassDocumentValidation": true };
+        block_on(database.run_command(old).into_future()).unwrap();
+        run("root", "dbdump").exits(0);
+        insert("notes", 3);
+        let changed = hashes();
+        let refused = run("writer", "restore:latest --yes").exits(1);
+        assert_has(&refused.stderr, &["`bypassDocumentValidation` on restored.migrations_restore.", "strict", "`dbOwner`"]);
+        assert_eq!(hashes(), changed);
+        run("writer", "restore:latest,only=notes --yes").exits(0);
+        assert_eq!(hashes().get("notes"), dumped.get("notes"));
+        run("root", "restore:latest --yes").exits(0);
+        assert_eq!(server.count(name, "strict"), 1);
+
+        // The data of a time-series collection is in a collection of the server's own.
+        let weather = doc! { "create": "weather", "timeseries": { "timeField": "at" } };
+        block_on(database.run_command(weather).into_future()).unwrap();
+        let at = doc! { "at": cargo_migrations::mongodb::bson::DateTime::from_millis(1) };
+        block_on(database.collection::<Document>("weather").insert_one(at).into_future()).unwrap();
+        run("root", "dbdump").exits(0);
+        let changed = hashes();
+        let refused = run("writer", "restore:latest,only=weather --yes").exits(1);
+        assert_has(&refused.stderr, &["`insert` on restored.system.buckets.weather", "the role `restore`"]);
+        assert_eq!(hashes(), changed);
+        run("root", "restore:latest --yes").exits(0);
+        assert_eq!(server.count(name, "weather"), 1);
+    }
+}
+
 #[test]
 fn a_user_with_all_rights_pays_one_command_for_the_check() {
     let (server, other) = (replica_set(), TestDatabase::new());

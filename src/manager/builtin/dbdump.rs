@@ -73,7 +73,8 @@ fn check(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-fn yes_or_no(options: &Options, name: &str) -> Result<Option<bool>, Error> {
+/// The value of an option that is `yes` or `no`.
+pub(super) fn yes_or_no(options: &Options, name: &str) -> Result<Option<bool>, Error> {
     match options.get(name) {
         None => Ok(None),
         Some("yes" | "true" | "1") => Ok(Some(true)),

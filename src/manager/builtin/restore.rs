@@ -1,46 +1,72 @@
 //! `restore`: puts a dump back.
 
-use std::time::{Duration, Instant};
-
 use crate::connect::check_database_name;
-use crate::context::Context;
-use crate::dump;
+use crate::context::{Context, Options};
+use crate::dump::{self, Choice, Keep, Mode, Wanted};
 use crate::error::{Error, Result};
 use crate::line::program::program;
+use crate::line::words::shortened;
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
+use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach};
 use crate::report::{human_bytes, human_duration};
-use crate::run::{self, Scope, lock::LockGuard};
-use crate::store::{Change, Ended, Record, Refusal, Run};
+use crate::run::{self, Scope};
+use crate::store::{Run, Store};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "restore",
     help: "Put a dump back, in place of what the database holds
 
 to=NAME          into another database of the server
+only=A+B         these collections alone: all others stay as they are
+inplace=yes      drop the present collections first, if there is no room for both
 
-DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.",
+DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.
+
+The dump is checked, loaded under temporary names, and then renamed into place.
+A restore that fails before that leaves the database as it was. What is written
+to the replaced collections during the restore is lost.
+
+With `inplace=yes`, a restore that fails leaves a part of the dump. What a
+server does not rename (time-series collections) is always created last.
+
+`only=` restores the registry only if it names it.",
     first: First::NeedsDump,
-    options: &["to"],
-    check: any_values,
+    options: &["to", "only", "inplace"],
+    check,
     reach: |_| Reach::Database,
     asks: |_| Asks::Always(Answer::Name),
     needs_files: false,
     flags: &[],
 };
 
+fn check(options: &Options) -> Result<(), Error> {
+    wanted(options).map(|_| ())
+}
+
+fn wanted(options: &Options) -> Result<Wanted, Error> {
+    let mode = match super::dbdump::yes_or_no(options, "inplace")? {
+        Some(true) => Mode::InPlace,
+        _ => Mode::Renamed,
+    };
+    Ok(Wanted { choice: Choice::read(options.get("only"))?, mode, keep: Keep::LockAndLog })
+}
+
 /// Puts a dump back in place of what the database holds: its documents, indexes and options, and the registry. The dump is
-/// checked first, and a person is asked. `to=NAME` restores into another database of the server.
+/// checked first, and a person is asked. `to=NAME` restores into another database of the server, and `only=A+B` restores these
+/// collections alone.
 ///
-/// The log stays, since it says what was really run.
+/// The collections are loaded under temporary names and renamed when all of them are complete. `inplace=yes` drops the present ones
+/// first. The log stays, since it says what was really run.
 ///
 /// # Errors
-/// The dump is damaged, or the person who was asked said no: then nothing is touched. Or the server failed: then the database holds
-/// a part of the dump, and the restore has to be run again.
+/// The dump is damaged, the server does not accept it, the user may not restore it, or the person who was asked said no: then the
+/// database is as it was. It is so too if the server fails before the collections are renamed. If it fails later, the database may
+/// hold a part of the dump, and the restore has to be run again.
 pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&str>) -> Result<()> {
     let word = dump.ok_or_else(|| {
         Error::usage("restore needs a dump").with_hint(format!("write it as `{} restore:latest`", program()))
     })?;
+    let wanted = wanted(cx.options())?;
     let (verified, name) = super::dbdump::verify(cx, word).await?;
     let here = cx.store().await?;
     if cx.is_one_of_many() {
@@ -53,32 +79,62 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
             here.of_database(to)
         }
     };
-    let database = store.database().name();
-    let replaced = dump::replaced(store.database()).await?;
-    for (collection, documents) in &replaced {
-        // An unknown number is not shown as 0: the question that follows is about these documents.
-        let documents = documents.map_or_else(|| "an unknown number of".to_owned(), |number| number.to_string());
-        cx.reporter().status("Replacing", format!("{database}.{collection} ({documents} documents)"));
-    }
-    let what = format!("{} documents, {}", verified.documents, human_bytes(verified.bytes));
-    let of = verified.database_of_another(database).map(|other| format!(" of {other}")).unwrap_or_default();
-    let question = if replaced.is_empty() {
-        format!("Restore {name}{of} ({what}) into {database}, which is empty?")
-    } else {
-        format!("Replace all that {database} holds with {name}{of} ({what})?")
-    };
-    cx.confirm_by_name(&question).await?;
+    confirm(cx, &store, &verified, &name, &wanted).await?;
 
     let watch = run::majority::Watch::start(&store, cx.reporter());
     // Before the lock is taken: its numbers then start above those of the log.
-    dump::load_log(store.database(), &verified, cx.reporter()).await?;
+    if wanted.choice.names().is_none() {
+        dump::load_log(store.database(), &verified, cx.reporter()).await?;
+    }
     store.raise_term().await?;
     drop(watch);
-    let run = Run::new(DECLARATION.name, format!("restore:{word}"));
+    let run = Run::new(DECLARATION.name, wanted.task(word));
     let scope = Scope { store: store.clone(), ..cx.scope().await? };
-    let took = run::locked(&scope, &run, async |lock, _| under_lock(&scope, lock, &verified, &name).await).await?;
-    cx.reporter().status("Restored", format!("{name} into {database}: {what}, in {}", human_duration(took)));
+    let restored = run::restore::restore(&scope, &run, &verified, &name, &wanted).await?;
+    let (database, took) = (store.database().name(), human_duration(restored.took));
+    let what = contents(restored.documents, restored.bytes);
+    cx.reporter().status("Restored", format!("{name} into {database}: {what}, in {took}"));
     Ok(())
+}
+
+fn contents(documents: u64, bytes: u64) -> String {
+    format!("{documents} documents, {}", human_bytes(bytes))
+}
+
+/// Shows what is replaced, and asks.
+async fn confirm(cx: &Context, store: &Store, verified: &dump::Verified, name: &str, wanted: &Wanted) -> Result<()> {
+    let database = store.database().name();
+    let restore = dump::Restore::new(store.database(), verified, wanted, 0).await?;
+    let replaced = restore.replaced().await;
+    for dump::Replaced { name, documents, is_in_dump } in &replaced {
+        // An unknown number is not shown as 0: the question that follows is about these documents.
+        let documents = documents.map_or_else(|| "an unknown number of".to_owned(), |number| number.to_string());
+        let verb = if *is_in_dump { "Replacing" } else { "Dropping" };
+        cx.reporter().status(verb, format!("{database}.{name} ({documents} documents)"));
+    }
+    if !replaced.is_empty() {
+        let reporter = cx.reporter();
+        reporter.note("what is written to these collections until the end of the restore is lost");
+        if wanted.mode == Mode::InPlace {
+            reporter.note(
+                "with `inplace=yes`, a restore that fails leaves the database with a part of the dump: stop what writes to it",
+            );
+        }
+    }
+    if verified.is_partial && wanted.choice.names().is_none() {
+        let names = restore.choice().names().unwrap_or_default();
+        cx.reporter().note(format!("the dump has only {}: everything else stays as it is", shortened(names)));
+    }
+    let (documents, bytes) = restore.size();
+    let what = contents(documents, bytes);
+    let of = verified.database_of_another(database).map(|other| format!(" of {other}")).unwrap_or_default();
+    let question = match (replaced.is_empty(), restore.choice().names()) {
+        (true, None) => format!("Restore {name}{of} ({what}) into {database}, which is empty?"),
+        (true, Some(_)) => format!("Restore these collections of {name}{of} ({what}) into {database}, which has none of them?"),
+        (false, None) => format!("Replace all that {database} holds with {name}{of} ({what})?"),
+        (false, Some(_)) => format!("Replace these collections of {database} with those of {name}{of} ({what})?"),
+    };
+    Ok(cx.confirm_by_name(&question).await?)
 }
 
 /// If there are several databases, each gets back a dump of its own.
@@ -93,32 +149,4 @@ fn only_its_own(cx: &Context, verified: &dump::Verified, database: &str) -> Resu
             .with_hint("`restore:latest` takes each database's own dump, and an environment of one database takes any"));
     }
     Ok(())
-}
-
-async fn under_lock(scope: &Scope<'_>, lock: &LockGuard, verified: &dump::Verified, name: &str) -> Result<Duration> {
-    let store = &scope.store;
-    let since = Instant::now();
-    let mut record = Record::new(store, lock.run(), lock.fence());
-    let begin = vec![record.run_started(0, Some(name), lock.now())];
-    write(lock, begin).await?;
-    tokio::select! {
-        biased;
-        () = lock.lost() => return Err(lock.lost_error().await.into()),
-        loaded = dump::load(store.database(), verified, dump::Keep::LockAndLog, &scope.reporter) => loaded?,
-    }
-    // The result of every earlier attempt is now as the dump has it.
-    let mut session = store.database().client().start_session().await?;
-    let view = store.view(&mut session).await?;
-    let mut end: Vec<_> = view.attempts.iter().map(|attempt| record.migration_restored(attempt, lock.now())).collect();
-    end.push(record.run_ended(0, since.elapsed(), Ended::Done, lock.now()));
-    write(lock, end).await?;
-    Ok(since.elapsed())
-}
-
-async fn write(lock: &LockGuard, log: Vec<mongodb::bson::Document>) -> Result<()> {
-    match lock.fence().write(&Change { log, ..Change::default() }).await {
-        Ok(()) => Ok(()),
-        Err(Refusal::Lost) => Err(lock.lost_error().await.into()),
-        Err(Refusal::Server(error)) => Err(Error::failed("the log could not be written").caused_by(error).into()),
-    }
 }

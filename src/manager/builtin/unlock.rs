@@ -4,16 +4,22 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
+use crate::run::restore::{self, Accepted};
 use crate::run::{lock, majority};
+use crate::store::Partial;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "unlock",
-    help: "Show who has the lock, and free it",
-    first: First::Nothing,
+    help: "Show who has the lock, and free it
+
+`unlock:restore` lets runs go on after a restore that was cut off while it
+replaced collections, without restoring again: the database is right as it is.
+It also drops what a restore has loaded and not put into place.",
+    first: First::OneOf(&["restore"]),
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
-    asks: |_| Asks::Always(Answer::Yes),
+    asks: |options| Asks::Always(if options.first().is_some() { Answer::Name } else { Answer::Yes }),
     needs_files: false,
     flags: &[],
 };
@@ -23,9 +29,15 @@ pub(super) const DECLARATION: Declaration = Declaration {
 ///
 /// The lock of a process that died needs no unlocking: it expires by itself.
 ///
+/// With the option `restore` it does nothing with the lock. It records that the database is right as a restore has left it that was
+/// cut off, so that migrations can run, and drops what a restore has loaded and not put into place.
+///
 /// # Errors
 /// The server failed, or the person who was asked said no.
-pub async fn unlock<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -> Result<()> {
+pub async fn unlock<M: MigrationsManager>(_: &M, cx: &Context, what: Option<&str>) -> Result<()> {
+    if what.is_some() {
+        return accept_restore(cx).await;
+    }
     let store = cx.store().await?;
     let _watch = majority::Watch::start(&store, cx.reporter());
     let failed = |error: mongodb::error::Error| Error::failed("the lock could not be read or freed").caused_by(error);
@@ -61,6 +73,28 @@ pub async fn unlock<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
         cx.reporter().status("Unlocked", database);
     } else {
         cx.reporter().status("Unlocked", format!("{database}: that run has given the lock back in the meantime"));
+    }
+    Ok(())
+}
+
+/// Lets runs go on after a restore that was cut off.
+async fn accept_restore(cx: &Context) -> Result<()> {
+    let scope = cx.scope().await?;
+    let database = scope.database();
+    let confirm = async |restore: &Partial| {
+        let Partial { dump, who, place, .. } = restore;
+        cx.reporter().status("Cut off", format!("the restore of {dump} by {who}@{place}, while it replaced collections"));
+        cx.reporter().note("what migrations expect may be missing: check the data before you go on");
+        let question = format!("Let migrations run on {database}, which may hold only a part of {dump}?");
+        Ok(cx.confirm_by_name(&question).await?)
+    };
+    match restore::accept(&scope, confirm).await? {
+        Accepted::Nothing => cx.reporter().status("Unlocked", format!("no restore of {database} was cut off")),
+        Accepted::Partial => cx.reporter().status("Unlocked", database),
+        Accepted::Loaded(count) => {
+            let what = format!("{count} collections of {database} that a restore had loaded and not put into place");
+            cx.reporter().status("Dropped", what);
+        }
     }
     Ok(())
 }

@@ -30,6 +30,13 @@ impl DumpStage {
         line.env("MONGO_DUMP_DIRECTORY", self.folder.path()).run()
     }
 
+    /// Takes the manifest away from the only dump, as mongodump writes none. Returns the dump's path.
+    pub(crate) fn forget_manifest(&self) -> PathBuf {
+        let dump = self.folder.path().join(&self.dumps()[0]);
+        fs::remove_file(dump.join("manifest.json")).unwrap();
+        dump
+    }
+
     pub(crate) async fn handle(&self) -> Database {
         Client::with_uri_str(&self.uri).await.unwrap().database(self.database.name())
     }

@@ -65,17 +65,22 @@ pub(crate) fn check_reported_states(scene: &Scene) -> BTreeMap<String, Truth> {
     truths
 }
 
-/// Waits until the lease of a run that died has expired. It reads the lease with the tool's own read concern, which may not show a
-/// release yet that was not confirmed.
+/// Waits until the lease of a run that died has expired.
 pub(crate) fn wait_for_lease_to_expire(scene: &Scene) {
+    wait_for_lease(&scene.uri, scene.database.name(), scene.lease_ms);
+}
+
+/// Waits until the lease on a database has expired, if it is held. It reads the lease with the tool's own read concern, which may not
+/// show a release yet that was not confirmed.
+pub(crate) fn wait_for_lease(uri: &str, database: &str, lease_ms: u32) {
     let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
     let lock = block_on(async {
-        let client = Client::with_uri_str(&scene.uri).await.expect("a client");
-        let lock = client.database(scene.database.name()).collection_with_options::<Document>("migrations_lock", options);
+        let client = Client::with_uri_str(uri).await.expect("a client");
+        let lock = client.database(database).collection_with_options::<Document>("migrations_lock", options);
         lock.find_one(doc! { "_id": "lease" }).await.expect("the lease")
     });
     if lock.is_some_and(|lease| lease.get_str("owner").is_ok()) {
-        std::thread::sleep(Duration::from_millis(u64::from(scene.lease_ms) + 200));
+        std::thread::sleep(Duration::from_millis(u64::from(lease_ms) + 200));
     }
 }
 
