@@ -1,6 +1,8 @@
-//! Measures dump and restore in MB/s, and compares them with a bare cursor that reads the same collections and writes nothing.
+//! Measures dump and restore in MB/s, and compares them with a bare cursor that reads the same collections and writes nothing. Then
+//! it measures them with many small collections, and compares them with a program that only reads, or only creates, the same.
 //!
-//! `cargo bench --bench dump`; BENCH_DOCUMENTS=100000 for a smaller database, BENCH_ROUNDS=3 for fewer rounds.
+//! `cargo bench --bench dump`; BENCH_DOCUMENTS=100000 for a smaller database, BENCH_COLLECTIONS=100 for fewer collections, and
+//! BENCH_ROUNDS=3 for fewer rounds. `-- many` runs only the second part.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -16,7 +18,7 @@ use cargo_migrations::mongodb::{Client, Database};
 use cargo_migrations::prelude::*;
 use cargo_migrations::{Embedded, Result};
 use common::{median, number};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 /// The variable with the role of this binary in the processes under test.
 const MANAGER: &str = "CARGO_MIGRATIONS_BENCH_MANAGER";
@@ -36,7 +38,13 @@ fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }
-    common::main(bench())
+    let only_many = std::env::args().any(|argument| argument == "many");
+    common::main(async move {
+        if !only_many {
+            bench().await?;
+        }
+        bench_many().await
+    })
 }
 
 /// Reads both collections at the same time and keeps nothing, to measure the memory that the driver itself needs.
@@ -101,6 +109,74 @@ async fn bench() -> Result<()> {
     line("restore, complete process", median(&restores), Some(restore_memory));
     println!("a process that reads both collections at the same time and keeps nothing takes {} MiB", bare_memory / 1024);
     Ok(())
+}
+
+/// How many collections the reference works on at a time, as a restore does.
+const AT_A_TIME: usize = 8;
+
+/// Dumps and restores many small collections, each with three indexes.
+async fn bench_many() -> Result<()> {
+    let collections = number("BENCH_COLLECTIONS", 500);
+    let rounds = usize::try_from(number("BENCH_ROUNDS", 5))?;
+    let folder = std::env::temp_dir().join(format!("cargo-migrations-bench-{}-many", std::process::id()));
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    for _ in 0..rounds {
+        // A server of its own each time: the files of dropped collections stay open for a while.
+        let server = Throwaway::replica_set().await?;
+        let client = Client::with_uri_str(server.uri()).await?;
+        let (database, bare) = (client.database("bench"), client.database("bare"));
+        create_many(&database, collections).await?;
+        let _ = std::fs::remove_dir_all(&folder);
+        let read = timed(read_many(&database, collections)).await?;
+        let (dump, _) = manager(&server, &folder, "manager", &["dbdump"])?;
+        let created = timed(create_many(&bare, collections)).await?;
+        let (restore, _) = manager(&server, &folder, "manager", &["restore:latest", "--yes"])?;
+        times.iter_mut().zip([read, dump, created, restore]).for_each(|(all, time)| all.push(time));
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+    println!("\n{collections} collections of {SMALL} documents, each with {INDEXES} indexes");
+    let [read, dump, created, restore] = times.map(|times| median(&times).as_secs_f64());
+    println!("{:<34} {:>8} {:>7}", "", "median", "ratio");
+    println!("{:<34} {read:>7.2}s {:>7.2}", "bare cursors and listIndexes", 1.0);
+    println!("{:<34} {dump:>7.2}s {:>7.2}", "dbdump, complete process", dump / read);
+    println!("{:<34} {created:>7.2}s {:>7.2}", "bare createIndexes and insert", 1.0);
+    println!("{:<34} {restore:>7.2}s {:>7.2}", "restore, complete process", restore / created);
+    Ok(())
+}
+
+/// How many documents each of the small collections has.
+const SMALL: i32 = 20;
+
+/// How many indexes each has besides the one on `_id`.
+const INDEXES: usize = 3;
+
+/// Creates the collections with their indexes, and inserts the documents: what any restore has to do. A majority acknowledges it.
+async fn create_many(database: &Database, collections: u64) -> Result<()> {
+    let create = async |number: u64| -> Result<()> {
+        let name = format!("c{number:04}");
+        let indexes: Vec<Document> =
+            (0..INDEXES).map(|index| doc! { "key": { format!("k{index}"): 1 }, "name": format!("k{index}") }).collect();
+        let majority = doc! { "w": "majority" };
+        let command = doc! { "createIndexes": &name, "indexes": indexes, "writeConcern": &majority };
+        database.run_command(command).await?;
+        let document = |id: i32| doc! { "_id": id, "k0": id % 7, "k1": id % 5, "k2": "x".repeat(100) };
+        let documents: Vec<Document> = (0..SMALL).map(document).collect();
+        database.run_command(doc! { "insert": &name, "documents": documents, "writeConcern": majority }).await?;
+        Ok(())
+    };
+    futures_util::stream::iter((0..collections).map(create)).buffer_unordered(AT_A_TIME).try_collect().await
+}
+
+/// Reads what a dump has to read.
+async fn read_many(database: &Database, collections: u64) -> Result<()> {
+    database.list_collections().await?.try_collect::<Vec<_>>().await?;
+    let read = async |number: u64| -> Result<()> {
+        let name = format!("c{number:04}");
+        read_collection_by_batch(database, &name).await?;
+        database.run_command(doc! { "listIndexes": &name }).await?;
+        Ok(())
+    };
+    futures_util::stream::iter((0..collections).map(read)).buffer_unordered(AT_A_TIME).try_collect().await
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a few digits are shown")]
