@@ -257,7 +257,7 @@ fn explained(error: clap::Error, definition: &clap::Command) -> clap::Error {
     match DRY_RUNS.iter().find(|flag| *flag == word) {
         Some(flag) => {
             let program = program();
-            let hint = format!("`{program} show_status` shows what `{program} execute` would run");
+            let hint = format!("`{program} plan` shows what `{program} execute` would run");
             let message = format!("there is no `{flag}`\nhint: {hint}\n");
             clap::Error::raw(ErrorKind::UnknownArgument, message).with_cmd(definition)
         }
@@ -341,11 +341,11 @@ mod tests {
     }
 
     #[test]
-    fn a_dry_run_is_show_status() {
+    fn a_dry_run_is_plan() {
         for flag in DRY_RUNS {
             let error = read(&["x", "execute", flag]).unwrap_err();
             assert_eq!(error.exit_code(), 2);
-            let hint = "`cargo migrations show_status` shows what `cargo migrations execute` would run";
+            let hint = "`cargo migrations plan` shows what `cargo migrations execute` would run";
             assert_eq!(error.to_string(), format!("error: there is no `{flag}`\nhint: {hint}\n"));
         }
         assert!(read(&["x", "--dry-run=yes"]).unwrap_err().to_string().contains("there is no `--dry-run`"));

@@ -7,7 +7,7 @@ use anstyle::AnsiColor;
 use mongodb::bson::{Bson, Document};
 use serde_json::{Map, Value, json};
 
-use super::text::short_time;
+use super::text::human_time;
 use super::{Report, Said, human_duration, table};
 use crate::model::file_name::stem;
 
@@ -71,7 +71,7 @@ impl History<'_> {
         // The table has room for one line; the JSON has the complete text.
         let error = end.map_or("", |end| text(end, "error")).lines().next().unwrap_or_default();
         vec![
-            time(start.get("at")).map(|at| short_time(&at)).unwrap_or_default(),
+            start.get_datetime("at").map(|at| human_time(*at)).unwrap_or_default(),
             text(start, "subtask").to_owned(),
             stem(text(start, "name")).to_owned(),
             format!("{color}{outcome}{color:#}"),

@@ -37,7 +37,7 @@ pub(crate) use said::Said;
 pub(crate) use status::{Row, Status};
 pub(crate) use table::columns;
 pub(crate) use tally::Tally;
-pub(crate) use text::{ago, human_bytes, human_duration, migrations};
+pub(crate) use text::{ago, human_bytes, human_duration, human_time, migrations};
 
 /// Something that happened. Borrowed, since sinks keep nothing.
 pub(crate) enum Event<'a> {

@@ -6,7 +6,7 @@ use anstyle::AnsiColor;
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
-use super::text::short_time;
+use super::text::human_time;
 use super::{Report, Said, human_duration, migrations, table};
 use crate::error::Remark;
 use crate::line::program::{is_deployed, program};
@@ -125,7 +125,7 @@ fn cells(row: &Row<'_>) -> Vec<String> {
         row.number.to_owned(),
         stem(row.name).to_owned(),
         format!("{color}{}{color:#}{}", row.state.as_str(), addition(row)),
-        row.registered_at.and_then(|at| at.try_to_rfc3339_string().ok()).map(|at| short_time(&at)).unwrap_or_default(),
+        row.registered_at.map(human_time).unwrap_or_default(),
         row.duration.map(human_duration).unwrap_or_default(),
         row.description.unwrap_or_default().to_owned(),
     ]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mongodb::bson::DateTime;
+
 /// A duration as people read it: `0.05s`, `12.3s`, `3m 07s`, `2h 05m`.
 pub(crate) fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -40,9 +42,11 @@ pub(crate) fn migrations(count: usize) -> String {
     format!("{count} migration{}", if count == 1 { "" } else { "s" })
 }
 
-/// `2026-02-03T04:05:06.789Z` as `2026-02-03 04:05:06Z`: servers and people are in different time zones.
-pub(super) fn short_time(rfc3339: &str) -> String {
-    let seconds = rfc3339.split(['.', 'Z']).next().unwrap_or(rfc3339);
+/// A time as people read it everywhere, such as `2026-02-03 04:05:06Z`: servers and people are in different time zones. It is
+/// empty for a time that no calendar has.
+pub(crate) fn human_time(at: DateTime) -> String {
+    let Ok(rfc3339) = at.try_to_rfc3339_string() else { return String::new() };
+    let seconds = rfc3339.split(['.', 'Z']).next().unwrap_or(&rfc3339);
     format!("{}Z", seconds.replacen('T', " ", 1))
 }
 
@@ -66,7 +70,9 @@ mod tests {
 
     #[test]
     fn times_are_short_and_say_their_zone() {
-        assert_eq!(short_time("2026-02-03T04:05:06.789Z"), "2026-02-03 04:05:06Z");
-        assert_eq!(short_time("2026-02-03T04:05:06Z"), "2026-02-03 04:05:06Z");
+        let human = |text: &str| human_time(DateTime::parse_rfc3339_str(text).unwrap());
+        assert_eq!(human("2026-02-03T04:05:06.789Z"), "2026-02-03 04:05:06Z");
+        assert_eq!(human("2026-02-03T04:05:06Z"), "2026-02-03 04:05:06Z");
+        assert_eq!(human_time(DateTime::MAX), "");
     }
 }

@@ -13,6 +13,7 @@ use crate::line::program::program;
 use crate::line::words::shortened;
 use crate::migration::{Migration, names};
 use crate::model::{Direction, State, file_name};
+use crate::report::human_time;
 use crate::store::{Attempt, Entry, Partial};
 
 /// What to say about each migration that needs a decision.
@@ -150,13 +151,13 @@ pub(crate) fn not_repaired(restore: &Partial) -> Error {
     error.with_hint(hint.unwrap_or_default())
 }
 
-/// `up, by deploy@web-2, 2026-02-03T04:05:06Z`
+/// `up, by deploy@web-2, 2026-02-03 04:05:06Z`
 pub(crate) fn interrupted(attempt: &Attempt) -> String {
     let what = match attempt.direction {
         Direction::Up | Direction::Ignore | Direction::Accept => "up",
         Direction::Down | Direction::Forget => "down",
     };
-    let at = attempt.at.and_then(|at| at.try_to_rfc3339_string().ok()).unwrap_or_default();
+    let at = attempt.at.map(human_time).unwrap_or_default();
     format!("{what}, by {}@{}, {at}", attempt.who, attempt.place)
 }
 

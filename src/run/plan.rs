@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Remark};
 use crate::line::program::program;
 use crate::migration::Migration;
 use crate::model::{Direction, State};
+use crate::report::human_time;
 use crate::store::{Entry, View};
 
 /// What a subtask asks for.
@@ -132,7 +133,7 @@ fn allowed(direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Erro
     match (direction, standing.effective()) {
         (Direction::Up | Direction::Ignore, State::Registered | State::Ignored) => {
             let at = standing.entry().and_then(|entry| entry.registered_at);
-            let since = at.and_then(|at| at.try_to_rfc3339_string().ok()).map(|at| format!(" (since {at})"));
+            let since = at.map(|at| format!(" (since {})", human_time(at)));
             Err(Error::usage(format!("{name} is already registered{}", since.unwrap_or_default()))
                 .with_hint(format!("roll it back first with `{} rollback:{name}`", program())))
         }

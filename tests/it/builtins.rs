@@ -167,7 +167,7 @@ fn a_registered_one_is_neither_executed_nor_ignored_by_name() {
             outcome.stderr_of(&database),
             str![[r#"
     Database DATABASE on 127.0.0.1:PORT
-error: 0002_b is already registered (since 2026-01-02T03:04:05Z)
+error: 0002_b is already registered (since 2026-01-02 03:04:05Z)
 hint: roll it back first with `cargo migrations rollback:0002_b`
 
 "#]]

@@ -174,7 +174,7 @@ fn help_and_version_need_no_workspace() {
     let outcome = Line::new(plugin(), folder.path()).args(["--nonsense"]).run().exits(2);
     assert_has(&outcome.stderr, &["error: unexpected argument '--nonsense'"]);
     let outcome = Line::new(plugin(), folder.path()).args(["execute", "--dry-run"]).run().exits(2);
-    let hint = "hint: `cargo migrations show_status` shows what `cargo migrations execute` would run\n";
+    let hint = "hint: `cargo migrations plan` shows what `cargo migrations execute` would run\n";
     assert_eq!(outcome.stderr, format!("error: there is no `--dry-run`\n{hint}"));
 }
 
