@@ -152,8 +152,13 @@ impl Site {
                 let local = mongod::local::uri_for(&self.config, self.line_settings.profile, &self.reporter).await?;
                 found = self.find_target(local.as_deref()).await?;
                 found.remarks.iter().for_each(|remark| self.reporter.remark(remark));
-                let database = found.database.as_ref().map(|name| format!("{name} on ")).unwrap_or_default();
-                self.reporter.status("Database", format!("{database}{}", found.hosts));
+                match &found.database {
+                    Some(name) if !self.is_many => {
+                        self.reporter.status("Database", format!("{name} on {}", found.hosts));
+                    }
+                    // The database that the configuration names is not one of them.
+                    _ => self.reporter.status("Server", &found.hosts),
+                }
                 &found
             }
         };

@@ -87,10 +87,11 @@ async fn run_each<M: MigrationsManager>(
         async move {
             let ended = |end, took| DatabaseEnd { database: (*name).clone(), took, end };
             if line.stop.is_asked() || fails_fast && has_failed.get() {
+                cx.reporter().end_of_database();
                 return (ended(End::NotBegun, Duration::ZERO), None, Flow::Continue);
             }
             let since = Instant::now();
-            match task::run(manager, cx, checked).await {
+            let end = match task::run(manager, cx, checked).await {
                 Ok(flow) => (ended(End::Done, since.elapsed()), None, flow),
                 Err(error) => {
                     has_failed.set(true);
@@ -98,7 +99,9 @@ async fn run_each<M: MigrationsManager>(
                     let text = error_text(&*error);
                     (ended(End::Failed(text), since.elapsed()), Some(error), Flow::Continue)
                 }
-            }
+            };
+            cx.reporter().end_of_database();
+            end
         }
     });
     let mut ends: Vec<OnDatabase> = stream::iter(each).buffer_unordered(environment.at_once).collect().await;

@@ -43,23 +43,16 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
     {
         program::set_deployed(&path);
     }
-    let args = match Args::read(std::env::args_os()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let args = match Args::read(words.clone()) {
         Ok(args) => args,
-        Err(error) => {
-            // Clap prints the usage on stderr, or help and version on stdout.
-            let printed = error.print();
-            return match u8::try_from(error.exit_code()).unwrap_or(2) {
-                0 => {
-                    stdout::note(printed);
-                    succeeded()
-                }
-                code => ExitCode::from(code),
-            };
-        }
+        Err(error) => return terminal::usage::print(&error, &words),
     };
     terminal::choose_color(args.color);
+    terminal::event::choose_format(args.format);
+    terminal::event::keep_stdout_for_events();
     match panics::catch(|| run_line(&manager, embedded, args)) {
-        Ok(Ok(0)) => succeeded(),
+        Ok(Ok(0)) => stdout::succeeded(),
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => {
             terminal::error(&*error, describe);
@@ -72,13 +65,6 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
     }
 }
 
-/// Returns the exit code of a line that succeeded: 0, or 1 if a result did not reach stdout.
-fn succeeded() -> ExitCode {
-    let Some(error) = stdout::failure() else { return ExitCode::SUCCESS };
-    terminal::error(&error, describe);
-    ExitCode::from(error.exit_code())
-}
-
 /// Returns the exit code. If it is another machine's, that machine has already printed what is wrong.
 fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -> Result<u8> {
     // Before anything else: the subtasks and the configuration are those of the other checkout, too.
@@ -88,7 +74,9 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
     let reporter = Reporter::new(&args);
     let config = manager.config();
     let line = Rc::new(Line::new(embedded, args));
-    Runtime::new()?.run(async {
+    // What reports the result of the line is printed below everything else.
+    let closed = reporter.clone();
+    let result = Runtime::new()?.run(async {
         line.stop.watch(reporter.clone());
         if hop::is_here() {
             let stop = line.stop.clone();
@@ -102,7 +90,9 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
         // Runs that were ended halfway give their locks back, so that the next run need not wait until they expire.
         let _ = tokio::time::timeout(stop::GRACE / 2, line.locks.give_all_back()).await;
         result
-    })
+    });
+    closed.close();
+    result
 }
 
 async fn run_segments<M: MigrationsManager>(

@@ -35,6 +35,11 @@ impl Verified {
         self.database.as_deref() == Some(database)
     }
 
+    /// The database that was dumped, if the manifest says so.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
     /// Returns the database that was dumped, if it is known to be another one.
     pub(crate) fn database_of_another(&self, database: &str) -> Option<&str> {
         self.database.as_deref().filter(|of| *of != database)

@@ -20,9 +20,7 @@ use super::ssh;
 use crate::error::Error;
 use crate::model::variables;
 use crate::process::stop::Stop;
-use crate::terminal;
-use crate::terminal::hop;
-use crate::terminal::stdin;
+use crate::terminal::{self, Stream, hop, stdin, stdout};
 
 /// Adds the folder in which rustup installs cargo, which is not on PATH in a shell without a login. The remote shell expands
 /// it.
@@ -47,7 +45,7 @@ pub(crate) async fn run(host: &Host<'_>, words: &[String], asks: bool, stop: &St
     let command = command(host, words, is_asked)?;
     // Questions are found in the remote stderr. ssh's own questions do not pass through it: it writes them to the terminal.
     let stderr = if is_asked { Stdio::piped() } else { Stdio::inherit() };
-    let mut ssh = ssh::start(&[], host.name, Some(&command), [Stdio::piped(), Stdio::inherit(), stderr])?;
+    let mut ssh = ssh::start(&[], host.name, Some(&command), [Stdio::piped(), stdout::for_child(), stderr])?;
     let mut input = ssh.stdin.take().expect("piped above");
     let _relaying = stop.relay();
     let (questions, asked) = mpsc::unbounded_channel();
@@ -93,7 +91,7 @@ async fn forward_stderr(mut stderr: ChildStderr, questions: mpsc::UnboundedSende
             if is_question {
                 stdin::discard_typed();
             }
-            let _ = terminal::draw(text);
+            let _ = Stream::Stderr.write_bytes(text);
             if is_question {
                 let _ = questions.send(());
             }

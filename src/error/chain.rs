@@ -1,15 +1,16 @@
-//! What stands in an error's chain: its causes as text, and the driver's error among them.
+//! What stands in an error's chain: its causes as one text, and the driver's error among them.
 
 use std::error::Error as StdError;
 
 use mongodb::error::Error as DriverError;
 
+use super::causes::texts;
 use super::describe::{as_driver, describe};
 use super::hidden::Hidden;
 
 /// An error and its causes in one line, separated by `: `.
 pub(crate) fn error_text(error: &(dyn StdError + 'static)) -> String {
-    std::iter::successors(Some(error), |&error| error.source()).map(describe).collect::<Vec<_>>().join(": ")
+    texts(error, describe).join(": ")
 }
 
 /// Returns the first of the driver's errors in the chain that `matches` accepts.

@@ -1,5 +1,7 @@
 //! The library's own error: one message, a kind that decides the exit code, and what caused it.
 
+#[cfg(feature = "_line")]
+pub(crate) mod causes;
 #[cfg(feature = "manager")]
 pub(crate) mod chain;
 #[cfg(feature = "manager")]
@@ -65,6 +67,33 @@ pub enum ErrorKind {
     Check,
     /// Ctrl-C, or another signal that asks the process to end. Exit code 130.
     Interrupted,
+}
+
+impl ErrorKind {
+    /// The exit code of a process that ends with such an error.
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Refused | Self::Locked | Self::Undecided => 3,
+            Self::Check => 4,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The word that stands for it in JSON.
+    #[cfg(feature = "_line")]
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::Locked => "locked",
+            Self::Undecided => "undecided",
+            Self::Check => "check",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 impl Error {
@@ -135,13 +164,7 @@ impl Error {
 
     /// The exit code of a process that ends with this error.
     pub fn exit_code(&self) -> u8 {
-        match self.kind {
-            ErrorKind::Failed => 1,
-            ErrorKind::Usage => 2,
-            ErrorKind::Refused | ErrorKind::Locked | ErrorKind::Undecided => 3,
-            ErrorKind::Check => 4,
-            ErrorKind::Interrupted => 130,
-        }
+        self.kind.exit_code()
     }
 }
 
@@ -164,12 +187,18 @@ pub(crate) fn hint_of<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e str
         .find_map(|error| error.downcast_ref::<Error>().and_then(Error::hint))
 }
 
-/// The exit code that an error of any type stands for: that of the first [`Error`] in its chain, otherwise 1.
-#[cfg(feature = "manager")]
+/// The exit code that an error of any type stands for.
+#[cfg(feature = "_line")]
 pub(crate) fn exit_code_of(error: &(dyn StdError + 'static)) -> u8 {
+    kind_of(error).exit_code()
+}
+
+/// The kind of an error of any type: that of the first [`Error`] in its chain, otherwise `Failed`.
+#[cfg(feature = "_line")]
+pub(crate) fn kind_of(error: &(dyn StdError + 'static)) -> ErrorKind {
     std::iter::successors(Some(error), |&error| error.source())
         .find_map(|error| error.downcast_ref::<Error>())
-        .map_or(1, Error::exit_code)
+        .map_or(ErrorKind::Failed, Error::kind)
 }
 
 #[cfg(all(test, feature = "manager"))]

@@ -186,6 +186,14 @@ pub(crate) enum Format {
     Json,
 }
 
+/// The format that a line asks for, even if it cannot be read otherwise.
+pub(crate) fn format_of(words: &[OsString]) -> Format {
+    let words = || words.iter().map(|word| word.to_string_lossy());
+    let is_json = words().any(|word| word == "--format=json")
+        || words().zip(words().skip(1)).any(|(flag, value)| flag == "--format" && value == "json");
+    if is_json { Format::Json } else { Format::Human }
+}
+
 impl Args {
     /// Reads a process's arguments.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {

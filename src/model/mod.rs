@@ -2,6 +2,8 @@
 
 #[cfg(feature = "manager")]
 mod direction;
+#[cfg(feature = "_line")]
+mod event;
 pub(crate) mod file_name;
 #[cfg(feature = "manager")]
 mod state;
@@ -9,5 +11,7 @@ mod state;
 mod subject;
 pub(crate) mod variables;
 
+#[cfg(feature = "_line")]
+pub(crate) use event::EventName;
 #[cfg(feature = "manager")]
 pub(crate) use {direction::Direction, state::State, subject::Subject};

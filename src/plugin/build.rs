@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(super) enum Built {
     /// The path of the manager.
     Executable(PathBuf),
     /// The build failed with this exit code. Cargo has printed why.
-    Failed(ExitCode),
+    Failed(u8),
     /// Cargo took another workspace's manager for this one, and built nothing. `folder` is that of this workspace's manager.
     AnotherWorkspaces { folder: PathBuf },
 }
@@ -133,8 +133,8 @@ fn cannot_run_cargo(error: std::io::Error) -> Error {
     Error::failed("cargo cannot be run to build the manager").caused_by(error)
 }
 
-fn exit_code(status: ExitStatus) -> ExitCode {
-    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101))
+fn exit_code(status: ExitStatus) -> u8 {
+    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101)
 }
 
 /// Whether a build script wrote this file for the manager in this folder. Also true without such a file, because the build script

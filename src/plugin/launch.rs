@@ -9,6 +9,7 @@ use super::workspace::{self, Workspace};
 use crate::error::Error;
 use crate::line::flags::Args;
 use crate::model::variables;
+use crate::terminal::event;
 
 /// Builds the manager, and replaces this process with it. `words` is the line, with the program's name first.
 pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error> {
@@ -33,7 +34,11 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
     }
     let manager = match built {
         Built::Executable(path) => path,
-        Built::Failed(code) => return Ok(code),
+        Built::Failed(code) => {
+            // Cargo has printed why.
+            event::failure("build", code, "the manager did not compile", &[], Some("see what cargo printed on stderr"));
+            return Ok(ExitCode::from(code));
+        }
         Built::AnotherWorkspaces { folder } => {
             return Err(Error::failed(format!(
                 "cargo takes the manager of another workspace for the one in {}, because they share a target directory and \

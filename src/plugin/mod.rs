@@ -30,13 +30,10 @@ pub fn main() -> ExitCode {
     }
     let args = match Args::read(words.clone()) {
         Ok(args) => args,
-        Err(error) => {
-            // Clap prints the usage to stderr, or help and version to stdout.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return terminal::usage::print(&error, &words),
     };
     terminal::choose_color(args.color);
+    terminal::event::choose_format(args.format);
     match run(&args, &words) {
         Ok(code) => code,
         Err(error) => {

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+#[cfg(unix)]
+use crate::terminal;
+
 /// The number of runs under way.
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 
@@ -50,6 +53,7 @@ pub(super) fn watch() {}
 extern "C" fn at_exit() {
     const TEXT: &str = "error: the process was ended by a call of `exit` in the middle of a run, so the migration is interrupted\n\
                         hint: return an error from the migration instead of calling `exit`\n";
+    terminal::end_at_once();
     if RUNS.load(Ordering::Relaxed) == 0 || IS_MEANT.load(Ordering::Relaxed) {
         return;
     }

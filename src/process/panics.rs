@@ -63,7 +63,7 @@ impl Watched {
                 } else if !is_ours {
                     before(info);
                 } else {
-                    terminal::warning(&format!("a background thread panicked: {}", describe(info)), None);
+                    terminal::warn_in_passing(&format!("a background thread panicked: {}", describe(info)));
                 }
             }));
         });

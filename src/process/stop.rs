@@ -102,6 +102,7 @@ impl Stop {
             this.0.now.notify_one();
             tokio::time::sleep(GRACE).await;
             let error = ended();
+            reporter.close();
             terminal::error(&error, ToString::to_string);
             // The main thread cannot return from `main`: a migration's code blocks it.
             exit::is_meant();

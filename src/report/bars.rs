@@ -1,16 +1,15 @@
 //! Progress: bars if stderr is, or ends up on, a terminal that has them, and a line now and then if it does not.
 
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::progress::Pace;
 use super::said::{Said, Stderr};
+use super::screen::{Kept, Screen, one_line};
 use super::{Task, Unit};
 use crate::terminal;
-use crate::terminal::hop;
 
 /// How often a bar that does not move is redrawn, so that the elapsed time goes on.
 const TICK: Duration = Duration::from_millis(100);
@@ -18,22 +17,15 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often progress is reported where there are no bars. What takes less time has only its end reported.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// Where bars are drawn, if anywhere.
-pub(super) fn draw_target() -> Option<ProgressDrawTarget> {
-    match hop::columns() {
-        Some(columns) => Some(ProgressDrawTarget::term_like(Box::new(SendersTerminal { columns }))),
-        None => terminal::has_bars().then(ProgressDrawTarget::stderr),
-    }
-}
-
 /// The bar of the run under way, and when its current migration started. It disappears when it is dropped.
 pub(super) struct RunBar {
     bar: ProgressBar,
     started: Arc<Mutex<Instant>>,
+    _kept: Kept,
 }
 
 impl RunBar {
-    pub(super) fn new(bars: &MultiProgress, total: usize) -> Self {
+    pub(super) fn new(screen: &Screen, total: usize) -> Self {
         let started = Arc::new(Mutex::new(Instant::now()));
         let since = Arc::clone(&started);
         let template = "{prefix:>12.cyan.bold} [{bar:25}] {pos}/{len}: {wide_msg} {current}";
@@ -44,16 +36,17 @@ impl RunBar {
                 let _ = write!(out, "{}", short_elapsed(since.elapsed()));
             },
         );
-        let bar = bars.add(ProgressBar::new(total as u64).with_style(style));
+        let kept = screen.keep();
+        let bar = screen.bars.add(ProgressBar::new(total as u64).with_style(style));
         bar.enable_steady_tick(TICK);
-        Self { bar, started }
+        Self { bar, started, _kept: kept }
     }
 
     /// The next migration starts.
     pub(super) fn begin(&self, running: &'static str, what: String) {
         *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         self.bar.set_prefix(running);
-        self.bar.set_message(what);
+        self.bar.set_message(one_line(&what));
         self.bar.tick();
     }
 
@@ -69,11 +62,11 @@ impl Drop for RunBar {
 }
 
 /// A bar on the terminal. It disappears when the progress is dropped.
-pub(super) struct Bar(ProgressBar);
+pub(super) struct Bar(ProgressBar, Kept);
 
 impl Bar {
     /// A bar below the bar of the run, if a run is under way.
-    pub(super) fn new(bars: &MultiProgress, run: Option<&RunBar>, total: u64, unit: Unit) -> Self {
+    pub(super) fn new(screen: &Screen, run: Option<&RunBar>, total: u64, unit: Unit) -> Self {
         let template = match unit {
             Unit::Steps => "{spinner:>12.cyan} [{bar:25}] {human_pos}/{human_len} {percent}% {wide_msg} {eta:>4}",
             Unit::Bytes => {
@@ -81,13 +74,14 @@ impl Bar {
             }
         };
         let style = ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> ");
+        let kept = screen.keep();
         let bar = ProgressBar::new(total).with_style(style);
         let bar = match run {
-            Some(run) => bars.insert_after(&run.bar, bar),
-            None => bars.add(bar),
+            Some(run) => screen.bars.insert_after(&run.bar, bar),
+            None => screen.bars.add(bar),
         };
         bar.enable_steady_tick(TICK);
-        Self(bar)
+        Self(bar, kept)
     }
 }
 
@@ -97,7 +91,7 @@ impl Task for Bar {
     }
 
     fn message(&self, message: &str) {
-        self.0.set_message(terminal::scrub(message));
+        self.0.set_message(one_line(&terminal::scrub(message)));
     }
 }
 
@@ -136,56 +130,6 @@ impl Task for Plain {
 
     fn message(&self, message: &str) {
         message.clone_into(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).1);
-    }
-}
-
-/// The terminal of the machine that sent the line here. It is at the other end of stderr, and understands the usual codes.
-#[derive(Debug)]
-struct SendersTerminal {
-    columns: u16,
-}
-
-impl SendersTerminal {
-    fn cursor(lines: usize, direction: char) -> io::Result<()> {
-        if lines == 0 { Ok(()) } else { terminal::draw(format!("\x1b[{lines}{direction}").as_bytes()) }
-    }
-}
-
-impl TermLike for SendersTerminal {
-    fn width(&self) -> u16 {
-        self.columns
-    }
-
-    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
-        Self::cursor(lines, 'A')
-    }
-
-    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
-        Self::cursor(lines, 'B')
-    }
-
-    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
-        Self::cursor(columns, 'C')
-    }
-
-    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
-        Self::cursor(columns, 'D')
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        terminal::draw(format!("{text}\n").as_bytes())
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        terminal::draw(text.as_bytes())
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        terminal::draw(b"\r\x1b[2K")
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use anstyle::AnsiColor;
 use serde_json::{Value, json};
 
 use super::{Report, human_duration, json, table};
+use crate::model::EventName;
 use crate::terminal;
 
 /// How a task ended on each of several databases.
@@ -57,6 +58,10 @@ impl Report for Databases {
                 json!({ "database": database, "outcome": outcome, "duration_ms": json::millis(*took), "error": error })
             })
             .collect();
-        json!({ "event": "databases", "databases": databases })
+        json!({ "databases": databases })
+    }
+
+    fn event(&self) -> Option<EventName> {
+        Some(EventName::Databases)
     }
 }

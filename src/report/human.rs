@@ -1,18 +1,14 @@
 //! For people: tables on stdout, cargo-like lines on stderr, and bars if stderr is a terminal that has them.
 
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anstream::adapter::strip_str;
-use anstream::{AutoStream, ColorChoice};
-use indicatif::MultiProgress;
-
-use super::bars::{self, Bar, Plain, RunBar};
+use super::bars::{Bar, Plain, RunBar};
 use super::said::{Said, Stderr};
+use super::screen::Screen;
 use super::tally::verb;
 use super::{About, Event, Outcome, Report, Sink, Tally, Task, Unit, columns, human_duration};
 use crate::model::Direction;
-use crate::terminal::{self, stdout};
+use crate::terminal::{self, Stream, stdout};
 
 /// There is one for each database that is worked on at a time; they share the terminal.
 pub(super) struct Human {
@@ -22,25 +18,25 @@ pub(super) struct Human {
 
 impl Human {
     pub(super) fn new(quiet: bool) -> Self {
-        console::set_colors_enabled_stderr(terminal::stderr_has_color());
-        let bars = if quiet { None } else { bars::draw_target().map(MultiProgress::with_draw_target) };
-        Self { stderr: Stderr::new(quiet, bars), run: Mutex::new(None) }
+        let screen = if quiet { None } else { Screen::find() };
+        Self { stderr: Stderr::new(quiet, screen), run: Mutex::new(None) }
     }
 
     fn status(&self, verb: &str, message: &str) {
         self.stderr.say(&Said::Status { verb, message });
     }
 
-    fn stdout(&self, text: &str) {
-        self.stderr.write(|| {
-            let heading = self.stderr.label().map(|label| format!("{label}\n")).unwrap_or_default();
-            let text = format!("{heading}{text}");
-            let written = match AutoStream::choice(&std::io::stdout()) {
-                // In one write: anstream would write each line by itself.
-                ColorChoice::Never => std::io::stdout().write_all(strip_str(&text).to_string().as_bytes()),
-                _ => anstream::stdout().write_all(text.as_bytes()),
-            };
-            stdout::note(written.and_then(|()| std::io::stdout().flush()));
+    /// Writes a result, if there is one, and what is said about it.
+    fn result(&self, text: Option<String>, said: Vec<String>) {
+        let heading = self.stderr.label().map(|label| format!("{label}\n")).unwrap_or_default();
+        let stderr = self.stderr.clone();
+        self.stderr.in_turn(move || {
+            stderr.write(|| {
+                if let Some(text) = text {
+                    stdout::write(&format!("{heading}{text}"));
+                }
+                said.iter().for_each(|line| terminal::line(line));
+            });
         });
     }
 
@@ -58,6 +54,9 @@ impl Human {
 
     fn migration_done(&self, about: &About<'_>, took: std::time::Duration) {
         let time = if about.direction.runs_code() { format!(" in {}", human_duration(took)) } else { String::new() };
+        if let Some(screen) = self.stderr.screen() {
+            screen.end_line();
+        }
         self.status(&capitalized(verb(about.direction).done), &format!("{}{time}", about.migration.stem()));
         if let Some(run) = &*self.run() {
             run.advance();
@@ -65,7 +64,8 @@ impl Human {
     }
 
     fn run_ended(&self, direction: Direction, on: &str, done: Tally, outcome: Outcome) {
-        *self.run() = None;
+        // Not under the lock: the bar waits for what was printed.
+        drop(self.run().take());
         let end = match outcome {
             Outcome::Done => "Finished",
             Outcome::Failed => "Failed",
@@ -81,11 +81,11 @@ impl Human {
 
     fn report(&self, report: &dyn Report) {
         let rows = report.table();
-        if rows.len() > 1 {
-            let width = console::Term::stdout().size_checked().map(|(_, width)| usize::from(width));
-            self.stdout(&columns(&rows, width));
-        }
-        report.say(&mut |said| self.stderr.say(&said));
+        let width = Stream::Stdout.size().map(|(_, width)| usize::from(width));
+        let text = (rows.len() > 1).then(|| columns(&rows, width));
+        let mut lines = Vec::new();
+        report.say(&mut |said| lines.extend(self.stderr.text(&said)));
+        self.result(text, lines);
     }
 }
 
@@ -93,8 +93,8 @@ impl Sink for Human {
     fn event(&self, event: &Event<'_>) {
         match *event {
             Event::RunStarted { total, .. } => {
-                if let Some(bars) = self.stderr.bars() {
-                    *self.run() = Some(RunBar::new(bars, total));
+                if let Some(screen) = self.stderr.screen() {
+                    *self.run() = Some(RunBar::new(screen, total));
                 }
             }
             Event::MigrationStarted { about, index, total } => self.migration_started(&about, index, total),
@@ -115,7 +115,7 @@ impl Sink for Human {
             ),
             Event::Said(ref said) => self.stderr.say(said),
             Event::Report(report) => self.report(report),
-            Event::Text(text) => self.stdout(&format!("{}\n", terminal::scrub(text))),
+            Event::Text(text) => self.result(Some(format!("{}\n", terminal::scrub(text))), Vec::new()),
         }
     }
 
@@ -123,9 +123,17 @@ impl Sink for Human {
         Arc::new(Self { stderr: self.stderr.for_database(name), run: Mutex::new(None) })
     }
 
+    fn end_of_database(&self) {
+        self.stderr.end_turn();
+    }
+
+    fn close(&self) {
+        self.stderr.close();
+    }
+
     fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task> {
-        match self.stderr.bars() {
-            Some(bars) => Box::new(Bar::new(bars, self.run().as_ref(), total, unit)),
+        match self.stderr.screen() {
+            Some(screen) => Box::new(Bar::new(screen, self.run().as_ref(), total, unit)),
             None => Box::new(Plain::new(self.stderr.clone(), total, unit)),
         }
     }

@@ -1,77 +1,112 @@
 //! For programs: one JSON document, or one JSON line per event, on stdout. Nothing else goes there.
 
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::open_runs::OpenRuns;
 use super::progress::Pace;
 use super::said::Stderr;
-use super::{About, Event, Outcome, Sink, Tally, Task, Unit};
-use crate::model::Direction;
-use crate::terminal::{self, stdout};
+use super::{About, Event, Outcome, Report, Sink, Tally, Task, Unit};
+use crate::model::{Direction, EventName};
+use crate::terminal::{self, event};
 
 /// How often the progress of a task makes an event. Its end makes one more.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Json {
     stderr: Stderr,
+    open: OpenRuns,
 }
 
 impl Json {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { stderr: Stderr::new(quiet, None) }
+        Self { stderr: Stderr::new(quiet, None), open: OpenRuns::default() }
     }
 
-    fn print(&self, value: Value) {
-        print(self.stderr.label(), value);
+    fn print(&self, name: EventName, fields: Value) {
+        event::print(name, self.stderr.label(), fields);
+    }
+
+    fn report(&self, report: &dyn Report) {
+        let value = report.json();
+        let mut lines = Vec::new();
+        report.say(&mut |said| lines.extend(self.stderr.text(&said)));
+        let say = move || lines.iter().for_each(|line| terminal::line(line));
+        match report.event() {
+            Some(name) => {
+                self.print(name, value);
+                say();
+            }
+            None => {
+                let label = self.stderr.label().map(str::to_owned);
+                self.stderr.in_turn(move || {
+                    event::document(label.as_deref(), value);
+                    say();
+                });
+            }
+        }
     }
 }
 
 impl Sink for Json {
     fn event(&self, event: &Event<'_>) {
         match *event {
-            Event::RunStarted { subtask, database, total } => self.print(json!({
-                "event": "run_started", "subtask": subtask, "database": database, "migrations": total,
-            })),
-            Event::MigrationStarted { about, .. } => self.print(step("migration_started", &about)),
+            Event::RunStarted { subtask, database, total } => {
+                self.open.begin(subtask, database);
+                let fields = json!({ "subtask": subtask, "database": database, "migrations": total });
+                self.print(EventName::RunStarted, fields);
+            }
+            Event::MigrationStarted { about, .. } => self.print(EventName::MigrationStarted, step(&about)),
             Event::MigrationDone { about, took } => {
                 let name = match about.direction {
-                    Direction::Up => "migration_executed",
-                    Direction::Ignore => "migration_ignored",
-                    Direction::Down => "migration_rolled_back",
-                    Direction::Accept => "migration_accepted",
-                    Direction::Forget => "migration_forgotten",
+                    Direction::Up => EventName::MigrationExecuted,
+                    Direction::Ignore => EventName::MigrationIgnored,
+                    Direction::Down => EventName::MigrationRolledBack,
+                    Direction::Accept => EventName::MigrationAccepted,
+                    Direction::Forget => EventName::MigrationForgotten,
                 };
-                let mut value = step(name, &about);
-                value["duration_ms"] = millis(took);
-                self.print(value);
+                self.open.done(self.stderr.label(), about.direction);
+                let mut fields = step(&about);
+                fields["duration_ms"] = millis(took);
+                self.print(name, fields);
             }
             Event::MigrationFailed { about, took, error, hint } => {
-                let mut value = step("migration_failed", &about);
-                value["duration_ms"] = millis(took);
-                value["error"] = terminal::scrub(error).into();
-                value["hint"] = hint.map(terminal::scrub).into();
-                self.print(value);
+                let mut fields = step(&about);
+                fields["duration_ms"] = millis(took);
+                fields["error"] = terminal::scrub(error).into();
+                fields["hint"] = hint.map(terminal::scrub).into();
+                self.print(EventName::MigrationFailed, fields);
             }
             Event::RunEnded { subtask, database, done, took, outcome, .. } => {
-                self.print(run_ended(subtask, database, done, took, outcome));
+                self.open.end(database);
+                self.print(EventName::RunEnded, run_ended(subtask, database, done, took, outcome));
             }
             Event::NothingToDo { subtask, database, .. } => {
-                self.print(run_ended(subtask, database, Tally::default(), Duration::ZERO, Outcome::Done));
+                let fields = run_ended(subtask, database, Tally::default(), Duration::ZERO, Outcome::Done);
+                self.print(EventName::RunEnded, fields);
             }
             Event::Said(ref said) => self.stderr.say(said),
-            Event::Report(report) => {
-                self.print(report.json());
-                report.say(&mut |said| self.stderr.say(&said));
-            }
-            Event::Text(text) => self.print(json!({ "event": "text", "text": terminal::scrub(text) })),
+            Event::Report(report) => self.report(report),
+            Event::Text(text) => self.print(EventName::Text, json!({ "text": terminal::scrub(text) })),
         }
     }
 
     fn for_database(&self, name: &str) -> Arc<dyn Sink> {
-        Arc::new(Self { stderr: self.stderr.for_database(name) })
+        Arc::new(Self { stderr: self.stderr.for_database(name), open: self.open.clone() })
+    }
+
+    fn end_of_database(&self) {
+        self.stderr.end_turn();
+    }
+
+    fn close(&self) {
+        for run in self.open.take() {
+            let fields = run_ended(run.subtask, &run.database, run.done, run.took(), Outcome::Interrupted);
+            event::print(EventName::RunEnded, None, fields);
+        }
+        self.stderr.close();
     }
 
     fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task> {
@@ -94,12 +129,11 @@ impl Task for Lines {
         if !state.0.is_due(position, self.total) {
             return;
         }
-        let mut value =
-            json!({ "event": "progress", "position": position, "total": self.total, "message": terminal::scrub(&state.1) });
+        let mut fields = json!({ "position": position, "total": self.total, "message": terminal::scrub(&state.1) });
         if self.unit == Unit::Bytes {
-            value["unit"] = "bytes".into();
+            fields["unit"] = "bytes".into();
         }
-        print(self.label.as_deref(), value);
+        event::print(EventName::Progress, self.label.as_deref(), fields);
     }
 
     fn message(&self, message: &str) {
@@ -107,18 +141,9 @@ impl Task for Lines {
     }
 }
 
-/// One line. If there are several databases, it says which.
-fn print(database: Option<&str>, mut value: Value) {
-    if let Some(database) = database {
-        value["database"] = database.into();
-    }
-    let mut out = std::io::stdout().lock();
-    stdout::note(writeln!(out, "{value}").and_then(|()| out.flush()));
-}
-
-fn step(event: &str, about: &About<'_>) -> Value {
+fn step(about: &About<'_>) -> Value {
     let About { subtask, migration, .. } = about;
-    json!({ "event": event, "subtask": subtask, "name": migration.name, "number": migration.number })
+    json!({ "subtask": subtask, "name": migration.name, "number": migration.number })
 }
 
 fn run_ended(subtask: &str, database: &str, done: Tally, took: Duration, outcome: Outcome) -> Value {
@@ -128,7 +153,7 @@ fn run_ended(subtask: &str, database: &str, done: Tally, took: Duration, outcome
         Outcome::Interrupted => "interrupted",
     };
     json!({
-        "event": "run_ended", "subtask": subtask, "database": database, "outcome": outcome,
+        "subtask": subtask, "database": database, "outcome": outcome,
         "migrations": done.total(), "duration_ms": millis(took),
     })
 }

@@ -79,6 +79,10 @@ impl Sink for Listener {
         Arc::new(Self { listen: Arc::clone(&self.listen) })
     }
 
+    fn end_of_database(&self) {}
+
+    fn close(&self) {}
+
     fn progress(&self, _: u64, _: Unit) -> Box<dyn Task> {
         Box::new(Hidden)
     }

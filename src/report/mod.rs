@@ -3,18 +3,24 @@
 //! stdout is for results, stderr for the rest. A result is a [`Report`], one file each, with its table and its JSON.
 
 mod bars;
+mod checked;
 mod databases;
+mod dumped;
 mod dumps;
 mod history;
 mod human;
 mod json;
 mod listener;
+mod open_runs;
 mod progress;
 mod said;
+mod screen;
 mod status;
 mod table;
 mod tally;
 mod text;
+mod turns;
+mod unlocked;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,9 +30,11 @@ use serde_json::Value;
 
 use crate::error::Remark;
 use crate::line::flags::{Args, Format};
-use crate::model::{Direction, Subject};
+use crate::model::{Direction, EventName, Subject};
 
+pub(crate) use checked::Checked;
 pub(crate) use databases::{DatabaseEnd, Databases, End};
+pub(crate) use dumped::{DumpProved, DumpRemoved, DumpTaken, DumpVerified, Restored};
 pub(crate) use dumps::{DumpRow, Dumps, ManifestOf};
 pub(crate) use history::History;
 pub(crate) use listener::Listen;
@@ -38,6 +46,7 @@ pub(crate) use status::{Row, Status};
 pub(crate) use table::columns;
 pub(crate) use tally::Tally;
 pub(crate) use text::{ago, human_bytes, human_duration, human_time, migrations};
+pub(crate) use unlocked::{Unlocked, Was};
 
 /// Something that happened. Borrowed, since sinks keep nothing.
 pub(crate) enum Event<'a> {
@@ -101,10 +110,17 @@ pub(crate) enum Outcome {
 /// A result: what a subtask found out.
 pub(crate) trait Report {
     /// The table's rows, with its head first. A table without further rows is not printed.
-    fn table(&self) -> Vec<Vec<String>>;
+    fn table(&self) -> Vec<Vec<String>> {
+        Vec::new()
+    }
 
-    /// The document that `--format json` prints.
+    /// The document that `--format json` prints, or the fields of the event.
     fn json(&self) -> Value;
+
+    /// The event that it is. `None` for a document that is a complete result.
+    fn event(&self) -> Option<EventName> {
+        None
+    }
 
     /// Says on stderr what belongs to the result and does not fit the table.
     fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
@@ -116,8 +132,14 @@ pub(crate) trait Report {
 pub(crate) trait Sink: Send + Sync {
     fn event(&self, event: &Event<'_>);
 
-    /// A sink for one of several databases: what it writes says which.
+    /// A sink for one of several databases: what it writes says which. The order of the calls is that of their results.
     fn for_database(&self, name: &str) -> Arc<dyn Sink>;
+
+    /// The database of this sink has no further results.
+    fn end_of_database(&self);
+
+    /// The process ends: says how runs under way ended, and removes the bars.
+    fn close(&self);
 
     /// Shows the progress of a migration or subtask.
     fn progress(&self, total: u64, unit: Unit) -> Box<dyn Task>;
@@ -164,6 +186,16 @@ impl Reporter {
     /// A reporter for one of several databases.
     pub(crate) fn for_database(&self, name: &str) -> Self {
         Self { sink: self.sink.for_database(name), verbose: self.verbose }
+    }
+
+    /// The task on this reporter's database has ended.
+    pub(crate) fn end_of_database(&self) {
+        self.sink.end_of_database();
+    }
+
+    /// To be called before the process ends, also in the middle of a run.
+    pub(crate) fn close(&self) {
+        self.sink.close();
     }
 
     pub(crate) fn event(&self, event: &Event<'_>) {

@@ -1,21 +1,29 @@
-//! What people see on stderr: cargo's right-aligned status lines, warnings and errors. Apart from this module, only the progress
-//! bars of `report` write there.
+//! What people see on stderr: cargo's right-aligned status lines, warnings and errors. `streams` writes them, and everything
+//! else that we print.
 
 #[cfg(feature = "manager")]
+pub(crate) mod canvas;
+pub(crate) mod event;
+#[cfg(all(feature = "manager", unix))]
+mod fatal;
+#[cfg(feature = "manager")]
 pub(crate) mod hop;
+#[cfg(all(feature = "manager", unix))]
+pub(crate) mod relay;
 mod secrets;
 #[cfg(feature = "manager")]
 pub(crate) mod stdin;
-#[cfg(feature = "manager")]
 pub(crate) mod stdout;
+mod streams;
+pub(crate) mod usage;
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 
+use crate::error::causes::texts;
 use crate::error::hint_of;
 use crate::line::flags::Color;
 use crate::model::variables::CARGO_TERM_COLOR;
@@ -24,6 +32,10 @@ use crate::model::variables::{CARGO_TERM_PROGRESS_WHEN, CI, TERM};
 #[cfg(feature = "manager")]
 pub(crate) use secrets::keep_secret;
 pub(crate) use secrets::scrub;
+#[cfg(feature = "manager")]
+pub(crate) use streams::Stream;
+#[cfg(not(feature = "manager"))]
+use streams::Stream;
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
@@ -50,39 +62,51 @@ pub(crate) fn choose_color(flag: Option<Color>) {
 /// Whether text on stderr is coloured, for code that does not write through this module.
 #[cfg(feature = "manager")]
 pub(crate) fn stderr_has_color() -> bool {
-    anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never
+    Stream::Stderr.has_color()
 }
 
 /// `   Executing 0002_x (2 of 3)`
+#[cfg(feature = "cli")]
 pub(crate) fn status(verb: &str, message: &str) {
-    line(&format!("{GREEN}{verb:>12}{GREEN:#} {message}"));
+    line(&status_line(verb, message));
+}
+
+/// `   Executing 0002_x (2 of 3)`, as text.
+pub(crate) fn status_line(verb: &str, message: &str) -> String {
+    format!("{GREEN}{verb:>12}{GREEN:#} {message}")
 }
 
 /// `warning: …`, with its hint below it.
 #[cfg(feature = "manager")]
-pub(crate) fn warning(message: &str, hint: Option<&str>) {
+pub(crate) fn warning_lines(message: &str, hint: Option<&str>) -> String {
     let hint = hint.map(|hint| format!("\n{}", hint_line(hint))).unwrap_or_default();
-    line(&format!("{YELLOW}warning{YELLOW:#}{b}:{b:#} {message}{hint}", b = Style::new().bold()));
+    format!("{YELLOW}warning{YELLOW:#}{b}:{b:#} {message}{hint}", b = Style::new().bold())
+}
+
+/// Prints a warning from code that knows nothing of the bars that may be drawn, as a migration prints.
+#[cfg(feature = "manager")]
+pub(crate) fn warn_in_passing(message: &str) {
+    let text = scrub(&format!("{}\n", warning_lines(message, None)));
+    streams::write_as_others_do(&if stderr_has_color() { text } else { anstream::adapter::strip_str(&text).to_string() });
 }
 
 /// `note: …`
 #[cfg(feature = "manager")]
-pub(crate) fn note(message: &str) {
-    line(&format!("{CYAN}note{CYAN:#}{b}:{b:#} {message}", b = Style::new().bold()));
+pub(crate) fn note_line(message: &str) -> String {
+    format!("{CYAN}note{CYAN:#}{b}:{b:#} {message}", b = Style::new().bold())
 }
 
 /// Whether questions can be asked: stdin and stderr are a terminal, here or at the sender of the line.
 #[cfg(feature = "manager")]
 pub(crate) fn can_ask() -> bool {
     use std::io::IsTerminal as _;
-    crate::terminal::hop::can_ask() || std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    hop::can_ask() || std::io::stdin().is_terminal() && Stream::Stderr.is_terminal()
 }
 
 /// Whether bars can be drawn on stderr: it is a terminal that can move its cursor, and plain lines are not preferred.
 #[cfg(feature = "manager")]
 pub(crate) fn has_bars() -> bool {
-    use std::io::IsTerminal as _;
-    std::io::stderr().is_terminal() && wants_bars(|name| std::env::var(name).ok())
+    Stream::Stderr.is_terminal() && wants_bars(|name| std::env::var(name).ok())
 }
 
 /// Whether the environment wants bars on a terminal. It says so as it does to cargo.
@@ -105,22 +129,21 @@ fn wants_bars(variable: impl Fn(&str) -> Option<String>) -> bool {
 /// The width of the terminal that bars are drawn on, which may be the sender's. `None` if there are none.
 #[cfg(feature = "manager")]
 pub(crate) fn columns() -> Option<u16> {
-    let here = || if has_bars() { console::Term::stderr().size_checked().map(|(_, columns)| columns) } else { None };
-    crate::terminal::hop::columns().or_else(here)
+    let here = || if has_bars() { Stream::Stderr.size().map(|(_, columns)| columns) } else { None };
+    hop::columns().or_else(here)
 }
 
-/// Writes to stderr without changes, for code that draws there.
+/// Before a process that may be in any state ends: erases the bars, and writes what was printed.
 #[cfg(feature = "manager")]
-pub(crate) fn draw(text: &[u8]) -> std::io::Result<()> {
-    let mut stderr = std::io::stderr().lock();
-    stderr.write_all(text)?;
-    stderr.flush()
+pub(crate) fn end_at_once() {
+    #[cfg(unix)]
+    relay::end_at_once();
 }
 
 /// Whether both stdout and stderr are coloured. Another machine that runs the line gets the same setting.
 #[cfg(feature = "manager")]
 pub(crate) fn is_colored() -> bool {
-    stderr_has_color() && anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
+    stderr_has_color() && Stream::Stdout.has_color()
 }
 
 /// Prints a question, and leaves the cursor after it. What was typed before does not answer it.
@@ -132,58 +155,47 @@ pub(crate) fn question(text: &str) {
         // where there is no colour.
         let mut text = if stderr_has_color() { text } else { anstream::adapter::strip_str(&text).to_string() };
         text.push(char::from(hop::ENQUIRY));
-        let _ = draw(text.as_bytes());
+        let _ = Stream::Stderr.write_bytes(text.as_bytes());
     } else {
         stdin::discard_typed();
-        let mut stderr = anstream::stderr();
-        let _ = stderr.write_all(text.as_bytes());
-        let _ = stderr.flush();
+        let _ = Stream::Stderr.write(&text);
     }
 }
 
-/// `error: …`, with its causes and its hint below it.
+/// The error that ends the line: `error: …`, with its causes and its hint below it. With `--format json` it is an event, too.
 pub(crate) fn error(error: &(dyn StdError + 'static), describe: impl Fn(&(dyn StdError + 'static)) -> String) {
-    error_of(None, error, describe);
+    line(&error_lines(None, error, &describe));
+    event::error(error, describe);
 }
 
-/// `error: LABEL: …`, for an error that concerns one of several databases.
-pub(crate) fn error_of(
+/// The text of [`error`]. `error: LABEL: …` for an error that concerns one of several databases.
+pub(crate) fn error_lines(
     label: Option<&str>,
     error: &(dyn StdError + 'static),
     describe: impl Fn(&(dyn StdError + 'static)) -> String,
-) {
+) -> String {
+    let mut texts = texts(error, describe).into_iter();
     let mut text = label.map(|label| format!("{label}: ")).unwrap_or_default();
-    text.push_str(&describe(error).replace('\n', "\n       "));
-    let mut causes = String::new();
-    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
-        let cause = describe(cause);
-        // Many error types repeat the text of their source: it is printed once.
-        if !text.contains(&cause) && !causes.contains(&cause) {
-            let _ = write!(causes, "\n    {}", cause.replace('\n', "\n    "));
-        }
-    }
+    text.push_str(&texts.next().unwrap_or_default().replace('\n', "\n       "));
+    let causes: String = texts.map(|cause| format!("\n    {}", cause.replace('\n', "\n    "))).collect();
     if !causes.is_empty() {
         let _ = write!(text, "\n\nCaused by:{causes}\n");
     }
     if let Some(hint) = hint_of(error) {
         let _ = write!(text, "\n{}", hint_line(hint));
     }
-    line(&format!("{RED}error{RED:#}{b}:{b:#} {}", text.trim_end(), b = Style::new().bold()));
+    format!("{RED}error{RED:#}{b}:{b:#} {}", text.trim_end(), b = Style::new().bold())
 }
 
 /// `hint: …`: what to do next.
-#[cfg(feature = "manager")]
-pub(crate) fn hint(message: &str) {
-    line(&hint_line(message));
-}
-
-fn hint_line(message: &str) -> String {
+pub(crate) fn hint_line(message: &str) -> String {
     format!("{CYAN}hint{CYAN:#}{b}:{b:#} {}", message.replace('\n', "\n      "), b = Style::new().bold())
 }
 
-fn line(text: &str) {
+/// Writes lines to stderr, without passwords.
+pub(crate) fn line(text: &str) {
     // An error here means that stderr is closed, and there is no other place to report it.
-    let _ = writeln!(anstream::stderr(), "{}", scrub(text));
+    let _ = Stream::Stderr.write(&format!("{}\n", scrub(text)));
 }
 
 #[cfg(all(test, feature = "manager"))]

@@ -99,7 +99,8 @@ fn check_exits_4_while_something_is_unregistered() {
         &["error: 3 migrations are unregistered, failed or interrupted\nhint: run `cargo migrations execute`"],
     );
     assert_eq!(outcome.stderr.matches("hint: ").count(), 1, "{}", outcome.stderr);
-    simple().run("show_status --check --format json", &database).exits(4).json();
+    let values = simple().run("show_status --check --format json", &database).exits(4).json_lines();
+    assert_eq!((&values[0]["unregistered"], &values[1]["kind"]), (&json!(3), &json!("check")));
     simple().run("execute", &database).exits(0);
     simple().run("--check", &database).exits(0);
     // A database that is newer than this build, or a file that was lost.
@@ -297,6 +298,7 @@ fn execute_as_json_lines() {
             ("migration_started", Some("0003_own_error.rs")),
             ("migration_failed", Some("0003_own_error.rs")),
             ("run_ended", None),
+            ("error", None),
         ]
     );
     assert!(events[8]["error"].as_str().unwrap().contains("out of cheese: redo from start"), "{}", events[8]);

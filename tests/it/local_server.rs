@@ -93,6 +93,14 @@ fn it_is_started_when_needed_reused_and_stopped() {
 }
 
 #[test]
+fn tenants_on_it_are_announced_and_not_the_database_of_the_configuration() {
+    let local = Local::new();
+    let outcome = local.line(&["tenants", "execute"]).env("MONGO_DATABASE", "local_test").run().exits(0);
+    assert_has(&outcome.stderr, &["tenant_a: ", "tenant_b: "]);
+    assert!(!outcome.stderr.contains("local_test"), "{}", outcome.stderr);
+}
+
+#[test]
 fn it_is_not_stopped_under_a_run_without_yes() {
     let local = Local::new();
     let run = |args: &[&str]| local.line(args).env("MONGO_DATABASE", "local_test").run();

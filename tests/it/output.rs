@@ -1,5 +1,7 @@
 //! What people see: colour, and progress on a terminal.
 
+use cargo_migrations::mongodb::bson::{DateTime, doc};
+
 use super::support::{TestDatabase, assert_has, blog, plugin, pty, pty_with, server_uri, simple};
 
 const RED_ERROR: &str = "\u{1b}[1m\u{1b}[31merror";
@@ -92,6 +94,12 @@ fn a_result_that_cannot_be_written_is_an_error() {
         assert_eq!(outcome.stderr.matches("error: ").count(), 1, "{args}: {}", outcome.stderr);
     }
     assert_eq!(database.registered().len(), 3, "the tasks have run all the same");
+    // The plugin's own help and version, too.
+    for args in ["--help", "--version"] {
+        let script = format!("exec \"{}\" migrations {args} > /dev/full", plugin().display());
+        let outcome = super::support::Line::new("sh", simple().root()).args(["-c", &script]).run().exits(1);
+        assert_has(&outcome.stderr, &["No space left on device", "hint: check where stdout goes"]);
+    }
     // A failed line keeps its own error and exit code.
     let script = format!("exec \"{}\" --format json execute:99 > /dev/full", simple().path("manager").display());
     let line = super::support::Line::new("sh", simple().root()).args(["-c", &script]).on(&database);
@@ -104,4 +112,21 @@ fn a_reader_that_goes_away_is_no_crash() {
     let script = format!("\"{}\" help | head -n 1", plugin().display());
     let outcome = super::support::Line::new("sh", simple().root()).args(["-c", &script]).on(&database).run().exits(0);
     assert_eq!(outcome.stdout, "Usage: cargo migrations [FLAGS] [TASK...]\n");
+}
+
+#[test]
+fn a_table_fits_the_terminal_and_a_pipe_gets_all_of_it() {
+    let database = TestDatabase::new();
+    let name = |at: usize| format!("000{at}_{}_{at}.rs", "long_".repeat(20));
+    let entry = |at| doc! { "name": name(at), "registered_at": DateTime::from_millis(0), "duration_ms": 5 };
+    database.insert("migrations", [entry(4), entry(5)]);
+    let variables = [("MONGO_URI", server_uri()), ("MONGO_DATABASE", database.name()), ("PTY_COLUMNS", "80")];
+    let (shown, code) =
+        pty_with(&simple().path("manager"), simple().root(), &["--quiet", "--color", "never"], &variables, &[]);
+    assert_eq!(code, 0, "{shown}");
+    let table: Vec<&str> = shown.lines().take_while(|line| !line.starts_with("warning")).collect();
+    assert!(table.len() >= 6 && table.iter().all(|line| line.chars().count() <= 80), "{shown}");
+    assert_has(&shown, &["0001_a ", "0004_long_", "_long__4  missing"]);
+    let piped = simple().run("--quiet", &database).exits(0).stdout;
+    assert_has(&piped, &[name(4).trim_end_matches(".rs"), name(5).trim_end_matches(".rs")]);
 }

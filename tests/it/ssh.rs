@@ -56,7 +56,7 @@ fn the_line_runs_there_as_if_it_ran_here() {
 
     // stdout is that of the other side and nothing else; exit codes are its own.
     let outcome = near("far --format json --check", &sshd).run().exits(4);
-    assert_eq!(outcome.json()["unregistered"], 2);
+    assert_eq!(outcome.json_lines()[0]["unregistered"], 2);
     let outcome = near("far execute --format=json --quiet --wait 5s", &sshd).run().exits(0);
     assert_eq!(outcome.json_lines().last().unwrap()["migrations"], 2);
     near("far execute:1", &sshd).run().exits(2);

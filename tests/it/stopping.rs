@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use super::builtins::places_line;
-use super::support::{TestDatabase, assert_has, blog, signal_group};
+use super::support::{TestDatabase, assert_has, blog, signal_group, wait_for_trace};
 
 #[test]
 fn ctrl_c_lets_the_migration_under_way_end_and_be_registered() {
@@ -88,12 +88,4 @@ fn a_subtask_that_asks_whether_to_stop_has_the_time_to_end_by_itself() {
     );
     assert_eq!(database.trace().last().unwrap(), "swept");
     assert!(database.registered().is_empty(), "the next task has not run");
-}
-
-fn wait_for_trace(database: &TestDatabase, what: &str) {
-    let since = Instant::now();
-    while !database.trace().iter().any(|did| did == what) {
-        assert!(since.elapsed() < Duration::from_secs(60), "{what} did not come");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }

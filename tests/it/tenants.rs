@@ -67,8 +67,8 @@ fn programs_read_which_database_an_event_is_about() {
         let names: Vec<_> = events.iter().filter(|event| of(event)).map(|event| event["event"].as_str().unwrap()).collect();
         assert_eq!((names[0], *names.last().unwrap()), ("run_started", "run_ended"), "{names:?}");
     }
-    let summary = events.last().unwrap();
-    assert_eq!(summary["event"], "databases");
+    let [.., summary, error] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((&summary["event"], &error["event"]), (&"databases".into(), &"error".into()));
     let failed: Vec<_> =
         summary["databases"].as_array().unwrap().iter().filter(|database| database["outcome"] == "failed").collect();
     assert_eq!(failed.len(), 1);
@@ -78,7 +78,25 @@ fn programs_read_which_database_an_event_is_about() {
     let documents = outcome.json_lines();
     let of_seven = documents.iter().find(|document| document["database"] == tenants[7].name()).unwrap();
     assert_eq!(of_seven["unregistered"], 2);
-    assert_eq!(documents.len(), 11);
+    assert_eq!(documents.len(), 12, "one for each, the summary, and the error");
+}
+
+#[test]
+fn results_come_in_the_order_of_the_databases() {
+    let (tenants, pattern) = ten();
+    // The first has most to read, so that its result is there last.
+    let mut names: Vec<&str> = tenants.iter().map(TestDatabase::name).collect();
+    names.sort_unstable();
+    let first = tenants.iter().find(|tenant| tenant.name() == names[0]).unwrap();
+    first.insert("migrations", (0..3000).map(|number| doc! { "name": format!("{number}_gone.rs") }));
+    let outcome = line("tenants show_status").env("TENANTS", &pattern).run().exits(0);
+    let found: Vec<&str> = outcome.stdout.lines().filter(|line| names.contains(line)).collect();
+    assert_eq!(found, names);
+    let outcome = line("tenants show_status --format json").env("TENANTS", &pattern).run().exits(0);
+    let mut found: Vec<String> =
+        outcome.json_lines().iter().map(|line| line["database"].as_str().unwrap_or("databases").to_owned()).collect();
+    assert_eq!(found.pop().unwrap(), "databases");
+    assert_eq!(found, names);
 }
 
 #[test]

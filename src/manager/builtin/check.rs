@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
-use crate::report::migrations;
+use crate::report::Checked;
 use crate::run::warnings;
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -29,7 +29,7 @@ pub async fn check<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) -
     problems.extend(warnings::shared_numbers(cx.migrations()));
     problems.extend(cx.config().check().err().map(Remark::from));
     if problems.is_empty() {
-        cx.reporter().status("Checked", format!("{} and the manager", migrations(cx.migrations().len())));
+        cx.reporter().report(&Checked { migrations: cx.migrations().len() });
         return Ok(());
     }
     Err(Error::of_remarks(ErrorKind::Usage, problems).into())

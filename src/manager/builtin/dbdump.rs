@@ -1,11 +1,13 @@
 //! `dbdump`: dumps the database, or checks a dump.
 
+use std::time::Instant;
+
 use crate::context::{Context, Options};
 use crate::dump;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Reach};
-use crate::report::human_bytes;
+use crate::report::{DumpProved, DumpRemoved, DumpTaken, DumpVerified};
 use crate::store::Store;
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -42,8 +44,7 @@ pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
     }
     if let Some(name) = options.get("verify") {
         let (verified, name) = verify(cx, name).await?;
-        let how = if verified.has_manifest { "as its manifest says" } else { "all complete (it has no manifest)" };
-        cx.reporter().status("Verified", format!("{name}: {}, {how}", contents(&verified)));
+        cx.reporter().report(&result(&verified, &name));
         return Ok(());
     }
     check(options)?;
@@ -52,7 +53,19 @@ pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
         gzip: yes_or_no(options, "gzip")?.unwrap_or(false),
         is_consistent: yes_or_no(options, "consistent")?.unwrap_or(true),
     };
+    let since = Instant::now();
     let dump = dump::take(&store, &cx.dumps(), taken, cx.reporter()).await?;
+    if let Some(manifest) = &dump.manifest {
+        cx.reporter().report(&DumpTaken {
+            name: &dump.name,
+            path: std::path::absolute(&dump.path).unwrap_or_else(|_| dump.path.clone()),
+            database: &manifest.database,
+            documents: manifest.documents(),
+            bytes: manifest.bytes(),
+            is_consistent: manifest.is_consistent,
+            took: since.elapsed(),
+        });
+    }
     if let Some(keep) = keep(options)? {
         prune(cx, &store, keep)?;
     }
@@ -96,7 +109,7 @@ pub(super) fn keep(options: &Options) -> Result<Option<usize>, Error> {
 
 pub(super) fn prune(cx: &Context, store: &Store, keep: usize) -> Result<()> {
     for name in cx.dumps().prune(store.database().name(), keep)? {
-        cx.reporter().status("Removed", name);
+        cx.reporter().report(&DumpRemoved { name: &name });
     }
     Ok(())
 }
@@ -120,10 +133,11 @@ async fn prove(cx: &Context, name: &str) -> Result<()> {
     let (verified, name) = verify(cx, name).await?;
     cx.reporter().status("Proving", format!("{name} on a throwaway server"));
     dump::prove(&verified, cx.reporter()).await?;
-    cx.reporter().status("Proven", format!("{name}: {}, restored exactly as they were dumped", contents(&verified)));
+    cx.reporter().report(&DumpProved(result(&verified, &name)));
     Ok(())
 }
 
-fn contents(verified: &dump::Verified) -> String {
-    format!("{} documents, {}", verified.documents, human_bytes(verified.bytes))
+fn result<'a>(verified: &'a dump::Verified, name: &'a str) -> DumpVerified<'a> {
+    let dump::Verified { documents, bytes, has_manifest, .. } = *verified;
+    DumpVerified { name, database: verified.database(), documents, bytes, has_manifest }
 }

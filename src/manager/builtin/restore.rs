@@ -8,7 +8,7 @@ use crate::line::program::program;
 use crate::line::words::shortened;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach};
-use crate::report::{human_bytes, human_duration};
+use crate::report::{Restored, human_bytes};
 use crate::run::{self, Scope};
 use crate::store::{Run, Store};
 
@@ -91,9 +91,8 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     let run = Run::new(DECLARATION.name, wanted.task(word));
     let scope = Scope { store: store.clone(), ..cx.scope().await? };
     let restored = run::restore::restore(&scope, &run, &verified, &name, &wanted).await?;
-    let (database, took) = (store.database().name(), human_duration(restored.took));
-    let what = contents(restored.documents, restored.bytes);
-    cx.reporter().status("Restored", format!("{name} into {database}: {what}, in {took}"));
+    let (documents, bytes, took) = (restored.documents, restored.bytes, restored.took);
+    cx.reporter().report(&Restored { name: &name, database: store.database().name(), documents, bytes, took });
     Ok(())
 }
 

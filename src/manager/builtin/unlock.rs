@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
+use crate::report::{Unlocked, Was};
 use crate::run::restore::{self, Accepted};
 use crate::run::{lock, majority};
 use crate::store::Partial;
@@ -50,30 +51,28 @@ pub async fn unlock<M: MigrationsManager>(_: &M, cx: &Context, what: Option<&str
         cx.reporter().note("a run that is alive can register nothing more once the lock is repaired");
         cx.confirm_once(&format!("Repair the lock on {database}?")).await?;
         store.repair_lock().await.map_err(failed)?;
-        cx.reporter().status("Repaired", format!("the lock on {database}, which is free now"));
+        cx.reporter().report(&Unlocked { database, was: Was::Damaged });
         return Ok(());
     }
     let Some(holder) = store.read_lease().await.map_err(failed)?.and_then(|lease| lease.holder) else {
-        cx.reporter().status("Unlocked", format!("the lock on {database} is free"));
+        cx.reporter().report(&Unlocked { database, was: Was::Free });
         return Ok(());
     };
     let held = lock::describe(&store, &holder).await;
-    let (word, note) = if holder.is_live {
+    let (word, was, note) = if holder.is_live {
         (
             "Locked",
+            Was::Locked,
             "if that run is alive, it stops before its next write to the registry, and its current migration is then interrupted",
         )
     } else {
-        ("Expired", "the next run takes the lock over by itself")
+        ("Expired", Was::Expired, "the next run takes the lock over by itself")
     };
     cx.reporter().status(word, format!("the lock on {database} is {held}"));
     cx.reporter().note(note);
     cx.confirm_once(&format!("Free the lock on {database}?")).await?;
-    if store.break_lease(&holder.owner).await.map_err(failed)? {
-        cx.reporter().status("Unlocked", database);
-    } else {
-        cx.reporter().status("Unlocked", format!("{database}: that run has given the lock back in the meantime"));
-    }
+    let is_freed = store.break_lease(&holder.owner).await.map_err(failed)?;
+    cx.reporter().report(&Unlocked { database, was: if is_freed { was } else { Was::GivenBack } });
     Ok(())
 }
 

@@ -6,10 +6,12 @@ mod crash;
 mod database;
 mod dump_stage;
 mod places;
+mod prints;
 mod proxy;
 pub(crate) mod recover;
 mod replica_set;
 mod run;
+mod screen;
 mod sshd;
 mod workspace;
 
@@ -19,9 +21,11 @@ pub(crate) use crash::{STEMS, Scene, blocked, crash, crash_plain, fifty, is_tran
 pub(crate) use database::{TestDatabase, block_on, faulty_server, server_uri, standalone_server};
 pub(crate) use dump_stage::DumpStage;
 pub(crate) use places::places;
+pub(crate) use prints::prints;
 pub(crate) use proxy::{Proxy, Then};
 pub(crate) use replica_set::ReplicaSet;
-pub(crate) use run::{Line, Outcome, manager, plugin, pty, pty_with, signal, signal_group};
+pub(crate) use run::{Line, Outcome, manager, plugin, pty, pty_with, signal, signal_group, wait_for_trace};
+pub(crate) use screen::screen;
 pub(crate) use sshd::{Sshd, children, command};
 pub(crate) use workspace::{CRATE, Workspace, clean, fixture, target};
 

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -75,6 +76,18 @@ pub(crate) fn signal_group(child: &Child, name: &str) {
 pub(super) fn send(name: &str, to: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), "--", to]).status().expect("kill").success());
 }
+
+/// Waits until a migration has left that trace.
+pub(crate) fn wait_for_trace(database: &TestDatabase, what: &str) {
+    let since = Instant::now();
+    while !database.trace().iter().any(|did| did == what) {
+        assert!(since.elapsed() < Duration::from_secs(60), "{what} did not come");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// How wide the pseudo-terminals are, unless the variable `PTY_COLUMNS` says something else.
+pub(crate) const COLUMNS: usize = 100;
 
 /// Runs a program on a pseudo-terminal of 100 columns. Returns what it shows, including escape sequences, and its exit code.
 ///
