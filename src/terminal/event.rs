@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{scrub, stdout};
 use crate::error::causes::texts;
-use crate::error::{exit_code_of, hint_of, kind_of};
+use crate::error::{ErrorKind, exit_code_of, hint_of, kind_of};
 use crate::line::flags::Format;
 use crate::model::EventName;
 
@@ -48,8 +48,11 @@ pub(crate) fn document(database: Option<&str>, mut value: Value) {
     stdout::write(&format!("{value}\n"));
 }
 
-/// Prints the error that ends the line, if the line has `--format json`.
+/// Prints the error that ends the line, if the line has `--format json`. What `--check` found is in the document that was printed.
 pub(super) fn error(error: &(dyn StdError + 'static), describe: impl Fn(&(dyn StdError + 'static)) -> String) {
+    if kind_of(error) == ErrorKind::Check {
+        return;
+    }
     let mut texts = texts(error, describe).into_iter().map(|text| scrub(&text));
     let message = texts.next().unwrap_or_default();
     let (causes, hint): (Vec<String>, _) = (texts.collect(), hint_of(error).map(scrub));

@@ -99,8 +99,9 @@ fn check_exits_4_while_something_is_unregistered() {
         &["error: 3 migrations are unregistered, failed or interrupted\nhint: run `cargo migrations execute`"],
     );
     assert_eq!(outcome.stderr.matches("hint: ").count(), 1, "{}", outcome.stderr);
-    let values = simple().run("show_status --check --format json", &database).exits(4).json_lines();
-    assert_eq!((&values[0]["unregistered"], &values[1]["kind"]), (&json!(3), &json!("check")));
+    // What it found is in the one document.
+    let document = simple().run("show_status --check --format json", &database).exits(4).json();
+    assert_eq!(document["unregistered"], 3);
     simple().run("execute", &database).exits(0);
     simple().run("--check", &database).exits(0);
     // A database that is newer than this build, or a file that was lost.

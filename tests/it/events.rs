@@ -22,7 +22,6 @@ fn every_error_is_an_event_too() {
         ("--format=json --colour", 2, "usage", "unexpected argument '--colour' found"),
         ("execute --dry-run --format json", 2, "usage", "there is no `--dry-run`"),
         ("new:x execute --format json", 2, "usage", "`new` cannot be combined with other tasks"),
-        ("--check --format json", 4, "check", "3 migrations are unregistered, failed or interrupted"),
         ("restore:nope --format json", 2, "usage", "there is no dump `nope`"),
     ] {
         let outcome = of_plugin(args).exits(code);
