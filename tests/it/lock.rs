@@ -125,7 +125,7 @@ fn unlock_shows_asks_and_frees() {
     let child = holder(&database, 6_000);
     let lock = |id: &str| {
         let lock = database.documents("migrations_lock");
-        lock.into_iter().find(|document| document.get_str("_id") == Ok(id)).unwrap()
+        lock.into_iter().find(|document| document.get_str("_id").ok() == Some(id)).unwrap()
     };
     let number = lock("fence").get_i64("number").unwrap();
     let outcome = blog().run("unlock", &database).exits(3);
@@ -158,7 +158,7 @@ fn what_a_lock_holds_is_what_the_contract_says() {
     let database = TestDatabase::new();
     let child = holder(&database, 1_500);
     let lock = database.documents("migrations_lock");
-    let lease = lock.iter().find(|document| document.get_str("_id") == Ok("lease")).unwrap();
+    let lease = lock.iter().find(|document| document.get_str("_id").ok() == Some("lease")).unwrap();
     for field in ["owner", "user", "host", "command"] {
         assert!(lease.get_str(field).is_ok_and(|text| !text.is_empty()), "{field} in {lease}");
     }

@@ -75,7 +75,7 @@ fn a_failed_migration_is_told_with_its_error_and_runs_again() {
 fn the_last_event_of_a_run_says_whether_anything_is_open() {
     let database = TestDatabase::new();
     let settled = |database: &TestDatabase| -> Vec<bool> {
-        let ends = events(database).into_iter().filter(|event| event.get_str("event") == Ok("run_ended"));
+        let ends = events(database).into_iter().filter(|event| event.get_str("event").ok() == Some("run_ended"));
         ends.map(|event| event.contains_key("settled")).collect()
     };
     let failed = |database: &TestDatabase| {

@@ -112,7 +112,7 @@ fn you_can_import_your_own_models_in_a_migration_file() {
             .replace("[dependencies]\n", "[dependencies]\nmodels = { path = \"../models\" }\n"),
     );
     workspace.run("execute", &database).exits(0);
-    assert_eq!(database.documents("notes")[0].get_str("content"), Ok("test"));
+    assert_eq!(database.documents("notes")[0].get_str("content").ok(), Some("test"));
 }
 
 #[test]

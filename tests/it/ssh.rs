@@ -52,7 +52,7 @@ fn the_line_runs_there_as_if_it_ran_here() {
     assert_has(&outcome.stderr, &["Running far on box\n", "Environment far: 127.0.0.1:", "Executed 0001_a in "]);
     // Who ran it is that side's user.
     let entry = &database.documents("migrations")[0];
-    assert_eq!(entry.get_str("who"), Ok("far"));
+    assert_eq!(entry.get_str("who").ok(), Some("far"));
 
     // stdout is that of the other side and nothing else; exit codes are its own.
     let outcome = near("far --format json --check", &sshd).run().exits(4);

@@ -45,7 +45,8 @@ pub(crate) fn check(scene: &Scene) -> BTreeMap<String, Truth> {
     let mut truths = BTreeMap::new();
     for stem in &stems {
         let number = stem.split('_').next().expect("a number");
-        let events: Vec<&Document> = log.iter().filter(|event| event.get_str("name") == Ok(&format!("{stem}.rs"))).collect();
+        let events: Vec<&Document> =
+            log.iter().filter(|event| event.get_str("name").ok() == Some(&*format!("{stem}.rs"))).collect();
         let is_registered = registered.contains(stem);
         never_up_while_registered(stem, &events);
         if is_transactional(stem) {
@@ -124,10 +125,10 @@ fn truth(is_registered: bool, last: &Document) -> Truth {
     match (is_registered, is_end) {
         // The last step of an `up` registers the migration, and that of a `down` unregisters it. So the registry shows how a
         // migration ended whose end is not in the log. A transaction that was killed has undone nothing.
-        (true, false) if down && last.get_bool("transactional") == Ok(true) => Truth::Registered,
+        (true, false) if down && last.get_bool("transactional").ok() == Some(true) => Truth::Registered,
         (true, false) if down || was_registered => Truth::Interrupted,
         (true, _) => Truth::Registered,
-        (false, true) if last.get_str("outcome") == Ok("failed") => Truth::Failed,
+        (false, true) if last.get_str("outcome").ok() == Some("failed") => Truth::Failed,
         (false, true) => Truth::Unregistered,
         (false, false) if down && was_registered => Truth::Unregistered,
         (false, false) if text(last, "direction") == "ignore" => Truth::Unregistered,

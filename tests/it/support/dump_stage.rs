@@ -86,7 +86,7 @@ impl DumpStage {
                 continue;
             }
             let mut indexes = Vec::new();
-            if info.get_str("type") != Ok("view") {
+            if info.get_str("type").ok() != Some("view") {
                 let reply = self.command(doc! { "listIndexes": name });
                 let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap().clone();
                 indexes = batch.iter().map(ToString::to_string).collect();
