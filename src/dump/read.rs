@@ -10,6 +10,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf};
 use super::io;
 use super::structure::{self, Check, Flaw, LEVELS};
 use crate::error::Error;
+use crate::model::extended_json;
 
 /// The largest document that a server stores (16 MiB), with the 16 KiB that it adds internally.
 const LARGEST: usize = (16 << 20) + (16 << 10);
@@ -159,8 +160,8 @@ pub(super) fn metadata(path: &Path) -> Result<Document, Error> {
         128.. => damaged("its values are nested too deeply"),
         _ => damaged(NOT_METADATA),
     })?;
-    match Bson::try_from(value) {
-        Ok(Bson::Document(document)) => Ok(document),
+    match extended_json::read(value) {
+        Some(Bson::Document(document)) => Ok(document),
         _ => Err(damaged(NOT_METADATA)),
     }
 }

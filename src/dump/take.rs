@@ -17,6 +17,7 @@ use super::write::{self, Written};
 use super::{file_names, size};
 use crate::error::codes::{self, code_of};
 use crate::error::{Error, Result, describe};
+use crate::model::extended_json;
 use crate::report::{Progress, Reporter, human_bytes, human_duration};
 use crate::store::Store;
 
@@ -271,7 +272,7 @@ async fn dump_collection(
             Some(Data { documents, bytes, file: super::manifest::File { file: write::relative(&path), sha256 } })
         }
     };
-    let metadata = mongodb::bson::Bson::Document(collection.metadata()).into_canonical_extjson().to_string();
+    let metadata = extended_json::canonical(mongodb::bson::Bson::Document(collection.metadata())).to_string();
     let metadata = write::text(&file(&collection.name, "metadata.json"), &metadata, options.gzip)?;
     Ok(Contents {
         name: collection.name.clone(),

@@ -4,6 +4,8 @@
 mod direction;
 #[cfg(feature = "_line")]
 mod event;
+#[cfg(feature = "manager")]
+pub(crate) mod extended_json;
 pub(crate) mod file_name;
 #[cfg(feature = "manager")]
 mod state;

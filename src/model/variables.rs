@@ -7,6 +7,14 @@
 #[cfg(any(feature = "cli", feature = "manager"))]
 pub(crate) const CARGO: &str = "CARGO";
 
+/// Where cargo keeps what it has downloaded, and configuration that applies in every folder.
+#[cfg(feature = "cli")]
+pub(crate) const CARGO_HOME: &str = "CARGO_HOME";
+
+/// Cargo's own setting for the machine to build for, in place of `build.target` in its configuration.
+#[cfg(feature = "cli")]
+pub(crate) const CARGO_BUILD_TARGET: &str = "CARGO_BUILD_TARGET";
+
 /// The name of the package that `cargo run` runs. Cargo sets it for the program.
 #[cfg(feature = "manager")]
 pub(crate) const CARGO_PACKAGE: &str = "CARGO_PKG_NAME";

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use cargo_metadata::semver::Version;
 use cargo_metadata::{Message, Package, PackageId};
 
+use super::cargo_config::CargoConfig;
 use super::workspace;
 use crate::embed;
 use crate::error::Error;
@@ -35,9 +36,17 @@ pub(super) enum Built {
 impl Building {
     /// Starts to build the manager.
     ///
+    /// It is built for the machine that the plugin runs on, whatever `build.target` is in `config`.
+    ///
     /// `rebuild_for` is the manager's folder, when cargo must run its build script again although it considers it up to
     /// date.
-    pub(super) fn start(args: &Args, manifest: &Path, binary: &str, rebuild_for: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn start(
+        args: &Args,
+        config: &CargoConfig,
+        manifest: &Path,
+        binary: &str,
+        rebuild_for: Option<&Path>,
+    ) -> Result<Self, Error> {
         let mut command = Command::new(workspace::cargo());
         // If `cargo run` (an alias, say) has started the plugin, it has set variables about the plugin's own package. Build
         // scripts that depend on them, such as ring's, would run again after each plain `cargo build`, and the driver would
@@ -46,6 +55,7 @@ impl Building {
         command
             .args(["build", "--message-format", "json-render-diagnostics", "--bin", binary, "--manifest-path"])
             .arg(manifest)
+            .args(config.flags())
             .args(cargo_flags(args))
             .stdout(Stdio::piped());
         if let Some(folder) = rebuild_for {

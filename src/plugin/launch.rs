@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use super::build::{self, Building, Built};
+use super::cargo_config::CargoConfig;
 use super::guess::Guess;
 use super::workspace::{self, Workspace};
 use crate::error::Error;
@@ -13,8 +14,9 @@ use crate::terminal::event;
 
 /// Builds the manager, and replaces this process with it. `words` is the line, with the program's name first.
 pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error> {
+    let config = CargoConfig::here()?;
     // `cargo metadata` takes a while. Where the manager can be guessed, its build runs at the same time.
-    let start = |guess: Guess| Ok((Building::start(args, &guess.manifest, &guess.binary, None)?, guess));
+    let start = |guess: Guess| Ok((Building::start(args, &config, &guess.manifest, &guess.binary, None)?, guess));
     let mut early = Guess::here(args).map(start).transpose()?;
     let workspace = match Workspace::find(args) {
         Err(_) if early.as_mut().is_some_and(|(building, _)| building.fails_at_once()) => {
@@ -26,11 +28,11 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
     let manifest = package.manifest_path.as_std_path();
     let building = match early.filter(|(_, guess)| guess.manifest == manifest && guess.binary == binary) {
         Some((building, _)) => building,
-        None => Building::start(args, manifest, binary, None)?,
+        None => Building::start(args, &config, manifest, binary, None)?,
     };
     let mut built = building.finish(package, binary)?;
     if let Built::AnotherWorkspaces { folder } = &built {
-        built = Building::start(args, manifest, binary, Some(folder))?.finish(package, binary)?;
+        built = Building::start(args, &config, manifest, binary, Some(folder))?.finish(package, binary)?;
     }
     let manager = match built {
         Built::Executable(path) => path,
@@ -54,6 +56,7 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
     build::remove_variables_per_package(&mut command);
     command
         .args(&words[1..])
+        .envs(config.variables())
         .env(variables::CARGO, workspace::cargo())
         .env(variables::TARGET_DIR, workspace.target_directory())
         .env(variables::WORKSPACE_ROOT, workspace.root());

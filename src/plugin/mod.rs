@@ -4,6 +4,7 @@
 //! compile.
 
 mod build;
+mod cargo_config;
 mod guess;
 mod init;
 mod launch;

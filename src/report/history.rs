@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::text::human_time;
 use super::{Report, Said, human_duration, table};
+use crate::model::extended_json;
 use crate::model::file_name::stem;
 
 /// A database's log.
@@ -87,7 +88,7 @@ fn event_json(event: &Document) -> Value {
         let value = match value {
             Bson::DateTime(_) => time(Some(value)).into(),
             Bson::Int64(number) => (*number).into(),
-            other => other.clone().into_relaxed_extjson(),
+            other => extended_json::relaxed(other.clone()),
         };
         (key.clone(), value)
     });

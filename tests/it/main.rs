@@ -8,6 +8,7 @@
 mod support;
 
 mod builtins;
+mod cargo_config;
 mod commands;
 mod connections;
 mod corrections;
