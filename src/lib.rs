@@ -121,12 +121,40 @@ pub mod prelude {
 #[cfg(feature = "manager")]
 #[macro_export]
 macro_rules! embedded {
-    ($(#[$attribute:meta])* $visibility:vis mod $name:ident) => {
+    // The module of a migration file: one of the two, in generated code. A function of a migration is public in a private module.
+    (@file $path:tt $name:ident) => {
+        #[allow(unreachable_pub, reason = "the migrations' functions are public, but their module need not be")]
+        #[path = $path]
+        mod $name;
+    };
+    (@module $path:tt $name:ident) => {
+        #[path = $path]
+        mod $name;
+    };
+    (@all [$($visibility:tt)*] [$($of_function:tt)*] $name:ident $(#[$attribute:meta])*) => {
         $(#[$attribute])*
-        #[allow(clippy::allow_attributes, reason = "the generated code cannot know which lints apply")]
-        $visibility mod $name {
+        $($visibility)* mod $name {
+            // `super::*` in a migration file is this module.
+            use super::*;
+            use $crate as __cargo_migrations;
+
             ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/cargo_migrations.rs"));
+
+            /// Returns the migrations, in the order in which they run.
+            #[must_use]
+            $($of_function)* fn embedded() -> $crate::Embedded {
+                found()
+            }
         }
+    };
+    ($(#[$attribute:meta])* mod $name:ident) => {
+        $crate::embedded! { @all [] [pub(super)] $name $(#[$attribute])* }
+    };
+    ($(#[$attribute:meta])* pub mod $name:ident) => {
+        $crate::embedded! { @all [pub] [pub] $name $(#[$attribute])* }
+    };
+    ($(#[$attribute:meta])* $visibility:vis mod $name:ident) => {
+        $crate::embedded! { @all [$visibility] [pub(crate)] $name $(#[$attribute])* }
     };
     ($($other:tt)*) => {
         ::core::compile_error! {

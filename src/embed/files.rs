@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::cfg;
 use super::pattern::Pattern;
 use super::source::{self, Source};
 use crate::model::file_name;
@@ -31,6 +32,14 @@ pub(super) struct File {
     pub(super) name: String,
     pub(super) number: String,
     pub(super) source: Source,
+}
+
+impl File {
+    /// The condition under which the migration is a part of the program: that of the file and that of its `up`.
+    pub(super) fn condition(&self) -> Option<String> {
+        let conditions = [&self.source.cfg, &self.source.up.as_ref().and_then(|up| up.cfg.clone())];
+        cfg::combined("all", conditions.into_iter().flatten().cloned().collect())
+    }
 }
 
 impl Found {
@@ -131,6 +140,15 @@ fn read(path: &Path, pattern: &Pattern, found: &mut Found) {
         }
     };
     let source = source::read(&text);
+    for (function, read) in [("up", &source.up), ("down", &source.down)] {
+        if let Some(wrong) = read.as_ref().and_then(|read| read.wrong.as_ref()) {
+            let line = source::line_of(&text, function).map(|line| format!(":{}", line + 1)).unwrap_or_default();
+            return found.add_problem(
+                format!("`{function}` in {shown}{line} {}", wrong.what),
+                format!("in {file}, {}", wrong.write),
+            );
+        }
+    }
     if source.up.is_none() {
         return found
             .add_problem(format!("{shown} has no `pub async fn up`"), format!("write one in {file}, or remove that file"));

@@ -3,93 +3,146 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::files::{File, Found};
-use super::source::Takes;
+use super::files::{File, Found, Problem};
+use super::signature::{Function, Takes};
 
-/// Returns the generated file: a module for each migration file, and the function `embedded` that returns all migrations.
+/// This crate's name in the generated code. `embedded!` imports it: a manager may depend on this crate under any name.
+const OURS: &str = "__cargo_migrations";
+
+/// The package that the migrations are compiled into.
+pub(super) struct Manager<'m> {
+    pub(super) folder: &'m Path,
+    pub(super) package: &'m str,
+    /// The profile of the build, as cargo names it to build scripts.
+    pub(super) profile: &'m str,
+    /// Whether it forbids the lint that generated code would allow.
+    pub(super) forbids: bool,
+}
+
+/// Returns the generated file: a module for each migration file, and the function `found`, which returns all migrations.
 ///
 /// Each migration file becomes a real `mod` item with a `#[path]`, so that compile errors point at the user's file. `super` in
-/// a migration file is then the generated module, which imports everything from the module around it.
+/// a migration file is then the module that `embedded!` declares, which imports everything from the module around it.
 ///
 /// The functions of a migration are boxed in a second module next to its own. The compiler makes a codegen unit of each module
 /// and does not compile an unchanged unit again, which is what keeps a build after one edit short.
 ///
-/// `package` is the name of the manager's package. The program compares its folder with the one that it is started in.
-pub(super) fn code(manager: &Path, package: &str, found: &Found, profile: &str) -> String {
-    let (mut modules, mut list) = (String::new(), String::new());
+/// The code must compile without a warning under any lint that a team may forbid: `#[allow]` would be an error then. What cannot do
+/// without one stands in this crate's macros, where most lints do not look.
+///
+/// The program compares the manager's folder with the one that it is started in.
+pub(super) fn code(found: &Found, manager: &Manager<'_>) -> String {
+    let Manager { folder, package, profile, forbids } = manager;
+    let module = if *forbids { "@module" } else { "@file" };
+    let (mut modules, mut list, mut problems) = (String::new(), String::new(), String::new());
     for (index, file) in found.files.iter().enumerate() {
         let name = module_name(index, &file.name);
+        let condition = file.condition();
+        if let Some(condition) = &condition {
+            // No build may leave a migration out without a word: others would run it, and in another order.
+            let _ = writeln!(problems, "        #[cfg(not({condition}))] {},", problem(&left_out(file, condition)));
+        }
+        let condition = condition.map(|condition| format!("#[cfg({condition})]\n")).unwrap_or_default();
         let migration = migration(&format!("super::{name}"), file);
         let _ = write!(
             modules,
-            "#[allow({MIGRATION_LINTS})]\n#[path = {:?}]\nmod {name};\n\
-             mod of{index} {{\n    pub(super) fn migration() -> ::cargo_migrations::Migration {{\n{migration}\n    }}\n}}\n",
+            "{OURS}::embedded! {{ {module} {:?} {name} }}\n\
+             {condition}mod of{index} {{\n    pub(super) fn migration() -> super::{OURS}::Migration {{\n{migration}    }}\n}}\n",
             file.path
         );
-        let _ = writeln!(list, "        of{index}::migration(),");
+        let _ = writeln!(list, "        {}of{index}::migration,", condition.replace('\n', " "));
     }
-    let problems: Vec<_> = found.problems.iter().map(|problem| (&problem.message, &problem.hint)).collect();
-    let first_line = super::first_line(manager);
+    for found in &found.problems {
+        let _ = writeln!(problems, "        {},", problem(found));
+    }
+    let first_line = super::first_line(folder);
     // The real path: a link may lead to another checkout by the time the program runs. A path that a string literal cannot hold is
     // not compared.
-    let folder = manager.canonicalize().unwrap_or_else(|_| manager.to_owned());
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     let found_by = folder.to_str().map(|folder| format!(".found_by({package:?}, {folder:?})")).unwrap_or_default();
     format!(
         "{first_line}\n\
-         #[allow(unused_imports, reason = \"`super` in a migration file is this module\")]\nuse super::*;\n\
          {modules}\
-         /// Returns the migrations, in the order in which they run.\n\
-         #[allow(unreachable_pub, reason = \"the module may be private or public\")]\n\
-         #[must_use]\n\
-         pub fn embedded() -> ::cargo_migrations::Embedded {{\n    \
-         ::cargo_migrations::Embedded::from_build_script({profile:?}, ::std::vec![\n{list}    ], &{problems:?}){found_by}\n}}\n"
+         const MIGRATIONS: &[fn() -> {OURS}::Migration] = &[\n{list}];\n\
+         const PROBLEMS: &[(&str, &str)] = &[\n{problems}];\n\
+         fn found() -> {OURS}::Embedded {{\n    \
+         {OURS}::Embedded::from_build_script({profile:?}, MIGRATIONS, PROBLEMS){found_by}\n}}\n"
     )
 }
 
-/// The lints that a manager's crate may enable, but that make no sense for its migration files.
-const MIGRATION_LINTS: &str =
-    "missing_docs, unreachable_pub, reason = \"the manager's lints are not meant for migration files\"";
+/// Returns the expression for a problem: its message and its hint.
+fn problem(problem: &Problem) -> String {
+    format!("({:?}, {:?})", problem.message, problem.hint)
+}
 
-/// Returns the expression that makes the migration of a file. `module` is the path to the file's module.
+/// Returns what is wrong where a file's condition is not met.
+fn left_out(file: &File, condition: &str) -> Problem {
+    let shown = file.path.display();
+    Problem {
+        message: format!("the migration {shown} is not in this build, which does not meet its `#[cfg({condition})]`"),
+        hint: format!("in {}, move the condition into `up`, as in `if cfg!({condition}) {{ … }}`", file.name),
+    }
+}
+
+/// Returns the body of the function that makes the migration of a file. `module` is the path to the file's module.
 fn migration(module: &str, file: &File) -> String {
+    const NONE: &str = "::core::option::Option::None";
     let source = &file.source;
-    let action = |function, takes| action(module, function, takes, source.has_our_result);
-    let up = action("up", source.up.unwrap_or(Takes::Unknown));
-    let down = source.down.map_or("::core::option::Option::None".to_owned(), |takes| {
-        format!("::core::option::Option::Some({})", action("down", takes))
-    });
+    let action = |name: &str, function: &Function| {
+        // The compiler prints this line where the function cannot be called.
+        let line = |call: &str| format!("\n            {module}::{name}{call} // `{name}` in {:?}\n        ", file.path);
+        action(function.takes, source.has_our_result, line)
+    };
+    let up = source.up.as_ref().map(|up| format!("let up = {};", action("up", up))).unwrap_or_default();
+    let down = match &source.down {
+        None => format!("        let down = {NONE};\n"),
+        Some(down) => {
+            let some = format!("let down = ::core::option::Option::Some({});", action("down", down));
+            match &down.cfg {
+                None => format!("        {some}\n"),
+                Some(condition) => format!(
+                    "        #[cfg({condition})]\n        {some}\n        \
+                     #[cfg(not({condition}))]\n        let down = {NONE};\n"
+                ),
+            }
+        }
+    };
+    let checksums = format!("[{:?}, {:?}]", source.checksum, source.former_checksum);
     format!(
-        "        ::cargo_migrations::Migration::of([{:?}, {:?}, {:?}], {:?}, {up}, {down})",
-        file.name, file.number, source.checksum, source.description
+        "        {up}\n{down}        \
+         super::{OURS}::Migration::of([{:?}, {:?}], {checksums}, {:?}, up, down)\n",
+        file.name, file.number, source.description
     )
 }
 
-/// Returns the expression that makes an action of one of the file's functions.
+/// Returns the expression that makes an action of one of the file's functions. `line` is the line that names it, with what follows
+/// its name.
 ///
 /// Where the text shows what the function takes, it is boxed right here. Otherwise `IntoAction` finds out by type, which costs
 /// the compiler much more time.
-fn action(module: &str, function: &str, takes: Takes, has_our_result: bool) -> String {
+fn action(takes: Takes, has_our_result: bool, line: impl Fn(&str) -> String) -> String {
     let (constructor, plain) = match takes {
-        Takes::Unknown => return format!("::cargo_migrations::IntoAction::into_action({module}::{function})"),
+        Takes::Unknown => return format!("super::{OURS}::IntoAction::into_action({})", line("")),
         Takes::Database { plain } => ("on_database", plain),
         Takes::Transaction { plain } => ("in_transaction", plain),
     };
-    let call = format!("{module}::{function}(it)");
     let future = if plain && has_our_result {
-        call
+        line("(it)")
     } else {
-        format!("async move {{ ::cargo_migrations::Action::ended({call}.await) }}")
+        format!("async move {{ super::{OURS}::Action::ended({}) }}", line("(it).await"))
     };
-    format!("::cargo_migrations::Action::{constructor}(|it| ::std::boxed::Box::pin({future}))")
+    format!("super::{OURS}::Action::{constructor}(|it| ::std::boxed::Box::pin({future}))")
 }
 
 /// Returns a module name made of the characters of the file's name that Rust allows. The index makes it unique.
 fn module_name(index: usize, file: &str) -> String {
-    let stem: String = file
-        .strip_suffix(".rs")
-        .unwrap_or(file)
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
-        .collect();
-    format!("m{index}_{stem}")
+    let mut name = format!("m{index}_");
+    for c in file.strip_suffix(".rs").unwrap_or(file).chars() {
+        let c = if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+        // Two in a row are not snake case.
+        if c != '_' || !name.ends_with('_') {
+            name.push(c);
+        }
+    }
+    name.trim_end_matches('_').to_owned()
 }

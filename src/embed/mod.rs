@@ -6,10 +6,17 @@
 //! cargo_migrations::build::embed("../mongomigrations");
 //! ```
 
+mod cfg;
+mod checksum;
 mod files;
 mod generate;
+mod imports;
+mod lints;
+mod normal_form;
 pub(crate) mod pattern;
+mod signature;
 mod source;
+mod tokens;
 
 use std::env;
 use std::ffi::OsString;
@@ -19,6 +26,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use files::Problem;
+use generate::Manager;
+use lints::Lints;
 
 use crate::model::variables::MANAGER_DIR;
 
@@ -54,6 +63,9 @@ pub fn embed(directory: impl Into<PathBuf>) -> Embed {
     // The directory as it was given, so that a copy of the workspace watches its own.
     instruct_cargo(&format!("rerun-if-changed={}", embed.directory.display()));
     instruct_cargo("rerun-if-changed=build.rs");
+    for file in &embed.lints.files {
+        instruct_cargo(&format!("rerun-if-changed={}", file.display()));
+    }
     instruct_cargo(&format!("rerun-if-env-changed={MANAGER_DIR}"));
     DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner).push(embed.directory.clone());
     embed.generate(pattern::DEFAULT);
@@ -66,6 +78,7 @@ pub struct Embed {
     directory: PathBuf,
     manager: PathBuf,
     out: PathBuf,
+    lints: Lints,
     /// The generated file as the last run of the build script left it.
     before: Option<Generated>,
 }
@@ -81,7 +94,8 @@ impl Embed {
     fn new(directory: PathBuf, manager: PathBuf, out: PathBuf) -> Self {
         let before =
             fs::read_to_string(&out).and_then(|text| Ok(Generated { text, at: fs::metadata(&out)?.modified()? })).ok();
-        Self { directory, manager, out, before }
+        let lints = lints::of_package(&manager);
+        Self { directory, manager, out, lints, before }
     }
 
     /// Embeds the directory with another pattern for file names.
@@ -103,13 +117,21 @@ impl Embed {
         let mut found = files::find(&absolute(&self.manager.join(&self.directory)), pattern);
         found.problems.extend(second_directory(&DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner)));
         let variable = |name: &str| env::var(name).unwrap_or_default();
-        let code = generate::code(&self.manager, &variable("CARGO_PKG_NAME"), &found, &variable("PROFILE"));
+        let code = generate::code(
+            &found,
+            &Manager {
+                folder: &self.manager,
+                package: &variable("CARGO_PKG_NAME"),
+                profile: &variable("PROFILE"),
+                forbids: self.lints.forbids,
+            },
+        );
         let written = match self.before.as_ref().filter(|before| before.text == code) {
             Some(before) => restore(&self.out, before),
             None => fs::write(&self.out, code),
         };
         if let Err(error) = written {
-            instruct_cargo(&format!("error=cannot write {}: {error}", self.out.display()));
+            fail(&format!("cannot write {}: {error}", self.out.display()));
         }
     }
 }
@@ -147,7 +169,19 @@ fn build_script_variable(name: &str) -> OsString {
 
 #[expect(clippy::print_stdout, reason = "a build script passes instructions to cargo on stdout")]
 fn instruct_cargo(instruction: &str) {
-    println!("cargo::{instruction}");
+    // Not `cargo::`, which cargo refuses in a package whose `rust-version` is older than 1.77.
+    println!("cargo:{instruction}");
+}
+
+/// Ends the build script with an error, which cargo shows.
+#[expect(
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a build script has no other way to fail the build in words of its own"
+)]
+fn fail(message: &str) -> ! {
+    eprintln!("error: {message}");
+    std::process::exit(1)
 }
 
 /// Returns the path without `..`, as compile errors and messages show it.

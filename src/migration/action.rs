@@ -50,8 +50,26 @@ impl Action {
 
     /// Boxes the error of a migration. Only generated code calls it.
     #[doc(hidden)]
-    pub fn ended<E: Into<BoxError>>(result: Result<(), E>) -> Result<()> {
-        result.map_err(Into::into)
+    pub fn ended(result: impl Returned) -> Result<()> {
+        result.boxed()
+    }
+}
+
+/// What a migration's function may return. Its reason is the compiler's message about any other type.
+#[diagnostic::on_unimplemented(
+    message = "a migration's `up` or `down` cannot return `{Self}`",
+    label = "this function has to return `Result<()>`, or a `Result<(), E>`",
+    note = "E has to be `pub`, and an error that is Send and Sync: it implements `std::error::Error`, or converts into a boxed one"
+)]
+pub trait Returned {
+    /// Boxes the error.
+    fn boxed(self) -> Result<()>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> Returned for Result<(), E> {
+    fn boxed(self) -> Result<()> {
+        self.map_err(Into::into)
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Migration {
     checksum: String,
     /// The package whose build script found the file, if one did.
     package: Option<&'static str>,
+    /// The checksum that an earlier version of this crate gave the same code.
+    former_checksum: Option<String>,
     up: Action,
     down: Option<Action>,
 }
@@ -59,18 +61,33 @@ impl Migration {
         let name = name.into();
         let digits = name.split('_').next().unwrap_or_default();
         let number = if file_name::is_number(digits) { digits.to_owned() } else { String::new() };
-        let (description, checksum, package) = (None, String::new(), None);
-        Self { name, number, description, checksum, package, up: up.into_action(), down: None }
+        Self {
+            name,
+            number,
+            description: None,
+            checksum: String::new(),
+            former_checksum: None,
+            package: None,
+            up: up.into_action(),
+            down: None,
+        }
     }
 
     /// Creates a migration from what the build script knows of its file.
     #[doc(hidden)]
-    pub fn of([name, number, checksum]: [&str; 3], description: Option<&str>, up: Action, down: Option<Action>) -> Self {
+    pub fn of(
+        [name, number]: [&str; 2],
+        [checksum, former_checksum]: [&str; 2],
+        description: Option<&str>,
+        up: Action,
+        down: Option<Action>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             number: number.to_owned(),
             description: description.map(str::to_owned),
             checksum: checksum.to_owned(),
+            former_checksum: Some(former_checksum.to_owned()),
             package: None,
             up,
             down,
@@ -126,9 +143,14 @@ impl Migration {
         self.description.as_deref()
     }
 
-    /// Returns the checksum of the file's code, `sha256:…`. White space, line endings and comments do not change it.
+    /// Returns the checksum of the file's code, `v2:sha256:…`. Comments, line endings and formatting with rustfmt do not change it.
     pub fn checksum(&self) -> &str {
         &self.checksum
+    }
+
+    /// Whether a checksum in the database is that of this migration's code.
+    pub(crate) fn has_checksum(&self, registered: &str) -> bool {
+        registered == self.checksum || Some(registered) == self.former_checksum.as_deref()
     }
 
     /// Whether the migration has a `down`, and so can be rolled back.
@@ -190,10 +212,11 @@ impl Embedded {
     #[doc(hidden)]
     pub fn from_build_script(
         profile: &'static str,
-        migrations: Vec<Migration>,
+        migrations: &[fn() -> Migration],
         problems: &'static [(&'static str, &'static str)],
     ) -> Self {
         let problems = problems.iter().map(|(message, hint)| Remark::new(*message).with_hint(*hint)).collect();
+        let migrations = migrations.iter().map(|migration| migration()).collect();
         Self { profile, migrations, problems, of_another_checkout: None }
     }
 
@@ -334,7 +357,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_the_files_is_one_error_with_one_hint() {
         let problems = &[("a is wrong", "fix both"), ("c is wrong", "fix c"), ("b is wrong", "fix both")];
-        let error = Embedded::from_build_script("debug", Vec::new(), problems).check_files().unwrap_err();
+        let error = Embedded::from_build_script("debug", &[], problems).check_files().unwrap_err();
         assert_eq!(error.to_string(), "a is wrong\nc is wrong\nb is wrong");
         assert_eq!(error.hint(), Some("fix both\nfix c"));
         assert!(Embedded::from_migrations([]).check_files().is_ok());

@@ -15,6 +15,9 @@ pub(crate) const CARGO_HOME: &str = "CARGO_HOME";
 #[cfg(feature = "cli")]
 pub(crate) const CARGO_BUILD_TARGET: &str = "CARGO_BUILD_TARGET";
 
+/// The flags for rustc, as cargo passes them to build scripts.
+pub(crate) const CARGO_ENCODED_RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+
 /// The name of the package that `cargo run` runs. Cargo sets it for the program.
 #[cfg(feature = "manager")]
 pub(crate) const CARGO_PACKAGE: &str = "CARGO_PKG_NAME";

@@ -47,7 +47,7 @@ pub(super) fn new(args: &Args, name: &str) -> Result<(), Error> {
             .with_hint("write the file by hand, under a name that matches"));
     }
     let path = directory.join(file);
-    write_new(&path, &templates::migration(&sentence(name)))?;
+    write_new(&path, &templates::migration(&sentence(name), &workspace.our_name()))?;
     terminal::status("Created", &path.display().to_string());
     Ok(())
 }

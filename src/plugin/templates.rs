@@ -1,10 +1,10 @@
 //! The files that `init` and `new` write.
 
-/// Returns a migration file with this description.
-pub(super) fn migration(description: &str) -> String {
+/// Returns a migration file with this description. `ours` is the name under which the manager depends on this crate.
+pub(super) fn migration(description: &str, ours: &str) -> String {
     format!(
         r#"//! {description}
-use cargo_migrations::prelude::*;
+use {ours}::prelude::*;
 
 pub async fn up(db: &Database) -> Result<()> {{
     // db.collection::<Document>("notes").update_many(doc! {{}}, doc! {{ "$set": {{ "archived": false }} }}).await?;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, TargetKind};
+use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Package, TargetKind};
 
 use crate::error::Error;
 use crate::line::flags::Args;
@@ -15,6 +15,9 @@ pub(super) const DIRECTORY: &str = "mongomigrations";
 
 /// The manager's package, unless `[workspace.metadata.migrations] manager` names another.
 pub(super) const MANAGER: &str = "xtask";
+
+/// The name of this crate.
+const OURS: &str = "cargo-migrations";
 
 /// Returns the cargo to call: the one that runs the plugin, or else the one on PATH.
 pub(super) fn cargo() -> OsString {
@@ -92,6 +95,16 @@ impl Workspace {
         Some((package.manifest_path.clone().into(), depends_on_us(package)))
     }
 
+    /// Returns the name that this crate has in the manager's code, which may depend on it under another one.
+    pub(super) fn our_name(&self) -> String {
+        let manager = self.setting("manager").ok().flatten().unwrap_or(MANAGER);
+        let packages = self.metadata.workspace_packages();
+        let package = packages.iter().find(|package| package.name.as_str() == manager);
+        let dependency = package.and_then(|package| package.dependencies.iter().find(|dependency| is_us(dependency)));
+        let name = dependency.map_or(OURS, |dependency| dependency.rename.as_deref().unwrap_or(OURS));
+        name.replace('-', "_")
+    }
+
     /// Returns the manager's package and the name of its binary.
     pub(super) fn manager(&self) -> Result<(&Package, &str), Error> {
         const HINT: &str =
@@ -135,6 +148,10 @@ impl Workspace {
 
 /// Whether the package's programs depend on this crate. A build script or tests that do make no manager.
 fn depends_on_us(package: &Package) -> bool {
-    let mut dependencies = package.dependencies.iter();
-    dependencies.any(|dependency| dependency.name == "cargo-migrations" && dependency.kind == DependencyKind::Normal)
+    package.dependencies.iter().any(is_us)
+}
+
+/// Whether a dependency is this crate, also under another name, and of programs.
+fn is_us(dependency: &Dependency) -> bool {
+    dependency.name == OURS && dependency.kind == DependencyKind::Normal
 }

@@ -128,7 +128,7 @@ pub(crate) fn renumbered(known: &Known<'_, '_>) -> Vec<Remark> {
 
 /// Whether an entry registers this migration's code. Nothing is known about entries of migopy's, nor about code without a checksum.
 pub(super) fn is_code_of(entry: &Entry, migration: &Migration) -> bool {
-    !migration.checksum().is_empty() && entry.checksum.as_deref() == Some(migration.checksum())
+    !migration.checksum().is_empty() && entry.checksum.as_deref().is_some_and(|checksum| migration.has_checksum(checksum))
 }
 
 /// What to say about a restore that was cut off.

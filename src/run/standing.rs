@@ -47,7 +47,7 @@ impl<'v> Standing<'_, 'v> {
         self.entry()
             .filter(|entry| !entry.ignored)
             .and_then(|entry| entry.checksum.as_deref())
-            .is_some_and(|registered| !registered.is_empty() && !now.is_empty() && registered != now)
+            .is_some_and(|registered| !registered.is_empty() && !now.is_empty() && !self.migration.has_checksum(registered))
     }
 }
 

@@ -217,7 +217,7 @@ fn there_is_none_outside_cargo_and_none_in_a_release_build() {
     // What a build script reports in a release build, without compiling the driver again for it.
     local.workspace.manager_source(
         &fixture("local_server/xtask/src/main.rs")
-            .replace("migrations::embedded()", "cargo_migrations::Embedded::from_build_script(\"release\", vec![], &[])"),
+            .replace("migrations::embedded()", "cargo_migrations::Embedded::from_build_script(\"release\", &[], &[])"),
     );
     local.workspace.built_manager();
     let outcome = local.line(&["execute"]).run().exits(2);

@@ -9,6 +9,7 @@ mod support;
 
 mod builtins;
 mod cargo_config;
+mod checksums;
 mod commands;
 mod connections;
 mod corrections;
@@ -21,6 +22,7 @@ mod events;
 mod failover;
 mod faults;
 mod files;
+mod generated_code;
 mod grammar;
 mod house;
 mod init;

@@ -29,7 +29,7 @@ fn one_document_for_each_registered_migration_and_nothing_else() {
     assert_eq!(executed.get_str("name").ok(), Some("0001_a.rs"));
     assert_eq!(executed.get_str("number").ok(), Some("0001"));
     assert_eq!(executed.get_str("state").ok(), Some("registered"));
-    assert!(executed.get_str("checksum").unwrap().starts_with("sha256:"));
+    assert!(executed.get_str("checksum").unwrap().starts_with("v2:sha256:"));
     assert!(matches!(executed.get("registered_at"), Some(Bson::DateTime(_))));
     assert!(executed.get_i64("duration_ms").unwrap() >= 0);
     assert_eq!(executed.get_str("who").ok(), Some("tester"));

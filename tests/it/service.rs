@@ -116,7 +116,7 @@ fn a_failure_is_an_error_and_the_log_knows_it() {
     assert_eq!(block_on(runner(&database).unregistered()).unwrap(), ["0002_second"]);
     assert_eq!(database.registered(), ["0001_first.rs"]);
     let misnamed =
-        Embedded::from_build_script("test", Vec::new(), &[("x.rs is misnamed", "rename it"), ("y.rs is empty", "fill it")]);
+        Embedded::from_build_script("test", &[], &[("x.rs is misnamed", "rename it"), ("y.rs is empty", "fill it")]);
     let config = Config::new().mongo_uri(server_uri()).mongo_database(database.name());
     let error = block_on(Runner::new(config, misnamed).check()).unwrap_err();
     assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Usage, "x.rs is misnamed; y.rs is empty"));

@@ -84,7 +84,7 @@ fn redact(text: &str, names: &[(&str, String)]) -> String {
         (r"(Progress [^(]*\(100%\)) .*", "$1 …"),
         (r"\d{4}-\d\d-\d\d_\d\d_\d\d_\d\d_\d{3}", "DUMP"),
         (r"\b[0-9a-f]{24}\b", "ID"),
-        (r"\bsha256:[0-9a-f]{64}\b", "CHECKSUM"),
+        (r"\b(v2:)?sha256:[0-9a-f]{64}\b", "CHECKSUM"),
         (r#""(pid|bytes|duration_ms)":\d+"#, r#""$1":N"#),
         (r"\bpid \d+", "pid N"),
         (r"\b\d+(\.\d)? (B|kB|MB)\b", "SIZE"),
