@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::sync::Arc;
 
-use super::{Config, DatabaseFrom};
+use super::{Config, DatabaseFrom, dotenv};
 use crate::error::Remark;
 use crate::model::variables;
 
@@ -34,12 +35,16 @@ mod sealed {
 
 impl FromEnv for Config {
     fn from_env(self) -> Self {
-        self.with_variables(|name| std::env::var_os(name))
+        let dotenv = Arc::clone(&self.dotenv);
+        self.with_variables(|name| dotenv.variable(name))
     }
 }
 
 impl Config {
     pub(super) fn with_variables(mut self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        // An earlier call has read the same variables.
+        self.invalid.clear();
+        self.remarks.clear();
         let invalid = RefCell::new(Vec::new());
         let note = |message: String, hint: String| invalid.borrow_mut().push(Remark::new(message).with_hint(hint));
         let is_set = |name: &str| variable(name).is_some();
@@ -60,6 +65,9 @@ impl Config {
         if let Some(uri) = variable(variables::MONGO_URI) {
             self.mongo_uri = Some(uri);
             self.is_uri_from_variable = true;
+            if self.dotenv.sets(variables::MONGO_URI) {
+                self.mongo_uri_source = format!("{} in {}", variables::MONGO_URI, dotenv::FILE);
+            }
         } else {
             self.is_uri_empty = is_set(variables::MONGO_URI);
         }
@@ -106,7 +114,7 @@ impl Config {
 
 /// The value of an environment variable, without white space at its ends: files with secrets often end in a line break. `None` if
 /// nothing is left. An error says why the value cannot be used.
-pub(crate) fn clean(name: &str, value: OsString) -> Result<Option<String>, Remark> {
+pub(super) fn clean(name: &str, value: OsString) -> Result<Option<String>, Remark> {
     let invalid = |why: &str| Remark::new(format!("{name} {why}")).with_hint(format!("set {name} again"));
     let value = value.into_string().map_err(|_| invalid("is not valid UTF-8"))?;
     let value = value.trim();

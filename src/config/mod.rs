@@ -1,14 +1,17 @@
 //! The manager's configuration: migopy's attributes under their own names, and a connection string.
 
+mod dotenv;
 mod from_env;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Remark};
 use crate::model::variables;
+use dotenv::DotEnv;
 pub use from_env::FromEnv;
-pub(crate) use from_env::clean;
+use from_env::clean;
 
 /// The configuration of a manager: the server, the database, and where the registry and the dumps are kept.
 ///
@@ -58,6 +61,10 @@ pub struct Config {
     pub(crate) database_from: DatabaseFrom,
     /// What a person should know about the settings.
     pub(crate) remarks: Vec<Remark>,
+    /// What the file `.env` sets.
+    dotenv: Arc<DotEnv>,
+    /// What is wrong with that file.
+    invalid_dotenv: Option<Remark>,
     /// The environment variables with a value that `from_env` cannot use.
     invalid: Vec<Remark>,
     /// What is wrong with the value of `MONGO_PORT`. It only counts if the port is used.
@@ -95,6 +102,8 @@ impl Config {
             is_uri_empty: false,
             database_from: DatabaseFrom::Code,
             remarks: Vec::new(),
+            dotenv: Arc::default(),
+            invalid_dotenv: None,
             invalid: Vec::new(),
             invalid_port: None,
         }
@@ -105,7 +114,41 @@ impl Config {
     /// To let the environment win over settings in the code, call `.from_env()` on a value. That method belongs to the trait
     /// [`FromEnv`](crate::FromEnv), which the [prelude](crate::prelude) brings into scope.
     pub fn from_env() -> Self {
-        Self::new().with_variables(|name| std::env::var_os(name))
+        FromEnv::from_env(Self::new())
+    }
+
+    /// Lets what the environment and a file `.env` set win over what was set before: as `from_env`, with the file's variables where
+    /// the environment does not set them. Variables that environments of the command line name are looked up in it too.
+    ///
+    /// The file is the nearest one, upwards from the workspace's root. (With `cargo run` the search starts in the package's folder,
+    /// and without cargo in the working folder.) It need not exist. Its lines are `NAME=value`; `$NAME` in a value stands for
+    /// another variable, except between single quotes. A file that cannot be read is an error before anything runs. The process's
+    /// environment is not changed.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    ///
+    /// let config = Config::new().mongo_database("blog").dotenv();
+    /// ```
+    #[must_use]
+    pub fn dotenv(mut self) -> Self {
+        match DotEnv::nearest() {
+            Ok(dotenv) => self.dotenv = Arc::new(dotenv),
+            Err(problem) => self.invalid_dotenv = Some(problem),
+        }
+        self.from_env()
+    }
+
+    /// The value of an environment variable, or of one in the file `.env`.
+    ///
+    /// # Errors
+    /// The file or the value cannot be used.
+    pub(crate) fn variable(&self, name: &str) -> Result<Option<String>, Error> {
+        let invalid = |problem: Remark| Error::of_remarks(ErrorKind::Usage, [problem]);
+        if let Some(problem) = self.invalid_dotenv.as_ref().filter(|_| std::env::var_os(name).is_none()) {
+            return Err(invalid(problem.clone()));
+        }
+        Ok(self.dotenv.variable(name).map(|value| clean(name, value)).transpose().map_err(invalid)?.flatten())
     }
 
     /// Sets the connection string (`mongodb://…`, and with the feature `srv` also `mongodb+srv://…`).
@@ -215,7 +258,7 @@ impl Config {
         }
         // Kubernetes sets MONGO_PORT to an address if there is a service called `mongo`. With a connection string it is not used.
         let invalid_port = self.invalid_port.iter().filter(|_| self.mongo_uri.is_none());
-        let invalid: Vec<Remark> = invalid_port.chain(&self.invalid).cloned().collect();
+        let invalid: Vec<Remark> = self.invalid_dotenv.iter().chain(invalid_port).chain(&self.invalid).cloned().collect();
         if invalid.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Usage, invalid)) }
     }
 }

@@ -3,8 +3,8 @@
 use futures_util::future::LocalBoxFuture;
 
 use super::Environment;
-use crate::config::{self, Config};
-use crate::error::{Error, ErrorKind, Result};
+use crate::config::Config;
+use crate::error::{Error, Result};
 use crate::process::panics;
 
 impl Environment {
@@ -14,7 +14,7 @@ impl Environment {
     /// The environment's variable is not set, or the team's own code fails or panics.
     pub(crate) async fn config(&self, mut config: Config) -> Result<Config> {
         if let Some(variable) = &self.mongo_uri_var {
-            config.mongo_uri = Some(self.uri_of(variable)?);
+            config.mongo_uri = Some(self.uri_of(variable, &config)?);
             config.is_uri_from_variable = true;
             config.mongo_uri_source = variable.clone();
         }
@@ -45,10 +45,8 @@ impl Environment {
     }
 
     /// Returns the connection string in the environment's variable.
-    fn uri_of(&self, variable: &str) -> Result<String, Error> {
-        let value = std::env::var_os(variable).map(|value| config::clean(variable, value)).transpose();
-        let value = value.map_err(|problem| Error::of_remarks(ErrorKind::Usage, [problem]))?;
-        value.flatten().ok_or_else(|| {
+    fn uri_of(&self, variable: &str, config: &Config) -> Result<String, Error> {
+        config.variable(variable)?.ok_or_else(|| {
             Error::usage(format!("the environment `{}` takes its server from {variable}, which is not set", self.name))
                 .with_hint(format!("set {variable}: mongodb://host:27017/database"))
         })

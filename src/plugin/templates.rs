@@ -65,7 +65,8 @@ struct Migrations;
 impl MigrationsManager for Migrations {{
     fn config(&self) -> Config {{
         // Environment variables such as MONGO_URI win over these settings. Where no server is
-        // configured, a development build starts a local one.
+        // configured, a development build starts a local one. `.dotenv()` in place of `.from_env()` reads
+        // a file `.env` too.
         Config::new()
             .mongo_database({database:?})
             .from_env()

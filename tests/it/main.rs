@@ -15,6 +15,7 @@ mod connections;
 mod corrections;
 mod crashes;
 mod deployed;
+mod dotenv;
 mod dump;
 mod dump_damage;
 mod environments;
