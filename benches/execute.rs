@@ -1,7 +1,7 @@
 //! Measures status and execution with many migrations, as complete processes, and compares them with bare programs that do the
 //! same through the driver.
 //!
-//! `cargo bench --bench execute`; BENCH_ROUNDS=3 for fewer rounds.
+//! `cargo bench --bench execute`; BENCH_ROUNDS=3 for fewer rounds. `-- far` measures only the part with a server that is far away.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -23,6 +23,9 @@ const ROLE: &str = "CARGO_MIGRATIONS_BENCH_ROLE";
 
 /// The variable with the number of migrations.
 const COUNT: &str = "CARGO_MIGRATIONS_BENCH_COUNT";
+
+/// How long it takes to a server that is far away, one way.
+const FAR: Duration = Duration::from_millis(25);
 
 struct Migrations;
 
@@ -129,15 +132,18 @@ async fn bench() -> Result<()> {
     let rounds = usize::try_from(number("BENCH_ROUNDS", 7))?;
     let server = Throwaway::replica_set().await?;
     let client = Client::with_uri_str(server.uri()).await?;
-    let process = |role: &str, database: &str, count: u64, arguments: &[&str]| {
+    let process_on = |uri: &str, role: &str, database: &str, count: u64, arguments: &[&str]| {
         Process::me()
             .env(ROLE, role)
             .env(COUNT, count.to_string())
-            .env("MONGO_URI", server.uri())
+            .env("MONGO_URI", uri)
             .env("MONGO_DATABASE", database)
             .arguments(arguments)
             .run()
     };
+    let near = server.uri();
+    let process =
+        |role: &str, database: &str, count: u64, arguments: &[&str]| process_on(&near, role, database, count, arguments);
     println!("{:<52} {:>9} {:>7} {:>9} {:>9}", "", "median", "ratio", "cpu", "memory");
     let line = |name: &str, runs: &[common::Ran], reference: Duration| {
         let ran = common::summary(runs);
@@ -149,6 +155,27 @@ async fn bench() -> Result<()> {
             ran.memory / 1024
         );
     };
+    let far = common::far::start(server.port(), FAR)?;
+    for more in [1_u64, 2, 10] {
+        let (mut bare, mut ours, mut status) = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..rounds {
+            let name = format!("far_{more}_{round}");
+            bare.push(process_on(&far, "loop", &format!("{name}_bare"), more, &[])?);
+            // It is not the first run on its database.
+            process("manager", &name, 1, &["execute", "--quiet"])?;
+            ours.push(process_on(&far, "manager", &name, 1 + more, &["execute", "--quiet"])?);
+            status.push(process_on(&far, "manager", &name, 1 + more, &["show_status", "--quiet"])?);
+            client.database(&name).drop().await?;
+            client.database(&format!("{name}_bare")).drop().await?;
+        }
+        let reference = median(&bare.iter().map(|ran| ran.wall).collect::<Vec<_>>());
+        line(&format!("far away: the same durable writes, {more} times (reference)"), &bare, reference);
+        line(&format!("far away: execute, {more} migrations"), &ours, reference);
+        line("far away: show_status", &status, reference);
+    }
+    if std::env::args().any(|argument| argument == "far") {
+        return Ok(());
+    }
     for count in [1_u64, 1_000, 10_000] {
         let name = format!("status_{count}");
         // The database is as a run leaves it, with the log.

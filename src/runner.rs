@@ -168,13 +168,12 @@ async fn connect(config: &Config, profile: &str, reporter: &Reporter) -> Result<
 
 async fn execute(scope: &Scope<'_>, dump_folder: Option<dump::Folder>) -> Result<Vec<String>, Failed> {
     let request = Request { subtask: "execute", direction: Direction::Up, which: Which::Unregistered, is_strict: false };
-    let before = async || match &dump_folder {
-        None => Ok(None),
-        Some(folder) => {
+    let before = dump_folder.map(|folder| {
+        async move || {
             let options = dump::Options { gzip: false, is_consistent: true };
-            Ok(Some(dump::take(&scope.store, folder, options, &scope.reporter).await?.name))
+            Ok(Some(dump::take(&scope.store, &folder, options, &scope.reporter).await?.name))
         }
-    };
+    });
     let done = run::run(scope, &request, async |_| Ok(Confirmed::NotAsked), before).await?;
     Ok(done.executed())
 }

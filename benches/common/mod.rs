@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no benchmark uses everything")]
 
+pub(crate) mod far;
+
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};

@@ -27,6 +27,7 @@ pub(super) struct Contact {
     /// Set once a server has answered: the name of its replica set, if it belongs to one.
     answered: Mutex<Option<Option<String>>>,
     pub(super) is_standalone: AtomicBool,
+    pub(super) is_router: AtomicBool,
 }
 
 impl Contact {
@@ -42,10 +43,12 @@ impl Contact {
                 failures.insert(event.server_address.to_string(), reason(&event.failure));
             }
             SdamEvent::TopologyDescriptionChanged(event) => {
-                use mongodb::ServerType::{RsGhost, RsOther, Standalone, Unknown};
+                use mongodb::ServerType::{LoadBalancer, Mongos, RsGhost, RsOther, Standalone, Unknown};
                 let servers = event.new_description.servers();
                 let is_standalone = servers.iter().any(|(_, server)| server.server_type() == Standalone);
                 self.is_standalone.store(is_standalone, Ordering::Relaxed);
+                let is_router = servers.iter().any(|(_, server)| matches!(server.server_type(), LoadBalancer | Mongos));
+                self.is_router.store(is_router, Ordering::Relaxed);
                 if servers.iter().any(|(_, server)| !matches!(server.server_type(), Unknown | RsGhost | RsOther)) {
                     self.reached.notify_one();
                 }

@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     options: Arc<ClientOptions>,
     /// Whether the server supports transactions: it is a replica set or a sharded cluster, not a standalone server.
     pub(crate) has_transactions: bool,
+    /// Whether it may be the router of a sharded cluster.
+    pub(crate) is_router: bool,
     /// Whether it logs in as a user.
     pub(crate) has_login: bool,
 }
@@ -86,10 +88,11 @@ pub(crate) async fn connect(
     if tokio::time::timeout(target.first_contact, contact.reached.notified()).await.is_err() {
         return Err(contact.explain(target, uses_tls, replica_set.as_deref()));
     }
+    let is_router = contact.is_router.load(Ordering::Relaxed);
     let has_transactions = !contact.is_standalone.load(Ordering::Relaxed);
     // Where several databases are worked on, none is named here: `Connection::to` chooses each.
     let database = client.database(target.database.as_deref().unwrap_or_default());
-    Ok(Connection { database, options: Arc::new(of_another), has_transactions, has_login })
+    Ok(Connection { database, options: Arc::new(of_another), has_transactions, is_router, has_login })
 }
 
 /// The error for options that the driver does not accept. They were set in `source`.

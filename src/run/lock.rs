@@ -1,6 +1,6 @@
 //! The lock while a run holds it: it is taken or waited for, renewed in the background, and given back.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,7 @@ use crate::store::{Change, Fence, Holder, LeaseAttempt, Loss, Refusal, Run, Stor
 const RENEWALS: u32 = 3;
 
 /// How long a run waits until the release of its lock is confirmed.
-const RELEASE_WAITS: Duration = Duration::from_secs(3);
+pub(super) const RELEASE_WAITS: Duration = Duration::from_secs(3);
 
 /// How often a waiting run asks for the lock.
 const ASK_EVERY: Duration = Duration::from_millis(400);
@@ -41,28 +41,40 @@ pub(crate) struct LockGuard {
     /// The server's time when the lock was taken, and ours.
     taken_at: (DateTime, Instant),
     renewal: Arc<Renewal>,
+    /// Whether the run's last write has released it.
+    is_released: Cell<bool>,
     renewing: JoinHandle<()>,
     /// The thread that renews the lease. `None` if it could not be started: then the run's own threads do it.
     _background: Option<Background>,
 }
 
+/// A moment by both clocks of this machine: one of them stops while the machine sleeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks(Instant, SystemTime);
+
+impl Clocks {
+    pub(super) fn now() -> Self {
+        Self(Instant::now(), SystemTime::now())
+    }
+}
+
 /// What the background task reports about the lease.
 struct Renewal {
-    /// When the last renewal was requested, by both clocks of this machine: one of them stops while the machine sleeps.
-    last: Mutex<(Instant, SystemTime)>,
+    /// When the last renewal was requested.
+    last: Mutex<Clocks>,
     is_lost: watch::Sender<bool>,
 }
 
 impl Renewal {
     /// Whether the last renewal is so long ago that the lease may have expired.
     fn is_stale(&self) -> bool {
-        let (instant, time) = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let Clocks(instant, time) = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         instant.elapsed() >= lease_time() || time.elapsed().is_ok_and(|elapsed| elapsed >= lease_time())
     }
 
     /// Renews the lease. Returns `false` if another run has it.
     async fn renew(&self, store: &Store, run: &Run) -> mongodb::error::Result<bool> {
-        let asked = (Instant::now(), SystemTime::now());
+        let asked = Clocks::now();
         let renewed = store.renew_lease(run).await?;
         if renewed {
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = asked;
@@ -78,7 +90,7 @@ impl Renewal {
 pub(crate) struct Locks(Rc<RefCell<Vec<Rc<LockGuard>>>>);
 
 impl Locks {
-    fn note(&self, lock: &Rc<LockGuard>) {
+    pub(super) fn note(&self, lock: &Rc<LockGuard>) {
         self.0.borrow_mut().push(Rc::clone(lock));
     }
 
@@ -105,15 +117,15 @@ impl Locks {
 /// lock.
 pub(super) async fn take(scope: &Scope<'_>, run: &Run) -> Result<(Rc<LockGuard>, ClientSession), Error> {
     let Scope { store, wait, .. } = scope;
-    let failed =
-        |error: mongodb::error::Error| Error::failed("the lock could not be taken, so nothing has run").caused_by(error);
     let since = Instant::now();
     let mut is_reported = false;
     loop {
-        match store.take_lease(run).await.map_err(failed)? {
+        let asked = Clocks::now();
+        match store.take_lease(run).await.map_err(not_taken)? {
             LeaseAttempt::Taken { term, at, epoch } => {
                 crash::point("lease taken");
-                let lock = Rc::new(LockGuard::new(store, run, Fence::new(store, term, epoch), at));
+                let fence = Fence::new(store, term, epoch);
+                let lock = Rc::new(LockGuard::new(store, run, fence, (at, Instant::now()), asked));
                 // However this ends from now on, the lock is given back.
                 scope.locks.note(&lock);
                 match lock.raise_fence(term).await {
@@ -122,7 +134,7 @@ pub(super) async fn take(scope: &Scope<'_>, run: &Run) -> Result<(Rc<LockGuard>,
                     Ok(None) => scope.locks.give_back(&lock).await,
                     Err(error) => {
                         scope.locks.give_back(&lock).await;
-                        return Err(failed(error));
+                        return Err(not_taken(error));
                     }
                 }
             }
@@ -147,18 +159,37 @@ pub(super) async fn take(scope: &Scope<'_>, run: &Run) -> Result<(Rc<LockGuard>,
     }
 }
 
+/// The error of a run that does not have the lock.
+fn not_taken(error: mongodb::error::Error) -> Error {
+    Error::failed("the lock could not be taken, so nothing has run").caused_by(error)
+}
+
+/// The server's time now, from one reading of it and of our clock.
+pub(super) fn server_time((at, since): (DateTime, Instant)) -> DateTime {
+    DateTime::from_millis(at.timestamp_millis() + i64::try_from(since.elapsed().as_millis()).unwrap_or(0))
+}
+
 impl LockGuard {
-    fn new(store: &Store, run: &Run, fence: Fence, at: DateTime) -> Self {
-        let renewal =
-            Arc::new(Renewal { last: Mutex::new((Instant::now(), SystemTime::now())), is_lost: watch::Sender::new(false) });
+    /// `taken_at`: the server's time when the lock was taken, or shortly after, and ours. `asked`: when the command was sent that took
+    /// it.
+    pub(super) fn new(store: &Store, run: &Run, fence: Fence, taken_at: (DateTime, Instant), asked: Clocks) -> Self {
+        let renewal = Arc::new(Renewal { last: Mutex::new(asked), is_lost: watch::Sender::new(false) });
         let keep_renewing = keep_renewing(store.clone(), run.clone(), Arc::clone(&renewal));
         let background = Background::start("lock").ok();
         let renewing = match &background {
             Some(background) => background.spawn(keep_renewing),
             None => tokio::spawn(keep_renewing),
         };
-        let taken_at = (at, Instant::now());
-        Self { store: store.clone(), run: run.clone(), fence, taken_at, renewal, renewing, _background: background }
+        Self {
+            store: store.clone(),
+            run: run.clone(),
+            fence,
+            taken_at,
+            renewal,
+            is_released: Cell::new(false),
+            renewing,
+            _background: background,
+        }
     }
 
     async fn raise_fence(&self, term: i64) -> mongodb::error::Result<Option<ClientSession>> {
@@ -178,8 +209,7 @@ impl LockGuard {
 
     /// The server's time, independent of this machine's clock.
     pub(crate) fn now(&self) -> DateTime {
-        let (at, since) = self.taken_at;
-        DateTime::from_millis(at.timestamp_millis() + i64::try_from(since.elapsed().as_millis()).unwrap_or(0))
+        server_time(self.taken_at)
     }
 
     /// Returns once another run has the lock.
@@ -218,12 +248,19 @@ impl LockGuard {
             .with_hint(format!("`{}` shows where each migration stands", program()))
     }
 
+    /// The run's last write has released the lock, if it could: a standalone server cannot.
+    pub(super) fn note_released(&self) {
+        self.is_released.set(self.store.has_transactions());
+    }
+
     /// Gives the lock back. If that fails, it expires by itself.
     async fn release(&self) {
         self.renewing.abort();
-        crash::point("before release");
-        release(&self.store, &self.run).await;
-        crash::point("released");
+        if !self.is_released.get() {
+            crash::point("before release");
+            release(&self.store, &self.run).await;
+            crash::point("released");
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub(crate) mod advice;
 mod corrections;
+mod indexes;
 pub(crate) mod lock;
 pub(crate) mod majority;
+mod opening;
 pub(crate) mod plan;
 pub(crate) mod restore;
 mod scope;
@@ -18,18 +20,17 @@ use std::time::{Duration, Instant};
 
 use mongodb::ClientSession;
 
-use crate::crash;
 use crate::db::Db;
 use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Remark, Result, describe};
 use crate::line::program::program;
-use crate::line::words::listed;
 use crate::model::Direction;
 use crate::model::file_name::stem;
 use crate::process::exit::UnderWay;
 use crate::process::stop;
 use crate::report::{About, Event, Outcome, Tally};
-use crate::store::{Attempt, NoIndex, Record, Run, Store, View};
+use crate::store::{Attempt, Record, Run, Store, View};
+pub(crate) use indexes::duplicates_remark;
 use lock::LockGuard;
 use plan::{Plan, Request};
 pub(crate) use scope::Scope;
@@ -97,15 +98,17 @@ pub(crate) enum Confirmed {
 /// Plans and carries out a request.
 ///
 /// `confirm` gets the plan before the lock is taken, since a person may take their time. `before` runs under the lock, only if
-/// there is something to do, and returns the name of the dump that it took, if it did.
+/// there is something to do, and returns the name of the dump that it took, if it did. Without it the run begins as soon as it has
+/// the lock.
 pub(crate) async fn run(
     scope: &Scope<'_>,
     request: &Request<'_>,
     confirm: impl AsyncFnOnce(&Plan<'_>) -> Result<Confirmed>,
-    before: impl AsyncFnOnce() -> Result<Option<String>>,
+    before: Option<impl AsyncFnOnce() -> Result<Option<String>>>,
 ) -> Result<Done, Failed> {
     // Without the lock first: an error in the line, or nothing to do, need not wait for another run.
-    let plan = preview(scope, request).await?;
+    let view = read(&scope.store).await?;
+    let plan = plan::make(request, scope.migrations, &view, scope.store.has_transactions())?;
     // A person who is asked knows them before.
     warn(scope, &plan, &[]);
     if plan.steps.is_empty() {
@@ -115,6 +118,11 @@ pub(crate) async fn run(
     check_rights(scope, &plan).await?;
     let shown = (&plan, confirm(&plan).await?);
     let run = Run::new(request.subtask, request.command());
+    if before.is_none()
+        && let Some(done) = opening::at_once(scope, &run, &view, &plan).await?
+    {
+        return Ok(done);
+    }
     locked(scope, &run, async |lock, session| under_lock(scope, request, lock, session, shown, before).await).await
 }
 
@@ -181,7 +189,7 @@ async fn under_lock(
     lock: &LockGuard,
     mut session: ClientSession,
     (shown, confirmed): (&Plan<'_>, Confirmed),
-    before: impl AsyncFnOnce() -> Result<Option<String>>,
+    before: Option<impl AsyncFnOnce() -> Result<Option<String>>>,
 ) -> Result<Done, Failed> {
     // Another run may have worked on the database before this one got the lock.
     let view = scope.store.view(&mut session).await.map_err(|error| unreadable(&scope.store, error))?;
@@ -197,20 +205,31 @@ async fn under_lock(
     if scope.stop.is_asked() {
         return Err(stop::as_asked().into());
     }
-    let dump = before().await?;
-    if !plan.steps.iter().all(Step::is_removal) {
-        keep_names_unique(scope, &view).await;
-    }
-    if !view.was_settled {
-        // Only speed depends on it.
-        let _ = scope.store.index_log().await;
-        crash::point("indexes created");
-    }
+    let dump = match before {
+        Some(before) => before().await?,
+        None => None,
+    };
+    let has_unique_names = indexes::create(scope, &view, &plan).await;
     let _listening = scope.stop.listen();
     let _under_way = UnderWay::begin();
+    let begun = Begun { record: None, dump, has_unique_names };
+    run_steps(scope, lock, &plan, settles(&view, &plan), begun).await
+}
+
+/// Whether no attempt is open once all steps of the plan are done.
+fn settles(view: &View, plan: &Plan<'_>) -> bool {
     let is_planned = |attempt: &Attempt| plan.steps.iter().any(|step| step.migration.stem() == stem(&attempt.name));
-    let settles = view.restore.is_none() && standing::open(&view).into_iter().all(is_planned);
-    run_steps(scope, lock, &plan, settles, dump).await
+    view.restore.is_none() && standing::open(view).into_iter().all(is_planned)
+}
+
+/// What was done before the first step.
+struct Begun {
+    /// The run's events so far, if its start is in the log already.
+    record: Option<Record>,
+    /// The dump that was taken.
+    dump: Option<String>,
+    /// Whether the server keeps the registry's names unique.
+    has_unique_names: bool,
 }
 
 /// The loop. It stops at the first migration that fails. `settles`: no attempt is open once all steps are done.
@@ -219,15 +238,18 @@ async fn run_steps(
     lock: &LockGuard,
     plan: &Plan<'_>,
     settles: bool,
-    dump: Option<String>,
+    begun: Begun,
 ) -> Result<Done, Failed> {
     let Scope { store, reporter, stop, .. } = scope;
     let subtask = lock.run().subtask;
     let db = Db::new(store.database().clone(), reporter.clone(), store.has_transactions(), stop.clone());
     let (database, total) = (scope.database(), plan.steps.len());
     let started = Instant::now();
-    let record = Record::new(store, lock.run(), lock.fence());
-    let mut steps = Steps { db: &db, lock, stop, reporter, record, settles, started, has_begun_next: false };
+    let Begun { record, dump, has_unique_names } = begun;
+    let has_begun = record.is_some();
+    let record = record.unwrap_or_else(|| Record::new(store, lock.run(), lock.fence()));
+    let mut steps =
+        Steps { db: &db, lock, stop, reporter, record, settles, has_unique_names, started, has_begun_next: false };
     reporter.event(&Event::RunStarted { subtask, database, total });
     let mut done = Done::default();
     let with_way_back = |error: Error| match &dump {
@@ -237,12 +259,18 @@ async fn run_steps(
         )),
         None => error,
     };
-    let begun = tokio::select! {
-        biased;
-        begun = steps.begin(&plan.steps, dump.as_deref()) => begun,
-        () = stop.asked_for(BEGIN_WAITS) => Err(not_begun()),
-    };
-    let mut failure = begun.err().map(with_way_back);
+    let mut failure = None;
+    if !has_begun {
+        let begun = tokio::select! {
+            biased;
+            begun = steps.begin(&plan.steps, dump.as_deref()) => begun,
+            () = stop.asked_for(BEGIN_WAITS) => Err(not_begun()),
+        };
+        if stop.is_asked() && begun.is_err() {
+            opening::withdraw(scope, lock.run(), lock.fence(), &mut steps.record, &plan.steps, lock.now()).await;
+        }
+        failure = begun.err().map(with_way_back);
+    }
     if failure.is_none() {
         for (index, step) in plan.steps.iter().enumerate() {
             let about = About { subtask, direction: step.direction, migration: step.migration.subject() };
@@ -288,30 +316,4 @@ async fn run_steps(
 fn not_begun() -> Error {
     Error::new(ErrorKind::Interrupted, "stopped as asked, before the start of the run was confirmed. No migration has begun")
         .with_hint(advice::not_begun())
-}
-
-async fn keep_names_unique(scope: &Scope<'_>, view: &View) {
-    let duplicates = warnings::duplicate_names(&view.entries);
-    if !duplicates.is_empty() {
-        return scope.reporter.remark(&duplicates_remark(&scope.store, &duplicates));
-    }
-    match scope.store.keep_names_unique().await {
-        Ok(()) => {}
-        Err(NoIndex::Duplicates) => scope.reporter.remark(&duplicates_remark(&scope.store, &[])),
-        Err(NoIndex::Other(error)) => scope.reporter.warning(format!(
-            "the server does not keep the names in `{}` unique ({}). Everything works without it",
-            scope.store.registry_name(),
-            describe::describe(&error)
-        )),
-    }
-}
-
-/// How to clean up the duplicates that migopy may have left.
-pub(crate) fn duplicates_remark(store: &Store, names: &[&str]) -> Remark {
-    let which = if names.is_empty() { "some names".into() } else { listed(names.iter().copied()) };
-    Remark::new(format!(
-        "the registry `{}` has more than one document for {which}, so the server cannot keep the names unique",
-        store.registry_name()
-    ))
-    .with_hint("delete all but one of the documents of each name")
 }

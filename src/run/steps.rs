@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use mongodb::bson::{DateTime, Document};
+
 use super::advice;
 use super::lock::LockGuard;
 use super::step::Step;
@@ -28,6 +30,8 @@ pub(super) struct Steps<'r> {
     pub(crate) record: Record,
     /// Whether no attempt is open once all steps are done.
     pub(crate) settles: bool,
+    /// Whether the server keeps the registry's names unique.
+    pub(crate) has_unique_names: bool,
     /// When the run began.
     pub(crate) started: Instant,
     /// Whether the log already has the start of the next step.
@@ -68,17 +72,11 @@ impl Steps<'_> {
     /// Records the start of the run and of its first migration. The start of each further migration is recorded with the end of
     /// the one before. `dump` was taken before the run.
     pub(crate) async fn begin(&mut self, steps: &[Step<'_>], dump: Option<&str>) -> Result<(), Error> {
-        let now = self.lock.now();
-        let mut log = vec![self.record.run_started(steps.len(), dump, now)];
-        log.extend(steps.first().map(|step| self.record.migration_started(&about(step), now)));
+        let log = first_events(&mut self.record, steps, dump, self.lock.now());
         match self.lock.fence().write(&Change { log, ..Change::default() }).await {
             Ok(()) => crash::point("run begun"),
             Err(Refusal::Lost) => return Err(self.lock.lost_error().await),
-            Err(Refusal::Server(error)) => {
-                return Err(Error::failed("the log could not be written, so no migration has begun")
-                    .with_hint(advice::not_begun())
-                    .caused_by(error));
-            }
+            Err(Refusal::Server(error)) => return Err(not_written(error)),
         }
         Ok(())
     }
@@ -179,10 +177,16 @@ impl Steps<'_> {
         if !self.lock.is_ours().await.unwrap_or(true) {
             return Err(self.lock.lost_error().await);
         }
-        let change = self.change(step, next, took, done);
+        let mut change = self.change(step, next, took, done);
+        if !self.has_begun_next {
+            change.release = Some(self.lock.run().id.clone());
+        }
         match self.lock.fence().write(&change).await {
             Ok(()) => {
                 crash::point("registered");
+                if !self.has_begun_next {
+                    self.lock.note_released();
+                }
                 Ok(self.next())
             }
             Err(Refusal::Lost) => Err(self.lock.lost_error().await),
@@ -199,7 +203,7 @@ impl Steps<'_> {
         log.push(match next {
             Some(next) => self.record.migration_started(&about(next), now),
             None if self.stop.is_asked() => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Aborted, now),
-            None if self.settles => self.record.run_settled(done + 1, self.started.elapsed(), now),
+            None if self.settles => self.record.run_settled(done + 1, self.started.elapsed(), self.has_unique_names, now),
             None => self.record.run_ended(done + 1, self.started.elapsed(), Ended::Done, now),
         });
         let register = match step.direction {
@@ -216,6 +220,7 @@ impl Steps<'_> {
             register: register.map(|how| registration(id(), subject, how, run, now)),
             amend: (step.direction == Direction::Accept).then(|| acceptance(id(), subject, run, now)),
             unregister: if step.is_removal() { step.registered.clone() } else { Vec::new() },
+            release: None,
         }
     }
 
@@ -235,6 +240,24 @@ impl Steps<'_> {
         }
         crash::point("end noted");
     }
+}
+
+/// The events that begin a run: its start, and that of its first migration. `dump` was taken before the run.
+pub(super) fn first_events(record: &mut Record, steps: &[Step<'_>], dump: Option<&str>, now: DateTime) -> Vec<Document> {
+    let mut log = vec![record.run_started(steps.len(), dump, now)];
+    log.extend(steps.first().map(|step| record.migration_started(&about(step), now)));
+    log
+}
+
+/// The events that end a run before its first migration began.
+pub(super) fn withdrawn_events(record: &mut Record, first: &Step<'_>, now: DateTime) -> Vec<Document> {
+    let ended = record.migration_ended(&about(first), Duration::ZERO, Ended::Aborted, None, now);
+    vec![ended, record.run_ended(0, Duration::ZERO, Ended::Aborted, now)]
+}
+
+/// The error where it is not known whether the first events of a run were written.
+pub(super) fn not_written(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::failed("the log could not be written, so no migration has begun").with_hint(advice::not_begun()).caused_by(error)
 }
 
 fn about<'s>(step: &'s Step<'_>) -> About<'s> {

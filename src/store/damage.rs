@@ -93,7 +93,7 @@ impl Store {
         Ok(())
     }
 
-    /// Finds out why a run no longer has the lock that it took at that time.
+    /// Finds out why a run no longer has the lock that it took at that time, or shortly before.
     pub(crate) async fn loss(&self, run: &Run, taken_at: DateTime) -> Result<Loss> {
         let (lease, fence) = self.lock_documents().await?;
         let Some(lease) = lease else { return self.deletion().await.map(Loss::Other) };
@@ -110,7 +110,7 @@ impl Store {
                 None => "another run took it over and has ended".into(),
             },
             // A run that takes the lock writes the time, and `unlock` does not.
-            Err(_) if lease.get_datetime("acquired_at").is_ok_and(|at| *at == taken_at) => "it was freed by `unlock`".into(),
+            Err(_) if lease.get_datetime("acquired_at").is_ok_and(|at| *at <= taken_at) => "it was freed by `unlock`".into(),
             Err(_) => "another run took it over and has ended".into(),
         };
         Ok(Loss::Other(text))

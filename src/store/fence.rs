@@ -11,7 +11,7 @@ use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
 
-use super::{FENCE_ID, LOG, Store};
+use super::{FENCE_ID, LOG, Store, statements};
 use crate::crash;
 use crate::durable::attempt;
 use crate::durable::{is_duplicate, retry};
@@ -28,6 +28,8 @@ pub(crate) struct Change {
     /// Filters for the entries to remove. Each matches the entry as it was read, so that one that another run has written since
     /// stays.
     pub(crate) unregister: Vec<Document>,
+    /// The run whose lease is released too, if the server has transactions and the run still has it.
+    pub(crate) release: Option<String>,
 }
 
 /// Why a change was not made.
@@ -116,10 +118,12 @@ impl Fence {
             database.collection::<Document>(LOG).insert_many(&change.log).session(&mut *session).await?;
             crash::point("log inserted");
         }
-        let lock = database.collection::<Document>(super::LOCK);
-        let update = doc! { "$inc": { "writes": 1_i64 } };
-        let fence = lock.update_one(doc! { "_id": FENCE_ID, "number": self.number }, update).session(&mut *session).await?;
-        if fence.matched_count != 1 {
+        let own = self.own();
+        let release = change.release.as_ref().map(|run| statements::release(run));
+        let is_both = release.is_some();
+        let matched = self.store.update_lock(session, [Some(own.clone()), release].into_iter().flatten()).await?;
+        // If only one of two matched, it is not known which.
+        if matched == 0 || is_both && matched == 1 && self.store.update_lock(session, [own]).await? == 0 {
             return Err(Refusal::Lost);
         }
         crash::point("fence written");
@@ -142,6 +146,11 @@ impl Fence {
             crash::point("registry written");
         }
         Ok(())
+    }
+
+    /// The statement that writes the fence, if it still has this run's number.
+    pub(super) fn own(&self) -> Document {
+        doc! { "q": { "_id": FENCE_ID, "number": self.number }, "u": { "$inc": { "writes": 1_i64 } } }
     }
 
     async fn merge(&self, change: &Change) -> Result<(), Refusal> {

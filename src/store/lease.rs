@@ -11,6 +11,7 @@ use mongodb::options::ReturnDocument;
 
 use super::fence::as_integer;
 use super::log::Run;
+use super::statements::{freed, owned_by};
 use super::{FENCE_ID, LEASE_ID, Store};
 use crate::durable::{is_duplicate, retry};
 
@@ -88,33 +89,11 @@ impl Store {
     /// Takes the lease if it is free or has expired. Repeating the call is safe: the run then has it already.
     pub(crate) async fn take_lease(&self, run: &Run) -> Result<LeaseAttempt> {
         loop {
-            let free = doc! { "$or": [
-                { "$eq": [{ "$ifNull": ["$owner", Bson::Null] }, Bson::Null] },
-                { "$lte": ["$expires_at", "$$NOW"] },
-            ] };
             // Only the owner renews it, so a repeated attempt gets the same answer.
-            let filter =
-                doc! { "_id": LEASE_ID, "term": { "$type": "number" }, "$or": [{ "owner": &run.id }, { "$expr": free }] };
-            let (user, host) = super::origin::who_and_where();
-            let is_ours = doc! { "$eq": ["$owner", { "$literal": &run.id }] };
-            let mut set = doc! {
-                // A shell stores a number that was edited by hand as a double.
-                "term": { "$toLong": { "$cond": [is_ours, "$term", { "$add": ["$term", 1_i64] }] } },
-                "owner": { "$literal": &run.id },
-                "user": { "$literal": user },
-                "host": { "$literal": host },
-                "pid": i64::from(std::process::id()),
-                "command": { "$literal": &run.command },
-                "acquired_at": "$$NOW",
-                // Terms are compared only within one lock: a log may have been copied from another database with its numbers.
-                "epoch": { "$ifNull": ["$epoch", { "$literal": ObjectId::new().to_hex() }] },
-            };
-            set.extend(renewed());
+            let filter = doc! { "_id": LEASE_ID, "term": { "$type": "number" }, "$or": [{ "owner": &run.id }, { "$expr": is_free() }] };
+            let update = take(run);
             let taken = retry(async || {
-                self.lock()
-                    .find_one_and_update(filter.clone(), vec![doc! { "$set": set.clone() }])
-                    .return_document(ReturnDocument::After)
-                    .await
+                self.lock().find_one_and_update(filter.clone(), update.clone()).return_document(ReturnDocument::After).await
             })
             .await?;
             if let Some(document) = taken {
@@ -145,14 +124,13 @@ impl Store {
     /// Renews the lease, even an expired one if no other run took it. Returns `false` if another run has it.
     pub(crate) async fn renew_lease(&self, run: &Run) -> Result<bool> {
         let update = vec![doc! { "$set": renewed() }];
-        let renewed = self.lock().update_one(doc! { "_id": LEASE_ID, "owner": &run.id }, update).await?;
+        let renewed = self.lock().update_one(owned_by(&run.id), update).await?;
         Ok(renewed.matched_count == 1)
     }
 
     /// Frees the lease that the run holds.
     pub(crate) async fn release_lease(&self, run: &Run) -> Result<()> {
-        let update = vec![doc! { "$set": { "owner": Bson::Null, "expires_at": "$$NOW" } }];
-        retry(async || self.lock().update_one(doc! { "_id": LEASE_ID, "owner": &run.id }, update.clone()).await).await?;
+        retry(async || self.lock().update_one(owned_by(&run.id), freed()).await).await?;
         Ok(())
     }
 
@@ -161,11 +139,7 @@ impl Store {
         let update = vec![
             doc! { "$set": { "owner": Bson::Null, "expires_at": "$$NOW", "term": { "$toLong": { "$add": ["$term", 1_i64] } } } },
         ];
-        let broken = self
-            .lock()
-            .find_one_and_update(doc! { "_id": LEASE_ID, "owner": owner }, update)
-            .return_document(ReturnDocument::After)
-            .await?;
+        let broken = self.lock().find_one_and_update(owned_by(owner), update).return_document(ReturnDocument::After).await?;
         let Some(document) = broken else { return Ok(false) };
         let mut session = self.database().client().start_session().await?;
         self.raise_fence(document.get_i64("term").unwrap_or_default(), &mut session).await?;
@@ -199,6 +173,39 @@ impl Store {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether any run may take the lease, as an expression.
+fn is_free() -> Document {
+    doc! { "$or": [
+        { "$eq": [{ "$ifNull": ["$owner", Bson::Null] }, Bson::Null] },
+        { "$lte": ["$expires_at", "$$NOW"] },
+    ] }
+}
+
+/// The update that gives the lease to a run. Its term grows unless the run has it already.
+fn take(run: &Run) -> Vec<Document> {
+    let (user, host) = super::origin::who_and_where();
+    let is_ours = doc! { "$eq": ["$owner", { "$literal": &run.id }] };
+    let mut set = doc! {
+        // A shell stores a number that was edited by hand as a double.
+        "term": { "$toLong": { "$cond": [is_ours, "$term", { "$add": ["$term", 1_i64] }] } },
+        "owner": { "$literal": &run.id },
+        "user": { "$literal": user },
+        "host": { "$literal": host },
+        "pid": i64::from(std::process::id()),
+        "command": { "$literal": &run.command },
+        "acquired_at": "$$NOW",
+        // Terms are compared only within one lock: a log may have been copied from another database with its numbers.
+        "epoch": { "$ifNull": ["$epoch", { "$literal": ObjectId::new().to_hex() }] },
+    };
+    set.extend(renewed());
+    vec![doc! { "$set": set }]
+}
+
+/// The statement that gives the lease to a run if it is still free, and no other run has had it since it had that term.
+pub(super) fn take_after(term: i64, epoch: &str, run: &Run) -> Document {
+    doc! { "q": { "_id": LEASE_ID, "term": term, "epoch": epoch, "$expr": is_free() }, "u": take(run) }
 }
 
 fn renewed() -> Document {

@@ -133,10 +133,12 @@ impl Record {
         event
     }
 
-    /// The end of a run after which no migration is open, in this run or any earlier one under this lock.
-    pub(crate) fn run_settled(&mut self, done: usize, took: Duration, at: DateTime) -> Document {
+    /// The end of a run after which no migration is open, in this run or any earlier one under this lock. `has_unique_names`: the
+    /// server keeps the registry's names unique.
+    pub(crate) fn run_settled(&mut self, done: usize, took: Duration, has_unique_names: bool, at: DateTime) -> Document {
         let mut event = self.run_ended(done, took, Ended::Done, at);
         event.insert("settled", &self.epoch);
+        event.insert("unique_names", has_unique_names);
         event
     }
 

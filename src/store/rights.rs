@@ -17,16 +17,22 @@ impl Store {
         if !self.connection.has_login {
             return Ok(());
         }
-        if writes {
+        let may_write = async {
+            if !writes {
+                return Ok(());
+            }
             let nothing = doc! { "$match": { "_id": LEASE_ID, "$expr": false } };
             let merge = doc! { "into": &self.registry, "on": "_id", "whenMatched": "replace", "whenNotMatched": "insert" };
-            only_refusals(self.lock().aggregate([nothing, doc! { "$merge": merge }]).await.map(|_| ()))?;
-        }
-        if removes {
+            only_refusals(self.lock().aggregate([nothing, doc! { "$merge": merge }]).await.map(|_| ()))
+        };
+        let may_remove = async {
+            if !removes {
+                return Ok(());
+            }
             let nothing = doc! { "_id": new_id(), "name": Bson::Null };
-            only_refusals(self.registry().delete_one(nothing).await.map(|_| ()))?;
-        }
-        Ok(())
+            only_refusals(self.registry().delete_one(nothing).await.map(|_| ()))
+        };
+        futures_util::try_join!(may_write, may_remove).map(|_| ())
     }
 }
 

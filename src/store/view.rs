@@ -6,9 +6,10 @@ use mongodb::error::Result;
 
 use super::lease::Lease;
 use super::log::{Attempt, Ended};
+use super::opening::Seen;
 use super::partial::Partial;
 use super::registry::{self, Entry};
-use super::{LEASE_ID, LOG, Store};
+use super::{FENCE_ID, LEASE_ID, LOG, Store};
 
 /// The registry, the attempts that did not succeed, and the run that is at work.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +19,12 @@ pub(crate) struct View {
     pub(crate) attempts: Vec<Attempt>,
     /// `None` if no run ever took it.
     pub(crate) lease: Option<Lease>,
+    /// The lock as it was before the log and the registry were read, if it was free.
+    pub(crate) seen: Option<Seen>,
     /// Whether a run recorded at its end that nothing is open: the log was then read from there on.
     pub(crate) was_settled: bool,
+    /// Whether that run knew that the server keeps the registry's names unique.
+    pub(crate) has_unique_names: bool,
     /// A restore that began to replace collections and did not finish, and the number of its run, or of a later restore that did not
     /// finish either.
     pub(crate) restore: Option<(i64, Partial)>,
@@ -50,12 +55,12 @@ const ONE_BATCH: u32 = 1_000_000;
 impl Store {
     /// Reads it all with one query. It is no older than what the session wrote or read before.
     pub(crate) async fn view(&self, session: &mut ClientSession) -> Result<View> {
-        // The lease first, the log second, the registry last: what ends in between is then seen as ended.
-        let lease_and_log = self.lease_and_log();
+        // The lock first, the log second, the registry last: what ends in between is then seen as ended.
+        let lock_and_log = self.lock_and_log();
         let fields: Document = registry::FIELDS.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect();
         // The entries are separate rows, since there are many.
         let entries = doc! { "$unionWith": { "coll": self.registry_name(), "pipeline": [{ "$project": fields }] } };
-        let pipeline = lease_and_log.into_iter().chain([entries]);
+        let pipeline = lock_and_log.into_iter().chain([entries]);
         let mut cursor = self.lock().aggregate(pipeline).batch_size(ONE_BATCH).session(&mut *session).await?;
         let mut view = View::default();
         while cursor.advance(session).await? {
@@ -67,10 +72,11 @@ impl Store {
             }
             // Another tool's document may hold values that cannot be decoded.
             let Ok(row) = Document::try_from(current) else { continue };
-            if let Ok(lease) = row.get_document("lease") {
-                view.lease = Some(Lease::read(lease, row.get_datetime("now").copied().ok()));
-            }
+            let now = row.get_datetime("now").copied().ok();
+            view.lease = row.get_document("lease").ok().map(|lease| Lease::read(lease, now));
+            view.seen = Seen::read(&row, view.lease.as_ref(), now);
             view.was_settled = row.contains_key("settled");
+            view.has_unique_names = row.get_bool("unique_names").unwrap_or(false);
             if let Ok(event) = row.get_document("event") {
                 view.attempts.extend(Attempt::read(event));
                 let fence = event.get_i64("fence").unwrap_or_default();
@@ -80,19 +86,19 @@ impl Store {
         Ok(view)
     }
 
-    /// The lease, and with it the last event of each migration, and of each subtask's runs, unless that event is a success.
+    /// The lock, and with it the last event of each migration, and of each subtask's runs, unless that event is a success.
     ///
     /// A run that left nothing open says so in its last event. Everything before that succeeded, and need not be read. Such an
     /// event counts only if it belongs to this lock and is not newer than it: a log that was copied from another database has
     /// numbers of its own, and a later run must never be taken for an older one.
-    fn lease_and_log(&self) -> [Document; 5] {
+    fn lock_and_log(&self) -> [Document; 5] {
         let registry = self.registry_name();
         let is_of_this_lock = doc! { "$and": [{ "$eq": ["$settled", "$$epoch"] }, { "$lte": ["$fence", "$$term"] }] };
         let settled = vec![
             doc! { "$match": { "registry": registry, "settled": { "$exists": true }, "$expr": is_of_this_lock } },
             doc! { "$sort": { "fence": -1 } },
             doc! { "$limit": 1 },
-            doc! { "$project": { "_id": 0, "fence": 1 } },
+            doc! { "$project": { "_id": 0, "fence": 1, "unique_names": 1 } },
         ];
         let open = vec![
             doc! { "$match": { "registry": registry, "$expr": { "$gt": ["$fence", "$$settled"] } } },
@@ -105,12 +111,16 @@ impl Store {
         let after = doc! { "settled": { "$ifNull": [first("$settled.fence"), -1_i64] } };
         [
             // One row, also where there is no lease yet.
-            doc! { "$facet": { "lease": [{ "$match": { "_id": LEASE_ID } }] } },
+            doc! { "$facet": {
+                "lease": [{ "$match": { "_id": LEASE_ID } }],
+                "fence": [{ "$match": { "_id": FENCE_ID } }],
+            } },
             doc! { "$lookup": { "from": LOG, "let": of_lease, "pipeline": settled, "as": "settled" } },
             doc! { "$lookup": { "from": LOG, "let": after, "pipeline": open, "as": "open" } },
             doc! { "$unwind": { "path": "$open", "preserveNullAndEmptyArrays": true } },
             doc! { "$project": {
-                "lease": first("$lease"), "settled": first("$settled.fence"), "event": "$open.event", "now": "$$NOW",
+                "lease": first("$lease"), "fence": first("$fence"), "settled": first("$settled.fence"),
+                "unique_names": first("$settled.unique_names"), "event": "$open.event", "now": "$$NOW",
             } },
         ]
     }

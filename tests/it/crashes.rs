@@ -41,6 +41,10 @@ fn on_replica_set() -> Scene {
     Scene::new(crash(), &faulty_server().uri())
 }
 
+fn plain_on_replica_set() -> Scene {
+    Scene::new(crash_plain(), &faulty_server().uri())
+}
+
 fn on_standalone() -> Scene {
     Scene::new(crash_plain(), &standalone_server().uri())
 }
@@ -53,6 +57,19 @@ fn execute_killed_at_every_point() {
 #[test]
 fn execute_killed_at_every_point_on_a_standalone_server() {
     killed_at_every_point(on_standalone, "show_status", "execute");
+}
+
+/// Begins in the transaction that takes the lock. Its last migration is transactional, or releases the lock in the transaction that
+/// registers it.
+#[test]
+fn later_execute_killed_at_every_point() {
+    killed_at_every_point(on_replica_set, "execute:1", "execute");
+    killed_at_every_point(plain_on_replica_set, "execute:1", "execute");
+}
+
+#[test]
+fn later_execute_killed_at_every_point_on_a_standalone_server() {
+    killed_at_every_point(on_standalone, "execute:1", "execute");
 }
 
 #[test]
@@ -77,11 +94,24 @@ fn stored(scene: &Scene) -> Vec<Document> {
 /// The points behind the last write that the fence guards.
 const AT_THE_END: [&str; 6] = ["committed", "merge sent", "log merged", "registered", "before release", "released"];
 
-/// Another run takes over from one that is frozen at a point of its own, and finishes; then the frozen one wakes up.
-fn frozen_at_every_point(new: impl Fn() -> Scene + Sync) {
-    let points = new().trace("execute");
-    in_parallel(points.len(), |index| {
+/// Whether a run that is frozen at that point plans again when it wakes up.
+fn plans_again(points: &[String], index: usize) -> bool {
+    match points.iter().position(|point| point == "committed") {
+        Some(begun) if points[0] == "planned" => index < begun,
+        _ => ["lease taken", "fence raised"].contains(&points[index].as_str()),
+    }
+}
+
+/// After `prepare`, another run takes over from one that is frozen at a point of its own, and finishes; then the frozen one wakes up.
+fn frozen_at_every_point(new: impl Fn() -> Scene + Sync, prepare: &str) {
+    let prepared = || {
         let scene = new();
+        scene.run(prepare).exits(0);
+        scene
+    };
+    let points = prepared().trace("execute");
+    in_parallel(points.len(), |index| {
+        let scene = prepared();
         let mut frozen = Frozen::at(&scene, "execute", index);
         wait_for_lease_to_expire(&scene);
         let truths = check(&scene);
@@ -91,8 +121,8 @@ fn frozen_at_every_point(new: impl Fn() -> Scene + Sync) {
         let before = stored(&scene);
         frozen.wake();
         let status = frozen.0.wait().unwrap();
-        // One that had made no plan yet finds nothing to do; one that had done all, but for giving the lock back, has done it.
-        let had_no_plan = ["lease taken", "fence raised"].contains(&points[index].as_str());
+        // One that plans again finds nothing to do; one that had done all, but for giving the lock back, has done it.
+        let had_no_plan = plans_again(&points, index);
         let had_ended = points[index..].iter().all(|point| AT_THE_END.contains(&point.as_str()));
         assert!(status.code() == Some(i32::from(!had_no_plan && !had_ended)), "at {index} ({}): {status:?}", points[index]);
         assert_eq!(stored(&scene), before, "at {index} ({}) it wrote when it woke up", points[index]);
@@ -102,12 +132,46 @@ fn frozen_at_every_point(new: impl Fn() -> Scene + Sync) {
 
 #[test]
 fn a_run_that_was_frozen_registers_nothing_when_it_wakes_up() {
-    frozen_at_every_point(on_replica_set);
+    frozen_at_every_point(on_replica_set, "show_status");
 }
 
 #[test]
 fn a_run_that_was_frozen_registers_nothing_on_a_standalone_server() {
-    frozen_at_every_point(on_standalone);
+    frozen_at_every_point(on_standalone, "show_status");
+}
+
+#[test]
+fn a_later_run_that_was_frozen_registers_nothing_when_it_wakes_up() {
+    frozen_at_every_point(on_replica_set, "execute:1");
+    frozen_at_every_point(plain_on_replica_set, "execute:1");
+}
+
+#[test]
+fn a_later_run_that_was_frozen_registers_nothing_on_a_standalone_server() {
+    frozen_at_every_point(on_standalone, "execute:1");
+}
+
+#[test]
+fn a_plan_is_made_again_if_a_run_that_was_frozen_registers_in_the_meantime() {
+    let prepared = || {
+        let scene = plain_on_replica_set();
+        scene.run("execute:1").exits(0);
+        scene
+    };
+    let ended = prepared().trace("execute").iter().position(|point| point == "ended, not registered").unwrap();
+    let scene = prepared();
+    let mut first = Frozen::at(&scene, "execute", ended);
+    wait_for_lease_to_expire(&scene);
+    let mut second = Frozen::at(&scene, "execute:3", 0);
+    // No other run has taken the lock, so it still registers. The term of the lease and the number of the fence stay the same.
+    first.wake();
+    assert_eq!(first.0.wait().unwrap().code(), Some(0));
+    let before = stored(&scene);
+    second.wake();
+    second.0.wait().unwrap();
+    assert_eq!(scene.witnessed("begin up 0003"), 1, "{:?}", scene.witness());
+    assert_eq!(stored(&scene), before);
+    check_reported_states(&scene);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::{Document, doc};
 
 use super::support::recover::{check_reported_states, recover, wait_for_lease_to_expire};
-use super::support::{Outcome, Proxy, Scene, Then, block_on, check, crash};
+use super::support::{Outcome, Proxy, Scene, Then, UPKEEP, block_on, check, crash};
 
 /// How many cases are tried at a time, each lane on a server of its own: a fault is injected for all clients of a server.
 const LANES: usize = 4;
@@ -43,9 +43,6 @@ fn faults() -> Vec<Fault> {
         Fault::AnswerLost,
     ]
 }
-
-/// What of the tool's traffic is the driver's own upkeep.
-const UPKEEP: [&str; 6] = ["hello", "isMaster", "ismaster", "ping", "endSessions", "killCursors"];
 
 /// How often each command is sent by a run without faults.
 fn commands_of(stage: &Stage) -> BTreeMap<String, usize> {
@@ -138,7 +135,7 @@ fn every_fault(prepare: &'static str, line: &'static str) {
         })
         .collect();
     let commands = commands_of(&stages[0]);
-    assert!(commands.contains_key("commitTransaction") && commands.contains_key("findAndModify"), "{commands:?}");
+    assert!(commands.contains_key("commitTransaction") && commands.contains_key("update"), "{commands:?}");
     let mut cases = Vec::new();
     for fault in faults() {
         for (command, &count) in &commands {

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr};
 
-use super::support::recover::Frozen;
+use super::support::recover::{Frozen, reported_states, wait_for_lease_to_expire};
 use super::support::{ReplicaSet, Scene, assert_has, check, crash, signal};
 
 /// Reads what a process says until a line contains the text, and returns all of it.
@@ -73,7 +73,20 @@ fn before_anything_ran_it_is_said_bounded_and_stopped() {
     let (rest, code) = end(&mut child, &mut stderr);
     assert_eq!(code, Some(130), "{rest}");
 
-    // Neither of them has left a lock or an interrupted migration.
+    // Neither of them has left an interrupted migration.
+    secondary.wake();
+    assert_eq!(reported_states(&scene)["0003_plain"], "unregistered");
+
+    // Nor does one whose start is written already, but not confirmed.
+    wait_for_lease_to_expire(&scene);
+    secondary.freeze();
+    let mut child = scene.line(["execute"]).spawn();
+    let mut stderr = stderr_of(&mut child);
+    read_until(&mut stderr, SAID);
+    signal(&child, "INT");
+    let (rest, code) = end(&mut child, &mut stderr);
+    assert_eq!(code, Some(130), "{rest}");
+    assert_has(&rest, &["No migration has begun"]);
     secondary.wake();
     scene.run("execute --wait 20s").exits(0);
     assert_eq!(registered(), 4);
@@ -124,5 +137,7 @@ fn once_a_migration_ran_the_run_waits_and_registers_it() {
     assert_eq!(code, Some(130), "{rest}");
     secondary.wake();
     assert!(scene.witness().is_empty(), "{:?}", scene.witness());
+    check(&scene);
+    scene.run("execute --wait 20s").exits(0);
     check(&scene);
 }

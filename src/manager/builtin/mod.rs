@@ -55,13 +55,11 @@ async fn run_migrations<M: MigrationsManager>(
     cx.tell_shared_numbers();
     let always = matches!((subtask.asks)(cx.options()), Asks::AlwaysWithPlan(_));
     let confirm = async |plan: &run::plan::Plan<'_>| cx.confirm_plan((direction, always), scope.database(), plan).await;
-    let before = async || {
+    let before = (takes_dump && cx.config().do_mongo_dump).then_some(async || {
         cx.forget_dump();
-        if takes_dump && cx.config().do_mongo_dump {
-            manager.dbdump(cx, None).await?;
-        }
+        manager.dbdump(cx, None).await?;
         Ok(cx.last_dump())
-    };
+    });
     run::run(&scope, &request, confirm, before).await?;
     Ok(())
 }

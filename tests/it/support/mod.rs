@@ -22,7 +22,7 @@ pub(crate) use database::{TestDatabase, block_on, faulty_server, server_uri, sta
 pub(crate) use dump_stage::DumpStage;
 pub(crate) use places::places;
 pub(crate) use prints::prints;
-pub(crate) use proxy::{Proxy, Then};
+pub(crate) use proxy::{Proxy, Then, UPKEEP};
 pub(crate) use replica_set::ReplicaSet;
 pub(crate) use run::{Line, Outcome, manager, plugin, pty, pty_with, signal, signal_group, wait_for_trace};
 pub(crate) use screen::screen;

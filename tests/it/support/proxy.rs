@@ -1,5 +1,6 @@
 //! A proxy in front of a `mongod`. It sees every command, can lose the reply to one, and can cause a fault right before one.
 
+use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,14 @@ pub(crate) struct Proxy {
 struct State {
     commands: Mutex<Vec<Document>>,
     rule: Mutex<Option<Rule>>,
+    round_trips: Mutex<RoundTrips>,
+}
+
+#[derive(Default)]
+struct RoundTrips {
+    count: usize,
+    /// The connections on which a reply is due.
+    due: HashSet<u16>,
 }
 
 struct Rule {
@@ -34,6 +43,9 @@ struct Rule {
     catch: usize,
     then: Then,
 }
+
+/// What of the traffic is the driver's own upkeep.
+pub(crate) const UPKEEP: [&str; 6] = ["hello", "isMaster", "ismaster", "ping", "endSessions", "killCursors"];
 
 impl Proxy {
     pub(crate) fn start(server: u16) -> Self {
@@ -61,6 +73,11 @@ impl Proxy {
         self.state.commands.lock().unwrap().clone()
     }
 
+    /// How often a command was sent while no reply to another one was due. The driver's own upkeep does not count.
+    pub(crate) fn round_trips(&self) -> usize {
+        self.state.round_trips.lock().unwrap().count
+    }
+
     /// From now on, lets `pass` commands of that name through, and catches the next `catch` of them.
     pub(crate) fn catch(&self, command: &str, pass: usize, catch: usize, then: Then) {
         *self.state.rule.lock().unwrap() = Some(Rule { command: command.to_owned(), pass, catch, then });
@@ -74,8 +91,13 @@ impl Proxy {
 
 impl State {
     /// Records the command, and returns whether its reply is to be lost.
-    fn record(&self, command: Document) -> bool {
+    fn record(&self, connection: u16, command: Document) -> bool {
         let name = command.keys().next().cloned().unwrap_or_default();
+        if !UPKEEP.contains(&name.as_str()) {
+            let mut round_trips = self.round_trips.lock().unwrap();
+            round_trips.count += usize::from(round_trips.due.is_empty());
+            round_trips.due.insert(connection);
+        }
         self.commands.lock().unwrap().push(command);
         let mut rule = self.rule.lock().unwrap();
         let Some(rule) = rule.as_mut().filter(|rule| rule.command == name && rule.catch > 0) else { return false };
@@ -94,13 +116,15 @@ impl State {
     }
 }
 
-fn serve(mut client: TcpStream, mut server: TcpStream, state: &State) {
+fn serve(mut client: TcpStream, mut server: TcpStream, state: &Arc<State>) {
     let mute = Arc::new(AtomicBool::new(false));
     let (mut from, mut to) = (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
-    let muted = Arc::clone(&mute);
+    let connection = client.peer_addr().map_or(0, |address| address.port());
+    let (muted, of_replies) = (Arc::clone(&mute), Arc::clone(state));
     std::thread::spawn(move || {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
+            of_replies.round_trips.lock().unwrap().due.remove(&connection);
             if muted.load(Ordering::SeqCst) || to.write_all(&buffer[..count]).is_err() {
                 break;
             }
@@ -109,7 +133,7 @@ fn serve(mut client: TcpStream, mut server: TcpStream, state: &State) {
         let _ = from.shutdown(Shutdown::Both);
     });
     while let Some(message) = read_message(&mut client) {
-        if command(&message).is_some_and(|command| state.record(command)) {
+        if command(&message).is_some_and(|command| state.record(connection, command)) {
             mute.store(true, Ordering::SeqCst);
         }
         if server.write_all(&message).is_err() {
