@@ -170,7 +170,7 @@ async fn execute(scope: &Scope<'_>, dump_folder: Option<dump::Folder>) -> Result
     let request = Request { subtask: "execute", direction: Direction::Up, which: Which::Unregistered, is_strict: false };
     let before = dump_folder.map(|folder| {
         async move || {
-            let options = dump::Options { gzip: false, is_consistent: true };
+            let options = dump::Options { gzip: false, is_consistent: true, selection: None };
             Ok(Some(dump::take(&scope.store, &folder, options, &scope.reporter).await?.name))
         }
     });

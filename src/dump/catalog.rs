@@ -1,6 +1,8 @@
 //! The collections of a database, with their options and indexes exactly as the server lists them.
 
-use futures_util::TryStreamExt as _;
+use std::collections::HashMap;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Result;
@@ -21,6 +23,8 @@ pub(super) struct Collection {
     pub(super) kind: Kind,
     pub(super) options: Document,
     /// In hexadecimal digits, as in mongodump's metadata.
+    /// The identity of the collection that holds the data, in hexadecimal digits as in mongodump's metadata. A collection that is
+    /// dropped and created again gets another one.
     pub(super) uuid: Option<String>,
     /// Empty for a view.
     pub(super) indexes: Vec<Document>,
@@ -73,7 +77,7 @@ impl Collection {
     /// Returns the content of the metadata file, in mongodump's format.
     pub(super) fn metadata(&self) -> Document {
         let mut metadata = doc! { "options": self.options.clone(), "indexes": self.indexes.clone() };
-        if let Some(uuid) = &self.uuid {
+        if let Some(uuid) = self.uuid.as_ref().filter(|_| self.kind == Kind::Collection) {
             metadata.insert("uuid", uuid);
         }
         metadata.insert("collectionName", &self.name);
@@ -107,18 +111,39 @@ impl Collection {
     }
 }
 
+/// How many lists of indexes are read at a time.
+const AT_A_TIME: usize = 8;
+
 /// Lists all collections by name, except those that are not the user's.
 pub(super) async fn read(database: &Database) -> Result<Vec<Collection>> {
-    let mut collections = list(database, doc! {}).await?;
-    for collection in collections.iter_mut().filter(|collection| collection.kind != Kind::View) {
-        collection.indexes = indexes(database, &collection.name).await?;
+    let listed = list(database, doc! {}).await?;
+    let with_indexes = async |mut collection: Collection| {
+        if collection.kind != Kind::View {
+            collection.indexes = indexes(database, &collection.name).await?;
+        }
+        Ok(collection)
+    };
+    futures_util::stream::iter(listed.into_iter().map(with_indexes)).buffered(AT_A_TIME).try_collect().await
+}
+
+/// Returns the collection of that name as it is now, if there is one.
+pub(super) async fn present(database: &Database, name: &str) -> Result<Option<Collection>> {
+    let Some(mut collection) = present_without_indexes(database, name).await? else { return Ok(None) };
+    if collection.kind != Kind::View {
+        collection.indexes = indexes(database, name).await?;
     }
-    Ok(collections)
+    Ok(Some(collection))
+}
+
+/// Returns the collection of that name as it is now, if there is one, but none of its indexes.
+pub(super) async fn present_without_indexes(database: &Database, name: &str) -> Result<Option<Collection>> {
+    let names = vec![name.to_owned(), format!("{BUCKETS}{name}")];
+    Ok(list(database, doc! { "name": { "$in": names } }).await?.into_iter().next())
 }
 
 /// Whether a collection is not one of the user's: the server's own, a temporary one that `$out` or `mapReduce` fills before it
 /// replaces its target, or one that a restore is loading.
-fn is_not_the_users(name: &str, options: &Document) -> bool {
+pub(super) fn is_not_the_users(name: &str, options: &Document) -> bool {
     name.starts_with("system.") && name != FUNCTIONS
         || options.get_bool("temp").unwrap_or(false)
         || temporary::is_temporary(name)
@@ -141,25 +166,32 @@ pub(super) async fn list_temporary(database: &Database) -> Result<Vec<Collection
 async fn list_all(database: &Database, filter: Document) -> Result<Vec<Collection>> {
     let list = database.run_cursor_command(doc! { "listCollections": 1, "filter": filter }).await?;
     let infos: Vec<Document> = list.try_collect().await?;
-    let read = |info: &Document| Collection {
-        name: info.get_str("name").unwrap_or_default().to_owned(),
-        kind: Kind::read(info.get_str("type").unwrap_or_default()),
-        options: info.get_document("options").cloned().unwrap_or_default(),
-        uuid: match info.get_document("info").ok().and_then(|info| info.get("uuid")) {
-            Some(Bson::Binary(uuid)) => Some(super::write::hex(&uuid.bytes)),
-            _ => None,
-        },
-        indexes: Vec::new(),
+    let uuid = |info: &Document| hex_uuid(info.get_document("info").ok()?.get("uuid"));
+    let name = |info: &Document| info.get_str("name").unwrap_or_default().to_owned();
+    let uuids: HashMap<String, String> = infos.iter().filter_map(|info| Some((name(info), uuid(info)?))).collect();
+    let read = |info: &Document| {
+        let (name, kind) = (name(info), Kind::read(info.get_str("type").unwrap_or_default()));
+        let options = info.get_document("options").cloned().unwrap_or_default();
+        let uuid = kind.data(&name).and_then(|data| uuids.get(&data).cloned());
+        Collection { name, kind, options, uuid, indexes: Vec::new() }
     };
     let mut collections: Vec<Collection> = infos.iter().map(read).collect();
     collections.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(collections)
 }
 
-async fn indexes(database: &Database, collection: &str) -> Result<Vec<Document>> {
+/// Returns a UUID as the server stores it in hexadecimal digits.
+pub(super) fn hex_uuid(uuid: Option<&Bson>) -> Option<String> {
+    match uuid {
+        Some(Bson::Binary(uuid)) => Some(super::write::hex(&uuid.bytes)),
+        _ => None,
+    }
+}
+
+/// Lists the indexes of a collection, or none if it was dropped meanwhile.
+pub(super) async fn indexes(database: &Database, collection: &str) -> Result<Vec<Document>> {
     match database.run_cursor_command(doc! { "listIndexes": collection }).await {
         Ok(cursor) => cursor.try_collect().await,
-        // The collection was dropped after the list was read. The caller reads the list again.
         Err(error) if code_of(&error) == Some(codes::NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
         Err(error) => Err(error),
     }

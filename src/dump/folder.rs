@@ -109,9 +109,15 @@ impl Folder {
         if name == "latest" {
             // The folder may have dumps of other databases too, and without a manifest a dump's time is not known.
             dumps.retain(|dump| dump.is_of(database));
-            return dumps.into_iter().next_back().ok_or_else(|| {
-                Error::usage(format!("there is no dump of {database} in {}", self.path.display()))
-                    .with_hint(format!("run `{} dbdump` to take one", program()))
+            let partial: Vec<Dump> = dumps.extract_if(.., |dump| dump.is_partial()).collect();
+            return dumps.pop().ok_or_else(|| match partial.last() {
+                None => Error::usage(format!("there is no dump of {database} in {}", self.path.display()))
+                    .with_hint(format!("run `{} dbdump` to take one", program())),
+                Some(partial) => Error::usage(format!(
+                    "there is no dump of all of {database} in {}, and `latest` is never one that was limited to some collections",
+                    self.path.display()
+                ))
+                .with_hint(format!("name that dump: `{}`. Or run `{} dbdump` to take a complete one", partial.name, program())),
             });
         }
         if let Some(dump) = dumps.iter().find(|dump| dump.name == name) {
@@ -138,11 +144,11 @@ impl Folder {
 
     /// Removes all dumps of a database except the newest `keep`. Returns the names of the removed dumps.
     ///
-    /// A dump that a person has renamed is neither removed nor counted.
+    /// A dump that a person has renamed, or that has only a part of the database, is neither removed nor counted.
     pub(crate) fn prune(&self, database: &str, keep: usize) -> Result<Vec<String>, Error> {
         let mut dumps = self.list()?;
         // A dump without a manifest was made by another program, so it is kept.
-        dumps.retain(|dump| dump.is_of(database) && is_own_name(&dump.name));
+        dumps.retain(|dump| dump.is_of(database) && is_own_name(&dump.name) && !dump.is_partial());
         dumps.truncate(dumps.len().saturating_sub(keep));
         for dump in &dumps {
             // It is first marked as incomplete: the process may be killed during the removal.
@@ -197,8 +203,13 @@ fn last_modified(folder: &Path) -> Option<SystemTime> {
     times.chain([own]).flatten().max()
 }
 
-fn sync(path: &Path) -> std::io::Result<()> {
-    fs::File::open(path).and_then(|folder| folder.sync_all())
+/// Syncs a folder to disk: the names of what is in it. Some file systems, most of them of a network, cannot do that for folders.
+fn sync(folder: &Path) -> std::io::Result<()> {
+    use std::io::ErrorKind::{InvalidInput, Unsupported};
+    match fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Creates a folder that only its owner can read, unless it exists already, and the folders that it is in.
@@ -248,6 +259,8 @@ mod tests {
             is_consistent: true,
             snapshot: None,
             gzip: false,
+            selection: None,
+            vanished: Vec::new(),
             registered: Vec::new(),
             collections: Vec::new(),
         }
@@ -349,6 +362,16 @@ mod tests {
         });
         let different: std::collections::BTreeSet<_> = all.iter().collect();
         assert_eq!((all.len(), different.len()), (40, 40));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_system_that_cannot_sync_folders_is_no_obstacle() {
+        // The kernel's own file system cannot.
+        let error = fs::File::open("/proc").and_then(|folder| folder.sync_all()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        sync(Path::new("/proc")).unwrap();
+        assert!(sync(Path::new("/proc/none")).is_err());
     }
 
     #[test]

@@ -28,9 +28,43 @@ pub(crate) struct Manifest {
     /// That point in time as the server's timestamp: seconds, and the counter within the second.
     pub(super) snapshot: Option<(u32, u32)>,
     pub(super) gzip: bool,
+    /// What the dump was limited to. `None` for a dump of everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) selection: Option<Selection>,
+    /// Collections that the server listed but could not give any more, because they were dropped during the dump.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) vanished: Vec<String>,
     /// The migrations that were registered at that time.
     pub(crate) registered: Vec<String>,
     pub(crate) collections: Vec<Contents>,
+}
+
+/// The collections that a dump is limited to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Selection {
+    /// Only these collections.
+    Only(Vec<String>),
+    /// All collections except these.
+    Except(Vec<String>),
+}
+
+impl Selection {
+    /// The collections that it is limited to.
+    pub(crate) fn only(&self) -> Option<&[String]> {
+        match self {
+            Self::Only(names) => Some(names),
+            Self::Except(_) => None,
+        }
+    }
+
+    /// The collections that are left out.
+    pub(crate) fn except(&self) -> Option<&[String]> {
+        match self {
+            Self::Only(_) => None,
+            Self::Except(names) => Some(names),
+        }
+    }
 }
 
 /// The content of one collection, view or time-series collection.
@@ -67,6 +101,11 @@ pub(super) struct File {
 }
 
 impl Manifest {
+    /// Whether the dump was limited to some collections. A restore of it must leave all others as they are.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.selection.is_some()
+    }
+
     pub(crate) fn documents(&self) -> u64 {
         self.collections.iter().filter_map(|contents| contents.data.as_ref()).map(|data| data.documents).sum()
     }

@@ -2,6 +2,9 @@
 
 mod archive;
 mod catalog;
+mod checksum;
+mod copy;
+mod fields;
 mod file_names;
 mod folder;
 mod load;
@@ -9,7 +12,9 @@ mod manifest;
 mod oplog;
 mod prove;
 mod read;
+mod selection;
 mod size;
+mod snapshot;
 mod stored;
 mod structure;
 mod take;
@@ -19,6 +24,7 @@ mod write;
 
 pub(crate) use folder::Folder;
 pub(crate) use load::{Choice, Keep, Mode, Replaced, Restore, Wanted, drop_leftovers, has_leftovers, load_log};
+pub(crate) use manifest::Selection;
 pub(crate) use prove::prove;
 pub(crate) use stored::Dump;
 pub(crate) use take::{Options, take};

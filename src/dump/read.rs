@@ -1,8 +1,8 @@
 //! Reads a dump's files: documents one after the other, and metadata.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{BufReader, Read};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use mongodb::bson::{Bson, Document, RawDocumentBuf};
@@ -70,69 +70,6 @@ impl Documents {
         })?;
         self.offset += size as u64;
         Ok(Some(document))
-    }
-}
-
-/// A file with documents that can be read in any order. A compressed file is unpacked into a temporary file while its documents
-/// are read in their own order.
-pub(super) struct Seekable {
-    file: File,
-    /// The path, for messages.
-    path: String,
-    unpacked: Option<PathBuf>,
-}
-
-impl Documents {
-    /// Opens the file for reading in any order.
-    pub(super) fn seekable(&self, path: &Path) -> Result<Seekable, Error> {
-        if !is_compressed(path) {
-            let file = File::open(path).map_err(io(path, "read"))?;
-            return Ok(Seekable { file, path: self.path.clone(), unpacked: None });
-        }
-        let mut number = 0;
-        loop {
-            let unpacked = std::env::temp_dir().join(format!("cargo-migrations-{}-{number}.bson", std::process::id()));
-            let mut options = File::options();
-            options.read(true).write(true).create_new(true);
-            // It contains data of the database, so only its owner may read it.
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            match options.open(&unpacked) {
-                Ok(file) => {
-                    // A file without a name is removed when the process ends, even if it is killed.
-                    #[cfg(unix)]
-                    let _ = std::fs::remove_file(&unpacked);
-                    return Ok(Seekable { file, path: unpacked.display().to_string(), unpacked: Some(unpacked) });
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(io(&unpacked, "written")(error)),
-            }
-        }
-    }
-}
-
-impl Seekable {
-    /// Adds the bytes of the next document to the temporary file, if there is one.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        match &self.unpacked {
-            Some(path) => self.file.write_all(bytes).map_err(io(path, "written")),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
-        let mut bytes = vec![0; length];
-        let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.read_exact(&mut bytes));
-        read.map_err(io(Path::new(&self.path), "read"))?;
-        Ok(bytes)
-    }
-}
-
-impl Drop for Seekable {
-    fn drop(&mut self) {
-        if let Some(path) = &self.unpacked {
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 

@@ -46,6 +46,11 @@ impl Dump {
         self.manifest.as_ref().is_some_and(|manifest| manifest.database == database)
     }
 
+    /// Whether it was limited to some collections.
+    pub(super) fn is_partial(&self) -> bool {
+        self.manifest.as_ref().is_some_and(Manifest::is_partial)
+    }
+
     /// Returns when it was taken, in milliseconds since 1970, if it has a manifest.
     pub(super) fn taken_at(&self) -> Option<i64> {
         let taken_at = DateTime::parse_rfc3339_str(&self.manifest.as_ref()?.taken_at).ok()?;

@@ -1,38 +1,40 @@
 //! Takes a dump: writes everything into a folder that gets its final name when the dump is complete.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use mongodb::bson::{DateTime, Document, Timestamp, doc};
 use mongodb::{ClientSession, Database};
-use tokio::sync::Semaphore;
 
-use super::catalog::{self, Collection};
+use super::copy::{self, Copied, Copier};
 use super::folder::{Folder, make_private};
-use super::manifest::{Contents, Data, FORMAT, Manifest};
+use super::manifest::{Contents, FORMAT, Manifest, Selection};
+use super::snapshot::{self, Snapshot};
 use super::stored::Dump;
-use super::write::{self, Written};
-use super::{file_names, size};
+use super::write::Shared;
+use super::{selection, size};
 use crate::error::codes::{self, code_of};
 use crate::error::{Error, Result, describe};
-use crate::model::extended_json;
-use crate::report::{Progress, Reporter, human_bytes, human_duration};
+use crate::line::words::shortened;
+use crate::report::{Reporter, human_bytes, human_duration};
 use crate::store::Store;
 
-/// How many collections are dumped at a time.
-const AT_A_TIME: usize = 2;
+/// How many collections are dumped at a time. Most of the time of a small one is spent waiting for the server and the disk.
+const AT_A_TIME: usize = 8;
 
-/// How often to look for a point in time at which no collection was being created or dropped.
-const TRIES: u32 = 10;
+/// How often the removal of an incomplete dump is tried.
+const TRIES: u32 = 5;
 
 /// How a dump is taken.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) gzip: bool,
     /// Whether the dump is of one point in time, where the server supports that.
     pub(crate) is_consistent: bool,
+    /// The collections to dump. `None` for all.
+    pub(crate) selection: Option<Selection>,
 }
 
 /// Dumps the database, and reports the start and the end. A failed dump is removed.
@@ -45,12 +47,18 @@ pub(crate) async fn take(store: &Store, folder: &Folder, options: Options, repor
             "a standalone server cannot be read as of one point in time, so writes during the dump may be in it only in part",
         );
     }
-    let size = data_size(database).await?;
+    // It is the size of all collections, and the dump may be of some.
+    let size = if options.selection.is_none() { data_size(database).await? } else { None };
+    let is_consistent = options.is_consistent && store.has_transactions();
+    let mut snapshot = plan(database, is_consistent).await?;
+    if let Some(wanted) = &options.selection {
+        selection::apply(wanted, &mut snapshot.collections, database.name())?;
+    }
     let partial = Partial(folder.begin()?);
     if let Some(size) = size {
-        check_space(folder.path(), size::available(folder.path()), size, options)?;
+        check_space(folder.path(), size::available(folder.path()), size, options.gzip)?;
     }
-    let manifest = write_all(store, &partial.0, options, size, reporter).await?;
+    let manifest = write_all(store, &snapshot, &partial.0, &options, size, reporter).await?;
     manifest.write(&partial.0)?;
     let dump = folder.finish(&partial.0)?;
     let (documents, bytes) = (manifest.documents(), human_bytes(manifest.bytes()));
@@ -65,7 +73,13 @@ struct Partial(PathBuf);
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        // A thread may still be creating a file in it.
+        for _ in 0..TRIES {
+            if std::fs::remove_dir_all(&self.0).is_ok() || !self.0.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
@@ -85,9 +99,9 @@ async fn data_size(database: &Database) -> Result<Option<u64>> {
         .ok())
 }
 
-fn check_space(folder: &Path, available: Option<u64>, size: u64, options: Options) -> Result<(), Error> {
+fn check_space(folder: &Path, available: Option<u64>, size: u64, is_gzip: bool) -> Result<(), Error> {
     // A compressed dump is smaller, but it is not known by how much.
-    let (needed, hint) = if options.gzip {
+    let (needed, hint) = if is_gzip {
         (size / 10, "free some space, or set MONGO_DUMP_DIRECTORY to a folder on another disk")
     } else {
         (size, "free some space, set MONGO_DUMP_DIRECTORY to a folder on another disk, or dump with `gzip=yes`")
@@ -111,120 +125,52 @@ fn unreadable(error: mongodb::error::Error) -> Error {
         )
         .with_hint("raise that parameter, or dump with `consistent=no`")
         .caused_by(error),
-        Some(codes::NAMESPACE_NOT_FOUND | codes::QUERY_PLAN_KILLED | codes::SNAPSHOT_UNAVAILABLE) => {
-            Error::failed("a collection was dropped, renamed or created again during the dump")
-                .with_hint("take it again when no collection is being changed")
-                .caused_by(error)
-        }
         _ => describe::unreadable("the database", error),
     }
 }
 
-/// The collections to dump, and the point in time to read them as of.
-struct Plan {
-    collections: Vec<Collection>,
-    /// The server's time. `None` to read each collection as it is at that moment.
-    time: Option<Timestamp>,
-}
-
-/// Starts a session that reads as of that point in time.
-async fn start_session(database: &Database, time: Option<Timestamp>) -> mongodb::error::Result<ClientSession> {
-    let client = database.client();
-    match time {
-        None => client.start_session().await,
-        Some(_) => {
-            let mut options = mongodb::options::SessionOptions::default();
-            options.snapshot = Some(true);
-            options.snapshot_time = time;
-            client.start_session().with_options(options).await
-        }
-    }
-}
-
-/// Finds a point in time at which the database had the collections that the server lists.
-async fn plan(database: &Database, is_consistent: bool) -> Result<Plan> {
-    let mut collections = catalog::read(database).await.map_err(unreadable)?;
+/// Finds out what to dump, and as of when.
+async fn plan(database: &Database, is_consistent: bool) -> Result<Snapshot> {
     if !is_consistent {
-        return Ok(Plan { collections, time: None });
+        return Ok(snapshot::without_time(database).await.map_err(unreadable)?);
     }
-    for _ in 0..TRIES {
-        let time = match collections.iter().find(|collection| !collection.is_capped() && collection.data().is_some()) {
-            Some(any) => Some(server_time(database, any).await?),
-            // There are only views and capped collections, which are not read as of a point in time.
-            None => None,
-        };
-        let now = catalog::read(database).await.map_err(unreadable)?;
-        if now == collections {
-            return Ok(Plan { collections, time });
-        }
-        collections = now;
-    }
-    Err(Error::failed("collections or indexes keep being created or dropped, so there is no point in time to dump")
-        .with_hint("wait until they are no longer being changed, or dump with `consistent=no`")
-        .into())
-}
-
-/// Returns a point in time of the server that includes all writes which a majority has acknowledged. The server reports it with
-/// any read in a snapshot session, so one document of `any` collection is read.
-async fn server_time(database: &Database, any: &Collection) -> Result<Timestamp> {
-    let mut options = mongodb::options::SessionOptions::default();
-    options.snapshot = Some(true);
-    let mut session = database.client().start_session().with_options(options).await.map_err(unreadable)?;
-    let any = database.collection::<Document>(&any.data().unwrap_or_else(|| any.name.clone()));
-    any.find_one(doc! {}).projection(doc! { "_id": 1 }).session(&mut session).await.map_err(unreadable)?;
-    session.snapshot_time().ok_or_else(|| {
-        Error::failed("the server does not report the point in time that it reads as of")
+    let snapshot = snapshot::choose(database).await.map_err(unreadable)?;
+    if snapshot.time.is_none() && snapshot.collections.iter().any(|one| !one.is_capped() && one.data().is_some()) {
+        return Err(Error::failed("the server does not report the point in time that it reads as of")
             .with_hint("dump with `consistent=no`")
-            .into()
-    })
+            .into());
+    }
+    Ok(snapshot)
 }
 
 async fn write_all(
     store: &Store,
+    snapshot: &Snapshot,
     partial: &Path,
-    options: Options,
+    options: &Options,
     size: Option<u64>,
     reporter: &Reporter,
 ) -> Result<Manifest> {
     let database = store.database();
-    let is_consistent = options.is_consistent && store.has_transactions();
-    let plan = plan(database, is_consistent).await?;
     let folder = partial.join(database.name());
     make_private(&folder).map_err(super::io(&folder, "created"))?;
-
-    let mut reading = start_session(database, plan.time).await.map_err(unreadable)?;
-    let registered = registered(store, &mut reading).await.map_err(unreadable)?;
-    let shared = Arc::new(Shared {
-        progress: reporter.transfer(size.unwrap_or(0)),
-        has_size: size.is_some(),
-        documents: AtomicU64::new(0),
-        bytes: AtomicU64::new(0),
-        room: Arc::new(Semaphore::new(write::ROOM)),
-    });
-    let queue = Mutex::new(plan.collections.iter());
-    let contents = Mutex::new(Vec::new());
-    let dump_from_queue = async || -> Result<()> {
-        loop {
-            let Some(collection) = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next() else {
-                return Ok(());
-            };
-            let written = dump_collection(database, collection, &plan, &folder, options, &shared).await?;
-            contents.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(written);
-        }
+    let registered = registered(store, snapshot.time).await.map_err(unreadable)?;
+    let copier = Copier {
+        database,
+        time: snapshot.time,
+        folder: &folder,
+        gzip: options.gzip,
+        shared: Arc::new(Shared::new(reporter.transfer(size.unwrap_or(0)), size.is_some())),
     };
-    futures_util::future::try_join_all((0..AT_A_TIME).map(|_| dump_from_queue())).await?;
-
-    // The lists of collections and indexes are not part of the snapshot, so they must not have changed during the dump.
-    if catalog::read(database).await.map_err(unreadable)? != plan.collections {
-        return Err(Error::failed(
-            "collections or indexes were created, changed or dropped during the dump, so it would not match the database at any \
-             point in time",
-        )
-        .with_hint("take it again when no collection or index is being changed")
-        .into());
-    }
-    let mut collections = contents.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    collections.sort_by(|a, b| a.name.cmp(&b.name));
+    let copies = snapshot.collections.iter().map(|collection| copier.copy(collection));
+    let copied: Vec<Copied> =
+        futures_util::stream::iter(copies).buffered(AT_A_TIME).try_collect().await.map_err(|error| {
+            match error.downcast::<mongodb::error::Error>() {
+                Ok(error) => unreadable(*error).into(),
+                Err(error) => error,
+            }
+        })?;
+    let (collections, vanished) = told_apart(copied, reporter);
     let build = database.run_command(doc! { "buildInfo": 1 }).await.map_err(unreadable)?;
     Ok(Manifest {
         format: FORMAT,
@@ -232,90 +178,75 @@ async fn write_all(
         taken_at: DateTime::now().try_to_rfc3339_string().unwrap_or_default(),
         server_version: build.get_str("version").unwrap_or_default().to_owned(),
         tool_version: crate::store::origin::VERSION.to_owned(),
-        is_consistent,
-        snapshot: plan.time.map(|time| (time.time, time.increment)),
+        is_consistent: options.is_consistent && store.has_transactions(),
+        snapshot: snapshot.time.map(|time| (time.time, time.increment)),
         gzip: options.gzip,
+        selection: options.selection.clone(),
+        vanished,
         registered,
         collections,
     })
 }
 
-/// Dumps the documents and the metadata of one collection.
-async fn dump_collection(
-    database: &Database,
-    collection: &Collection,
-    plan: &Plan,
-    folder: &Path,
-    options: Options,
-    shared: &Arc<Shared>,
-) -> Result<Contents> {
-    let ending = if options.gzip { ".gz" } else { "" };
-    let file = |name: &str, what: &str| folder.join(format!("{}.{what}{ending}", file_names::escape(name)));
-    // The server refuses to read a capped collection as of a point in time.
-    let time = plan.time.filter(|_| !collection.is_capped());
-    let data = match collection.data() {
-        None => None,
-        Some(source) => {
-            let path = file(&source, "bson");
-            let mut session = start_session(database, time).await.map_err(unreadable)?;
-            let on_written: Arc<write::OnWritten<'static>> = {
-                let (shared, name) = (Arc::clone(shared), collection.name.clone());
-                Arc::new(move |documents, bytes| shared.count(&name, documents, bytes))
-            };
-            let options = write::WriteOptions { gzip: options.gzip, on_written, room: Arc::clone(&shared.room) };
-            let written = write::collection(database, &source, &mut session, &path, options).await;
-            let Written { documents, bytes, sha256 } =
-                written.map_err(|error| match error.downcast::<mongodb::error::Error>() {
-                    Ok(error) => unreadable(*error).into(),
-                    Err(error) => error,
-                })?;
-            Some(Data { documents, bytes, file: super::manifest::File { file: write::relative(&path), sha256 } })
+/// Returns what was dumped and the names of what vanished, and warns about what is not as planned.
+fn told_apart(copied: Vec<Copied>, reporter: &Reporter) -> (Vec<Contents>, Vec<String>) {
+    let (mut collections, mut later, mut vanished) = (Vec::new(), Vec::new(), Vec::new());
+    for copied in copied {
+        match copied {
+            Copied::Planned(contents) => collections.push(contents),
+            Copied::Later(contents) => {
+                later.push(contents.name.clone());
+                collections.push(contents);
+            }
+            Copied::Vanished(name) => vanished.push(name),
         }
-    };
-    let metadata = extended_json::canonical(mongodb::bson::Bson::Document(collection.metadata())).to_string();
-    let metadata = write::text(&file(&collection.name, "metadata.json"), &metadata, options.gzip)?;
-    Ok(Contents {
-        name: collection.name.clone(),
-        kind: collection.kind.as_str().to_owned(),
-        in_snapshot: time.is_some(),
-        data,
-        metadata,
-    })
+    }
+    if !later.is_empty() {
+        reporter.warning_with_hint(
+            format!("{} created, replaced or renamed during the dump, so the dump has a later state of that", were(&later)),
+            "everything else is of one point in time; take the dump again if all of it is to be",
+        );
+    }
+    if !vanished.is_empty() {
+        let them = if vanished.len() == 1 { "it" } else { "them" };
+        reporter.warning_with_hint(
+            format!(
+                "{} dropped during the dump, or replaced again and again, so the dump does not have {them}",
+                were(&vanished)
+            ),
+            "everything else is in the dump; take it again to see whether they are still there",
+        );
+    }
+    (collections, vanished)
 }
 
-/// Returns the names of the registered migrations, as the session sees the registry.
-async fn registered(store: &Store, session: &mut ClientSession) -> mongodb::error::Result<Vec<String>> {
-    let registry = store.database().collection::<Document>(store.registry_name());
-    let mut cursor = registry.find(doc! {}).projection(doc! { "name": 1 }).session(&mut *session).await?;
+/// `` `a` was ``, or `` `a`, `b` were ``
+fn were(names: &[String]) -> String {
+    format!("{} {}", shortened(names), if names.len() == 1 { "was" } else { "were" })
+}
+
+/// Returns the names of the migrations that were registered at that point in time, or now if the server cannot say that any more.
+async fn registered(store: &Store, time: Option<Timestamp>) -> mongodb::error::Result<Vec<String>> {
+    match registered_as_of(store, time).await {
+        Err(error) if copy::is_gone(&error) => registered_as_of(store, None).await,
+        registered => registered,
+    }
+}
+
+async fn registered_as_of(store: &Store, time: Option<Timestamp>) -> mongodb::error::Result<Vec<String>> {
+    let database = store.database();
+    let mut session: ClientSession = match time {
+        Some(time) => snapshot::start_session(database, Some(time)).await?,
+        None => database.client().start_session().await?,
+    };
+    let registry = database.collection::<Document>(store.registry_name());
+    let mut cursor = registry.find(doc! {}).projection(doc! { "name": 1 }).session(&mut session).await?;
     let mut names = Vec::new();
-    while cursor.advance(session).await? {
+    while cursor.advance(&mut session).await? {
         names.extend(cursor.current().get_str("name").ok().map(str::to_owned));
     }
     names.sort();
     Ok(names)
-}
-
-/// What the concurrent dumps of collections share: the progress, and the room for data that waits to be written.
-struct Shared {
-    room: Arc<Semaphore>,
-    progress: Progress,
-    /// Whether the size of the database is known.
-    has_size: bool,
-    documents: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Shared {
-    /// Adds the documents of a written batch to the progress.
-    fn count(&self, collection: &str, documents: u64, bytes: u64) {
-        let documents = self.documents.fetch_add(documents, Ordering::Relaxed) + documents;
-        let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.progress.set_message(format!("{collection}, {documents} documents in total"));
-        // Without the size, any position would be shown as 100 %.
-        if self.has_size {
-            self.progress.set_position(bytes);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -324,8 +255,7 @@ mod tests {
 
     #[test]
     fn what_is_advised_for_a_full_disk_was_not_done_already() {
-        let check =
-            |available, gzip| check_space(Path::new("/dumps"), available, 1000, Options { gzip, is_consistent: true });
+        let check = |available, gzip| check_space(Path::new("/dumps"), available, 1000, gzip);
         for (available, gzip) in [(None, false), (Some(1000), false), (None, true), (Some(100), true)] {
             assert!(check(available, gzip).is_ok(), "{available:?} {gzip}");
         }

@@ -1,6 +1,6 @@
 //! Reads a dump again, and checks that it is complete and as it was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::catalog::{BUCKETS, Collection, Kind};
@@ -18,6 +18,8 @@ pub(crate) struct Verified {
     pub(crate) bytes: u64,
     /// Whether it has only some collections of a database: a restore leaves the others as they are.
     pub(crate) is_partial: bool,
+    /// Collections that its database had, and that could not be dumped any more.
+    pub(super) vanished: BTreeSet<String>,
     /// Whether it has a manifest, so that checksums were compared.
     pub(crate) has_manifest: bool,
     /// The database that was dumped, if the manifest says so.
@@ -27,7 +29,7 @@ pub(crate) struct Verified {
 impl Verified {
     #[cfg(test)]
     pub(super) fn of_parts(parts: Vec<Part>, is_partial: bool) -> Self {
-        Self { parts, documents: 0, bytes: 0, is_partial, has_manifest: true, database: None }
+        Self { parts, documents: 0, bytes: 0, is_partial, vanished: BTreeSet::new(), has_manifest: true, database: None }
     }
 
     /// Whether the dump is known to be of that database.
@@ -74,10 +76,11 @@ pub(crate) fn verify(dump: &Dump, database: &str) -> Result<Verified, Error> {
         documents: parts.iter().map(|part| part.documents).sum(),
         bytes: parts.iter().map(|part| part.bytes).sum(),
         is_partial: match &dump.manifest {
-            Some(_) => false,
+            Some(manifest) => manifest.is_partial(),
             // It does not say whether it is complete, and `mongodump --collection` writes it so.
             None => parts.len() == 1,
         },
+        vanished: dump.manifest.iter().flat_map(|manifest| manifest.vanished.iter().cloned()).collect(),
         has_manifest: dump.manifest.is_some(),
         database: dump.manifest.as_ref().map(|manifest| manifest.database.clone()),
         parts,

@@ -20,6 +20,12 @@ pub(crate) const NAMESPACE_EXISTS: i32 = 48;
 /// The index exists.
 pub(crate) const INDEX_ALREADY_EXISTS: i32 = 68;
 
+/// Of a capped collection, what is read next was overwritten.
+const CAPPED_POSITION_LOST: i32 = 136;
+
+/// A view does not have an option that a query of a collection has.
+const INVALID_PIPELINE_OPERATOR: i32 = 168;
+
 /// Two transactions wrote the same document.
 pub(crate) const WRITE_CONFLICT: i32 = 112;
 
@@ -97,6 +103,10 @@ pub(crate) const TEMPORARY: &[i32] = &[
     NOT_PRIMARY_NO_SECONDARY_OK,
     NOT_PRIMARY_OR_SECONDARY,
 ];
+
+/// The collection that is read was dropped, renamed, or replaced by another one or by a view.
+pub(crate) const GONE: &[i32] =
+    &[NAMESPACE_NOT_FOUND, CAPPED_POSITION_LOST, INVALID_PIPELINE_OPERATOR, QUERY_PLAN_KILLED, SNAPSHOT_UNAVAILABLE];
 
 /// A transaction, or one document in it, is larger than the server accepts.
 pub(crate) const TOO_LARGE_FOR_TRANSACTION: &[i32] =

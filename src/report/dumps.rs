@@ -7,6 +7,7 @@ use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 
 use super::{Report, ago, human_bytes, table};
+use crate::line::words::shortened;
 
 /// The dumps in a folder, oldest first.
 pub(crate) struct Dumps {
@@ -33,6 +34,10 @@ pub(crate) enum ManifestOf {
         taken_at: String,
         documents: u64,
         is_consistent: bool,
+        /// The collections that it was limited to.
+        only: Option<Vec<String>>,
+        /// The collections that were left out.
+        except: Option<Vec<String>>,
         registered: Vec<String>,
     },
 }
@@ -57,28 +62,40 @@ fn cells(row: &DumpRow) -> Vec<String> {
     match &row.manifest {
         ManifestOf::Missing => without("no manifest"),
         ManifestOf::Unreadable => without("its manifest cannot be read"),
-        ManifestOf::Read { database, taken_at, documents, is_consistent, registered } => vec![
+        ManifestOf::Read { database, taken_at, documents, is_consistent, only, except, registered } => vec![
             name,
             database.clone(),
             age(taken_at).map(ago).unwrap_or_default(),
             size,
             documents.to_string(),
             registered.len().to_string(),
-            if *is_consistent { String::new() } else { "not a consistent snapshot".into() },
+            remark(*is_consistent, only.as_deref(), except.as_deref()),
         ],
     }
+}
+
+fn remark(is_consistent: bool, only: Option<&[String]>, except: Option<&[String]>) -> String {
+    let remarks = [
+        only.map(|names| format!("only {}", shortened(names))),
+        except.map(|names| format!("all except {}", shortened(names))),
+        (!is_consistent).then(|| "not a consistent snapshot".to_owned()),
+    ];
+    remarks.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn row_json(row: &DumpRow) -> Value {
     let mut value = json!({
         "name": row.name, "path": row.path, "bytes": row.bytes,
-        "database": null, "taken_at": null, "documents": null, "consistent": null, "registered": null,
+        "database": null, "taken_at": null, "documents": null, "consistent": null, "only": null, "except": null,
+        "registered": null,
     });
-    if let ManifestOf::Read { database, taken_at, documents, is_consistent, registered } = &row.manifest {
+    if let ManifestOf::Read { database, taken_at, documents, is_consistent, only, except, registered } = &row.manifest {
         value["database"] = database.as_str().into();
         value["taken_at"] = taken_at.as_str().into();
         value["documents"] = (*documents).into();
         value["consistent"] = (*is_consistent).into();
+        value["only"] = only.clone().into();
+        value["except"] = except.clone().into();
         value["registered"] = registered.clone().into();
     }
     value

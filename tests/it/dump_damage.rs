@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use cargo_migrations::mongod::Throwaway;
 use cargo_migrations::mongodb::Client;
-use cargo_migrations::mongodb::bson::{Document, doc};
+use cargo_migrations::mongodb::bson::{Bson, doc};
 
-use super::support::{DumpStage as Stage, Proxy, Then, assert_has, block_on, faulty_server, pty, simple};
+use super::support::{DumpStage as Stage, assert_has, block_on, pty, simple};
 
 #[test]
 fn a_damaged_dump_is_refused_and_nothing_is_touched() {
@@ -135,31 +135,23 @@ fn a_restore_asks_and_is_refused_without_a_terminal() {
 
 #[test]
 fn what_fails_in_the_middle_leaves_no_dump_that_looks_whole() {
-    let server = faulty_server();
-    let mut stage = Stage::on(&server.uri());
-    let proxy = Proxy::start(server.port());
+    let server = block_on(Throwaway::replica_set_with(&["--setParameter", "enableTestCommands=1"])).unwrap();
+    let stage = Stage::on(&server.uri());
     stage.database.insert("notes", (0..3000).map(|id| doc! { "_id": id, "text": "x".repeat(10_000) }));
-    let direct = stage.uri.clone();
-    stage.uri = proxy.uri();
-    let (name, uri) = (stage.database.name().to_owned(), direct.clone());
-    let make = move |command: Document| {
-        block_on(async { Client::with_uri_str(&uri).await.unwrap().database(&name).run_command(command).await.unwrap() });
+    stage.database.insert("others", (0..3).map(|id| doc! { "_id": id }));
+    let fault = |mode: Bson| {
+        let namespace = format!("{}.notes", stage.database.name());
+        let data = doc! { "failCommands": ["getMore"], "namespace": namespace, "errorCode": 8000 };
+        stage.admin(doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data });
     };
-    // Another collection appears, and the one that is read goes.
-    let again = make.clone();
-    proxy.catch("getMore", 0, 1, Then::Arm(Box::new(move || again(doc! { "create": "newcomer" }))));
-    let outcome = stage.run("dbdump").exits(1);
-    assert!(proxy.let_go(1));
-    assert_has(
-        &outcome.stderr,
-        &["error: collections or indexes were created, changed or dropped during the dump", "take it again"],
-    );
-    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
-    proxy.catch("getMore", 0, 1, Then::Arm(Box::new(move || make(doc! { "drop": "notes" }))));
-    let outcome = stage.run("dbdump").exits(1);
-    assert!(proxy.let_go(1));
-    assert_has(&outcome.stderr, &["error: ", "during the dump", "take it again"]);
-    assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
+    fault("alwaysOn".into());
+    for options in ["", ":consistent=no", ":gzip=yes"] {
+        let outcome = stage.run(&format!("dbdump{options}")).exits(1);
+        assert_has(&outcome.stderr, &["error: the database could not be read"]);
+        assert!(stage.dumps().is_empty(), "{:?}", stage.dumps());
+    }
+    fault("off".into());
+    stage.run("dbdump dbdump:verify=latest").exits(0);
 }
 
 #[test]
@@ -169,7 +161,7 @@ fn a_snapshot_that_the_server_no_longer_keeps_is_told_with_its_parameter() {
     stage.database.insert("notes", [doc! { "_id": 1 }]);
     let fault = doc! {
         "configureFailPoint": "failCommand",
-        "mode": { "skip": 2 },
+        "mode": { "skip": 1 },
         "data": { "failCommands": ["find"], "errorCode": 239, "appName": "cargo-migrations" },
     };
     block_on(async {

@@ -1,8 +1,8 @@
 //! Which of a dump's collections are restored.
 
+use crate::dump::selection;
 use crate::dump::verify::{Part, Verified};
 use crate::error::Error;
-use crate::line::words::{nearest, shortened};
 use crate::store::{LOCK, LOG};
 
 /// All collections of a dump, or those that `only=a+b` names.
@@ -13,17 +13,11 @@ impl Choice {
     /// Reads the value of `only=`.
     pub(crate) fn read(text: Option<&str>) -> Result<Self, Error> {
         let Some(text) = text else { return Ok(Self(None)) };
-        let mut names: Vec<String> = text.split('+').map(str::to_owned).collect();
-        if names.iter().any(String::is_empty) {
-            return Err(Error::usage(format!("`only={text}` has an empty name"))
-                .with_hint("write the names of collections, with a `+` between them: `only=users+posts`"));
-        }
+        let names = selection::names("only", text)?;
         if let Some(name) = names.iter().find(|name| *name == LOCK || *name == LOG) {
             return Err(Error::usage(format!("`only=` names `{name}`, which a restore never replaces"))
                 .with_hint("the lock and the log stay as they are; leave it out"));
         }
-        names.sort();
-        names.dedup();
         Ok(Self(Some(names)))
     }
 
@@ -48,16 +42,8 @@ impl Choice {
 
     /// An error if the dump lacks one of them.
     pub(super) fn check(&self, parts: &[Part]) -> Result<(), Error> {
-        let has = |name: &String| parts.iter().any(|part| part.collection.name == *name);
-        let Some(unknown) = self.0.iter().flatten().find(|name| !has(name)) else { return Ok(()) };
-        let all = || parts.iter().map(|part| part.collection.name.as_str()).filter(|name| *name != LOCK && *name != LOG);
-        let near = nearest(unknown, all());
-        let hint = if near.is_empty() {
-            format!("it has {}", shortened(&all().collect::<Vec<_>>()))
-        } else {
-            format!("the nearest: {}", shortened(&near))
-        };
-        Err(Error::usage(format!("the dump has no collection `{unknown}`")).with_hint(hint))
+        let all = parts.iter().map(|part| part.collection.name.as_str()).filter(|name| *name != LOCK && *name != LOG);
+        selection::check_names(self.0.as_deref().unwrap_or_default(), &all.collect::<Vec<_>>(), "the dump")
     }
 }
 

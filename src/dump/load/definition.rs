@@ -5,7 +5,7 @@ use mongodb::bson::{Bson, Document, doc};
 use crate::dump::catalog::{Collection, Kind};
 
 /// Returns the options to create the collection with.
-pub(super) fn options(collection: &Collection) -> Document {
+pub(in crate::dump) fn options(collection: &Collection) -> Document {
     // Some servers list these options, and others refuse them.
     let refused = ["autoIndexId", "create", "recordIdsReplicated"];
     collection

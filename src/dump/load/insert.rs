@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{CollectionOptions, UpdateModifications};
 use mongodb::{Collection, Database};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
 
-use super::server;
+use super::raw;
+use super::server::{self, EMPTY, STAGES};
 use crate::crash;
+use crate::dump::fields;
 use crate::dump::read::Documents;
 use crate::error::{Error, Result};
 use crate::process::stop::Stop;
@@ -25,12 +27,6 @@ const AT_A_TIME: usize = 3;
 
 /// How much data may be in memory between the files and the server, in KiB.
 const ROOM: usize = 20 << 10;
-
-/// What an insert replaces with the current time.
-const EMPTY: Timestamp = Timestamp { time: 0, increment: 0 };
-
-/// How many stages the pipeline of one update has at most. The server's limit is 1000, or 200 where it was built for debugging.
-const STAGES: usize = 100;
 
 /// What all inserts of a restore have in common.
 pub(super) struct Inserts<'r> {
@@ -111,6 +107,7 @@ impl<'r> Inserts<'r> {
     fn writer(&self, target: &Target<'_>) -> Writer {
         let options = CollectionOptions::builder().write_concern(server::write_concern()).build();
         Writer {
+            database: self.database.clone(),
             collection: self.database.collection_with_options(target.collection, options),
             in_order: target.in_order,
             bypasses_validator: target.has_validator,
@@ -154,6 +151,7 @@ impl Batch {
 
 /// Writes into one collection.
 struct Writer {
+    database: Database,
     collection: Collection<RawDocumentBuf>,
     in_order: bool,
     bypasses_validator: bool,
@@ -162,17 +160,30 @@ struct Writer {
 impl Writer {
     /// Inserts a batch, and returns its size.
     async fn insert(&self, batch: &Batch) -> mongodb::error::Result<usize> {
-        let mut insert = self.collection.insert_many(&batch.documents).ordered(self.in_order);
-        if self.bypasses_validator {
-            insert = insert.bypass_document_validation(true);
-        }
-        insert.await?;
-        // An insert replaces an empty timestamp with the current time, while an update keeps it.
-        for document in &batch.documents {
-            let fields = empty_timestamps(document);
-            if fields.is_empty() {
+        for documents in batch.documents.chunk_by(|a, b| raw::is_readable(a) == raw::is_readable(b)) {
+            if documents.first().is_some_and(|document| raw::is_readable(document)) {
+                let mut insert = self.collection.insert_many(documents).ordered(self.in_order);
+                if self.bypasses_validator {
+                    insert = insert.bypass_document_validation(true);
+                }
+                insert.await?;
                 continue;
             }
+            for document in documents {
+                raw::insert(&self.database, self.collection.name(), document, self.bypasses_validator).await?;
+            }
+        }
+        // An insert replaces an empty timestamp with the current time, while an update keeps it.
+        for document in &batch.documents {
+            let names = empty_timestamps(document);
+            if names.is_empty() {
+                continue;
+            }
+            let Some(fields) = texts(&names).filter(|_| raw::is_readable(document)) else {
+                let name = self.collection.name();
+                raw::set_empty(&self.database, name, document, &names, self.bypasses_validator).await?;
+                continue;
+            };
             let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
             for modifications in emptying(fields) {
                 let mut update = self.collection.update_one(doc! { "_id": id.clone() }, modifications);
@@ -186,14 +197,20 @@ impl Writer {
     }
 }
 
-/// Returns the top-level fields whose value is the empty timestamp and would be replaced. An `_id` is not.
-fn empty_timestamps(document: &RawDocumentBuf) -> Vec<String> {
+/// Returns the names of the top-level fields whose value is the empty timestamp and would be replaced. An `_id` is not.
+fn empty_timestamps(document: &RawDocumentBuf) -> Vec<&[u8]> {
+    const TIMESTAMP: u8 = 0x11;
     // Most documents do not contain eight zero bytes in a row.
     if !document.as_bytes().windows(8).any(|bytes| bytes == [0; 8]) {
         return Vec::new();
     }
-    let fields = document.iter().flatten().filter(|(_, value)| value.as_timestamp() == Some(EMPTY));
-    fields.map(|(key, _)| key.to_string()).filter(|key| key != "_id").collect()
+    let fields = fields::of(document.as_bytes()).filter(|field| field.kind == TIMESTAMP && field.value == [0; 8]);
+    fields.map(|field| field.name).filter(|name| *name != b"_id").collect()
+}
+
+/// Returns the names as texts, or `None` if one of them is not UTF-8.
+fn texts(names: &[&[u8]]) -> Option<Vec<String>> {
+    names.iter().map(|name| std::str::from_utf8(name).ok().map(str::to_owned)).collect()
 }
 
 /// Returns updates that set those fields to the empty timestamp.
@@ -217,6 +234,8 @@ fn emptying(fields: Vec<String>) -> Vec<UpdateModifications> {
 
 #[cfg(test)]
 mod tests {
+    use mongodb::bson::Timestamp;
+
     use super::*;
 
     #[test]
@@ -225,7 +244,8 @@ mod tests {
             "_id": EMPTY, "a": EMPTY, "a.b": EMPTY, "$c": EMPTY, "": EMPTY, "é": EMPTY,
             "in": { "a": EMPTY }, "other": Timestamp { time: 1, increment: 0 }, "zero": 0_i64,
         };
-        let fields = empty_timestamps(&RawDocumentBuf::try_from(&document).unwrap());
+        let document = RawDocumentBuf::try_from(&document).unwrap();
+        let fields = texts(&empty_timestamps(&document)).unwrap();
         assert_eq!(fields, ["a", "a.b", "$c", "", "é"]);
         match &emptying(fields)[..] {
             [UpdateModifications::Document(plain), UpdateModifications::Pipeline(stages)] => {

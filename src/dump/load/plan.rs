@@ -79,7 +79,9 @@ impl<'d> Plan<'d> {
         let Wanted { choice, mode, keep } = wanted;
         choice.check(&dump.parts)?;
         let choice = choice.within(dump);
-        let is_concerned = |name: &str| !keep.keeps(name) && choice.includes(name) && !temporary::is_temporary(name);
+        let is_concerned = |name: &str| {
+            !keep.keeps(name) && choice.includes(name) && !dump.vanished.contains(name) && !temporary::is_temporary(name)
+        };
         let parts: Vec<&Part> = dump.parts.iter().filter(|part| is_concerned(&part.collection.name)).collect();
         let existing: Vec<&Collection> = existing.iter().filter(|existing| is_concerned(&existing.name)).collect();
         check_lengths(&parts, database)?;
@@ -290,6 +292,15 @@ pub(in crate::dump::load) mod tests {
             let all = [names(&["view"]), in_place, names(&["users"])].concat();
             assert_eq!(plan(false, None), (all, false, None));
         }
+    }
+
+    #[test]
+    fn what_could_not_be_dumped_is_not_dropped() {
+        let there = ["posts", "users", "vanished"].map(|name| existing(name, Kind::Collection, doc! {}));
+        let mut dump = dump(vec![part("posts")], false);
+        dump.vanished.insert("vanished".to_owned());
+        let plan = Plan::new(&dump, &there, &wanted(None, Mode::Renamed), "blog").unwrap();
+        assert_eq!(dropped(&plan), ["users"]);
     }
 
     #[test]

@@ -6,12 +6,18 @@
 use std::cell::Cell;
 
 use mongodb::Database;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
 use mongodb::error::{Error, Result};
 use mongodb::options::{Acknowledgment, WriteConcern};
 
 use crate::durable::retry;
 use crate::error::codes::{self, code_of};
+
+/// What an insert replaces with the current time.
+pub(super) const EMPTY: Timestamp = Timestamp { time: 0, increment: 0 };
+
+/// How many stages the pipeline of one update has at most. The server's limit is 1000, or 200 where it was built for debugging.
+pub(super) const STAGES: usize = 100;
 
 /// How the documents are written.
 pub(super) fn write_concern() -> WriteConcern {
@@ -27,15 +33,32 @@ async fn send(database: &Database, command: Document, done_before: i32) -> Resul
     retry(async || {
         let was_sent = is_repeated.replace(true);
         match database.run_command(command.clone()).await {
-            Ok(reply) => match reply.get_document("writeConcernError") {
-                Ok(error) => Err(Error::custom(error.get_str("errmsg").unwrap_or("the write was not confirmed").to_owned())),
-                Err(_) => Ok(()),
-            },
+            Ok(reply) => confirmed(&reply),
             Err(error) if was_sent && code_of(&error) == Some(done_before) => Ok(()),
             Err(error) => Err(error),
         }
     })
     .await
+}
+
+fn confirmed(reply: &Document) -> Result<()> {
+    match reply.get_document("writeConcernError") {
+        Ok(error) => Err(refused(error, "the write was not confirmed")),
+        Err(_) => Ok(()),
+    }
+}
+
+fn refused(error: &Document, otherwise: &str) -> Error {
+    Error::custom(error.get_str("errmsg").unwrap_or(otherwise).to_owned())
+}
+
+/// Sends an insert or an update of one document, as it is. It is not repeated.
+pub(super) async fn write(database: &Database, command: RawDocumentBuf) -> Result<()> {
+    let reply = database.run_raw_command(command).await?;
+    match reply.get_array("writeErrors").ok().and_then(|errors| errors.first()?.as_document()) {
+        Some(error) => Err(refused(error, "the server refused a document")),
+        None => confirmed(&reply),
+    }
 }
 
 /// Creates a collection or view.

@@ -16,13 +16,15 @@ pub(super) const DECLARATION: Declaration = Declaration {
 
 gzip=yes         compress the files
 consistent=no    take no snapshot: writes during the dump may be in it only in part
-keep=N           remove the dumps of this database, except the newest N and renamed ones
+only=A+B         dump only the collections A and B
+except=A+B       dump all collections except A and B
+keep=N           remove the dumps of this database, except the newest N and renamed or limited ones
 verify=NAME      read that dump again instead, and compare it with its manifest
 prove=NAME       restore that dump into a throwaway server instead, and compare
 
-NAME is a name that `dumps` lists, `latest`, or a folder.",
+NAME is a name that `dumps` lists, `latest`, or a folder. A dump with `only=` or `except=` is never `latest`.",
     first: First::Nothing,
-    options: &["gzip", "consistent", "keep", "verify", "prove"],
+    options: &["gzip", "consistent", "only", "except", "keep", "verify", "prove"],
     check,
     reach: |_| Reach::Database,
     asks: |options| if options.get("keep").is_some() { Asks::IfEnvironmentDoes } else { Asks::Never },
@@ -32,8 +34,9 @@ NAME is a name that `dumps` lists, `latest`, or a folder.",
 
 /// Dumps the database: mongodump's folder format, under `mongo_dump_directory`, of one point in time where the server can.
 ///
-/// Of the task's options, `gzip=yes` compresses, `consistent=no` takes no snapshot, and `keep=N` removes all dumps but the newest N
-/// and those that were renamed. `verify=NAME` reads a dump again instead, and `prove=NAME` restores one into a throwaway server.
+/// Of the task's options, `gzip=yes` compresses, `consistent=no` takes no snapshot, `only=A+B` and `except=A+B` limit the dump to
+/// some collections, and `keep=N` removes all complete dumps but the newest N and those that were renamed. `verify=NAME` reads a dump
+/// again instead, and `prove=NAME` restores one into a throwaway server.
 ///
 /// # Errors
 /// The server or the disk failed, or the dump to check is damaged.
@@ -52,6 +55,7 @@ pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
     let taken = dump::Options {
         gzip: yes_or_no(options, "gzip")?.unwrap_or(false),
         is_consistent: yes_or_no(options, "consistent")?.unwrap_or(true),
+        selection: selection(options)?,
     };
     let since = Instant::now();
     let dump = dump::take(&store, &cx.dumps(), taken, cx.reporter()).await?;
@@ -77,13 +81,21 @@ pub async fn dbdump<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&str>) 
 fn check(options: &Options) -> Result<(), Error> {
     yes_or_no(options, "gzip")?;
     yes_or_no(options, "consistent")?;
-    keep(options)?;
+    let has_keep = keep(options)?.is_some();
+    if selection(options)?.is_some() && has_keep {
+        return Err(Error::usage("`keep=` cannot be combined with `only=` and `except=`")
+            .with_hint("`keep=` counts and removes complete dumps only: use it in a task of its own"));
+    }
     let modes = ["verify", "prove"].iter().filter(|mode| options.get(mode).is_some()).count();
-    let others = ["gzip", "consistent", "keep"].iter().filter(|other| options.get(other).is_some()).count();
+    let others = ["gzip", "consistent", "only", "except", "keep"].iter().filter(|other| options.get(other).is_some()).count();
     if modes > 1 || modes == 1 && others > 0 {
         return Err(Error::usage("`verify=` and `prove=` cannot be combined with other options"));
     }
     Ok(())
+}
+
+fn selection(options: &Options) -> Result<Option<dump::Selection>, Error> {
+    dump::Selection::read(options.get("only"), options.get("except"))
 }
 
 /// The value of an option that is `yes` or `no`.

@@ -13,7 +13,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     name: "dumps",
     help: "List the dumps
 
-keep=N           remove the dumps of this database, except the newest N and renamed ones",
+keep=N           remove the dumps of this database, except the newest N and renamed or limited ones",
     first: First::Nothing,
     options: &["keep"],
     check: |options| dbdump::keep(options).map(|_| ()),
@@ -51,6 +51,8 @@ fn row(dump: Dump) -> DumpRow {
             database: manifest.database,
             taken_at: manifest.taken_at,
             is_consistent: manifest.is_consistent,
+            only: manifest.selection.as_ref().and_then(|selection| selection.only().map(<[_]>::to_vec)),
+            except: manifest.selection.as_ref().and_then(|selection| selection.except().map(<[_]>::to_vec)),
             registered: manifest.registered,
         },
         None if dump.broken.is_some() => ManifestOf::Unreadable,
