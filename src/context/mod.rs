@@ -216,11 +216,9 @@ impl Context {
         })
     }
 
-    /// Where the dumps are. A relative path starts at the workspace or, without one, at the working folder.
+    /// The folder with the dumps.
     pub(crate) fn dumps(&self) -> dump::Folder {
-        let path = &self.config().mongo_dump_directory;
-        let root = std::env::var_os(variables::WORKSPACE_ROOT).map(PathBuf::from).unwrap_or_default();
-        dump::Folder::new(root.join(path))
+        dump::Folder::new(dump_folder(self.config()))
     }
 
     /// Notes a dump that was taken, for the run that follows it.
@@ -240,4 +238,10 @@ impl Context {
     pub(crate) fn local_server_directory(&self) -> Result<PathBuf, Error> {
         mongod::local::directory(self.line.embedded.profile)
     }
+}
+
+/// Where the dumps are. A relative path starts at the workspace or, without one, at the working folder.
+pub(crate) fn dump_folder(config: &Config) -> PathBuf {
+    let root = std::env::var_os(variables::WORKSPACE_ROOT).map(PathBuf::from).unwrap_or_default();
+    root.join(&config.mongo_dump_directory)
 }

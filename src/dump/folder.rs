@@ -11,9 +11,7 @@ use super::{archive, io};
 use crate::error::Error;
 use crate::line::program::program;
 use crate::line::words::{listed, nearest};
-
-/// The suffix of a folder's name while its dump is incomplete.
-const PARTIAL: &str = ".partial";
+use crate::model::PARTIAL;
 
 /// The form of the names that we give to dumps: the time, where `0` stands for any digit.
 const NAME_FORM: &str = "0000-00-00_00_00_00_000";

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "manager")]
 mod direction;
+#[cfg(feature = "manager")]
+mod dump_name;
 #[cfg(feature = "_line")]
 mod event;
 #[cfg(feature = "manager")]
@@ -16,4 +18,4 @@ pub(crate) mod variables;
 #[cfg(feature = "_line")]
 pub(crate) use event::EventName;
 #[cfg(feature = "manager")]
-pub(crate) use {direction::Direction, state::State, subject::Subject};
+pub(crate) use {direction::Direction, dump_name::PARTIAL, state::State, subject::Subject};

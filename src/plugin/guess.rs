@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item};
+use toml_edit::Item;
 
 use super::manifest;
 use super::workspace::MANAGER;
@@ -29,7 +29,7 @@ impl Guess {
     }
 
     fn at(folder: &Path) -> Option<Self> {
-        let (root, workspace) = root(folder)?;
+        let (root, workspace) = manifest::workspace_root(folder)?;
         let workspace = workspace.get("workspace")?;
         let settings = workspace.get("metadata").and_then(|metadata| metadata.get("migrations"));
         let name = match settings.and_then(|settings| settings.get("manager")) {
@@ -57,21 +57,6 @@ impl Guess {
         let is_manager = has_the_name && manifest::depends_on_us(&manifest) && has_one_binary;
         is_manager.then(|| Self { manifest: path, binary: name.to_owned() })
     }
-}
-
-/// Returns the nearest folder, from this one upwards, whose manifest has a workspace.
-fn root(folder: &Path) -> Option<(&Path, DocumentMut)> {
-    for folder in folder.ancestors() {
-        let path = folder.join("Cargo.toml");
-        if path.exists() {
-            // A manifest that cannot be read is not skipped: the guess ends here, and cargo reports the error.
-            let manifest = manifest::read(&path)?;
-            if manifest.contains_key("workspace") {
-                return Some((folder, manifest));
-            }
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -125,7 +110,10 @@ mod tests {
         fs::create_dir(folder.path().join("app")).unwrap();
         fs::write(folder.path().join("Cargo.toml"), ROOT).unwrap();
         fs::write(folder.path().join("app/Cargo.toml"), "[package").unwrap();
-        assert!(root(&folder.path().join("app")).is_none() && root(folder.path()).is_some());
+        assert!(
+            manifest::workspace_root(&folder.path().join("app")).is_none()
+                && manifest::workspace_root(folder.path()).is_some()
+        );
         assert_eq!(guess(ROOT, &MANIFEST.replace("cargo-migrations", "clap"), &main), None);
         assert_eq!(guess(ROOT, &MANIFEST.replace("\"xtask\"", "\"manager\""), &main), None);
         assert_eq!(guess(ROOT, &format!("{MANIFEST}\n[[bin]]\nname = \"m\"\n"), &main), None);

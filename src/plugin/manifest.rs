@@ -16,6 +16,21 @@ pub(super) fn read(path: &Path) -> Option<DocumentMut> {
     std::fs::read_to_string(path).ok()?.parse().ok()
 }
 
+/// Returns the nearest folder, from this one upwards, whose manifest has a workspace.
+pub(super) fn workspace_root(folder: &Path) -> Option<(&Path, DocumentMut)> {
+    for folder in folder.ancestors() {
+        let path = folder.join("Cargo.toml");
+        if path.exists() {
+            // A manifest that cannot be read is not skipped: the guess ends here, and cargo reports the error.
+            let manifest = read(&path)?;
+            if manifest.contains_key("workspace") {
+                return Some((folder, manifest));
+            }
+        }
+    }
+    None
+}
+
 /// Returns the manifest's text, and the manifest.
 pub(super) fn open(path: &Path) -> Result<(String, DocumentMut), Error> {
     let text = std::fs::read_to_string(path)
