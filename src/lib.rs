@@ -5,6 +5,8 @@
            the library for managers, migrations and services, and its documentation."
 )]
 
+#[cfg(feature = "_line")]
+mod completion;
 mod embed;
 mod error;
 #[cfg(feature = "_line")]

@@ -10,6 +10,7 @@ use crate::manager::declaration::{Asks, First, Reach};
 use crate::manager::subtask::Subtask;
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::migration::{Embedded, names};
+use crate::model::PLUGIN_SUBTASKS;
 
 /// The tasks of the line that follow an environment's name, or that come before any.
 pub(super) struct Segment<'s, M> {
@@ -162,7 +163,7 @@ fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
         }
         (First::NeedsDump, None) => Err(Error::usage(format!("{name} needs a dump"))
             .with_hint(format!("write `{program} {name}:latest` (`{program} dumps` lists them)"))),
-        (First::OneOf(words), Some(word)) if !words.contains(&word) => {
+        (First::OneOf(words) | First::NeedsOneOf(words), Some(word)) if !words.contains(&word) => {
             Err(Error::usage(format!("`{word}` is not a valid value for {name}"))
                 .with_hint(format!("its usage is `{usage}`")))
         }
@@ -193,12 +194,13 @@ fn look_up<M>(checked: &mut Checked<'_, M>, subtasks: &Subtasks<M>, embedded: &E
         | First::NeedsMigrationWithoutFile
         | First::NeedsDump
         | First::Nothing
-        | First::OneOf(_) => Ok(()),
+        | First::OneOf(_)
+        | First::NeedsOneOf(_) => Ok(()),
     }
 }
 
 fn unknown<M>(name: &str, before: Option<&Subtask<M>>, subtasks: &Subtasks<M>, embedded: &Embedded) -> Error {
-    if matches!(name, "init" | "new") {
+    if PLUGIN_SUBTASKS.iter().any(|subtask| subtask.name == name) {
         return Error::usage(format!("`{name}` needs the sources, and must be the only task on the line"))
             .with_hint("run it by itself, with cargo, in the workspace");
     }

@@ -1,6 +1,7 @@
 //! The manager's `main`: it reads the line, checks all of it, runs its tasks one after the other, and returns the exit code.
 
 mod check;
+mod completion;
 mod databases;
 mod gone;
 mod task;
@@ -43,6 +44,11 @@ pub fn run<M: MigrationsManager>(manager: M, embedded: Embedded) -> ExitCode {
     {
         program::set_deployed(&path);
     }
+    if let Some(text) = completion::asked(std::env::args_os()) {
+        // A panic here would be the team's. The script shows nothing of it, and a command shows it.
+        stdout::write(&panics::catch(|| completion::answer(&text, &manager, &embedded)).unwrap_or_default());
+        return ExitCode::SUCCESS;
+    }
     let words: Vec<_> = std::env::args_os().collect();
     let args = match Args::read(words.clone()) {
         Ok(args) => args,
@@ -73,6 +79,7 @@ fn run_line<M: MigrationsManager>(manager: &M, embedded: Embedded, args: Args) -
     let segments = check::line(&args, &subtasks, &embedded)?;
     let reporter = Reporter::new(&args);
     let config = manager.config();
+    completion::leave_names(&subtasks, &config);
     let line = Rc::new(Line::new(embedded, args));
     // What reports the result of the line is printed below everything else.
     let closed = reporter.clone();

@@ -90,6 +90,20 @@ pub(super) fn find(directory: &Path, pattern: &str) -> Found {
     found
 }
 
+/// Returns the names of the migrations in a directory, without the files' ending. The files are not read, so a file that cannot be a
+/// migration may be among them.
+#[cfg(feature = "cli")]
+pub(crate) fn stems(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.map(|entry| PathBuf::from(entry.file_name())).filter(|name| {
+        let name = name.as_os_str();
+        !is_hidden(name) && is_rust(name) && name != "mod.rs"
+    });
+    let mut stems: Vec<String> = files.filter_map(|name| Some(name.file_stem()?.to_str()?.to_owned())).collect();
+    stems.sort();
+    stems
+}
+
 /// Adds one file, or what is wrong with it. Anything but a Rust file is skipped, and so are `mod.rs` and hidden files.
 fn read(path: &Path, pattern: &Pattern, found: &mut Found) {
     let name = path.file_name().unwrap_or_default();
@@ -241,6 +255,8 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink("user@host.4711:1770000000", directory.path().join(".#0002_b.rs")).unwrap();
         assert_eq!(found(directory.path()), (vec!["0001_a.rs".to_owned()], vec![]));
+        #[cfg(feature = "cli")]
+        assert_eq!(stems(directory.path()), ["0001_a"]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use files::Problem;
+#[cfg(feature = "cli")]
+pub(crate) use files::stems;
 use generate::Manager;
 use lints::Lints;
 

@@ -116,6 +116,9 @@ impl CargoFlags {
     }
 }
 
+/// The subtask that prints what a shell needs to complete the line.
+pub(crate) const COMPLETIONS: &str = "completions";
+
 /// A flag that goes with some subtasks only. A built-in declares which. (The trait lists them all.)
 #[cfg(feature = "manager")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -199,7 +202,15 @@ impl Args {
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut definition = definition();
         let matches = definition.try_get_matches_from_mut(args).map_err(|error| explained(error, &definition))?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+        let mut args = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))?;
+        // Other programs write a space there.
+        if let [name, shell] = &args.tasks[..]
+            && name == COMPLETIONS
+            && !shell.contains([':', ','])
+        {
+            args.tasks = vec![format!("{name}:{shell}")];
+        }
+        Ok(args)
     }
 
     /// Returns an error if the line has `--path`, which only `init` takes.

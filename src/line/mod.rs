@@ -119,7 +119,7 @@ impl fmt::Display for Task {
 }
 
 /// Splits the text at the first of `separators` that is not escaped with a backslash.
-fn split_unescaped<'a>(text: &'a str, separators: &[char]) -> (&'a str, Option<&'a str>) {
+pub(crate) fn split_unescaped<'a>(text: &'a str, separators: &[char]) -> (&'a str, Option<&'a str>) {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
         if escaped {

@@ -48,6 +48,8 @@ pub(crate) enum First {
     Subtask,
     /// One of these words, if given.
     OneOf(&'static [&'static str]),
+    /// One of these words, which must be given.
+    NeedsOneOf(&'static [&'static str]),
 }
 
 /// What a subtask needs, and so on what it runs if an environment has several databases.

@@ -5,6 +5,7 @@ pub(crate) mod declaration;
 mod environments;
 pub(crate) mod subtask;
 mod subtasks;
+mod vocabulary;
 
 pub use subtasks::Subtasks;
 
@@ -176,6 +177,14 @@ pub trait MigrationsManager: Sized {
     /// The folder cannot be read.
     async fn dumps(&self, cx: &Context, option: Option<&str>) -> Result<()> {
         builtin::dumps(self, cx, option).await
+    }
+
+    /// Prints the script with which a shell completes the command line.
+    ///
+    /// # Errors
+    /// There is no script for that shell.
+    async fn completions(&self, cx: &Context, shell: Option<&str>) -> Result<()> {
+        builtin::completions(self, cx, shell).await
     }
 
     /// Lists the subtasks and environments, or describes one.

@@ -165,6 +165,7 @@ impl<M> Subtask<M> {
             First::NeedsDump => Some(":DUMP".to_owned()),
             First::Subtask => Some("[:SUBTASK]".to_owned()),
             First::OneOf(words) => Some(format!("[:{}]", words.join("|"))),
+            First::NeedsOneOf(words) => Some(format!(":{}", words.join("|"))),
         }
     }
 }

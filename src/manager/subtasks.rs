@@ -11,21 +11,8 @@ use crate::line::program::{is_deployed, program};
 use crate::line::words::{listed, nearest};
 
 /// Names that the line uses otherwise, and those of built-in subtasks to come.
-const RESERVED: &[&str] = &[
-    "init",
-    "new",
-    "migrations",
-    "adopt",
-    "backfill",
-    "baseline",
-    "completions",
-    "decode",
-    "doctor",
-    "plan",
-    "redo",
-    "rehearse",
-    "to",
-];
+const RESERVED: &[&str] =
+    &["init", "new", "migrations", "adopt", "backfill", "baseline", "decode", "doctor", "plan", "redo", "rehearse", "to"];
 
 /// Words that other tools use for what a subtask here does, each line with the subtask's name at its end.
 const SYNONYMS: &[(&[&str], &str)] = &[

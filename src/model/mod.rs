@@ -2,13 +2,15 @@
 
 #[cfg(feature = "manager")]
 mod direction;
-#[cfg(feature = "manager")]
+#[cfg(any(feature = "cli", feature = "manager"))]
 mod dump_name;
 #[cfg(feature = "_line")]
 mod event;
 #[cfg(feature = "manager")]
 pub(crate) mod extended_json;
 pub(crate) mod file_name;
+#[cfg(any(feature = "cli", feature = "manager"))]
+mod plugin_subtask;
 #[cfg(feature = "manager")]
 mod state;
 #[cfg(feature = "manager")]
@@ -17,5 +19,10 @@ pub(crate) mod variables;
 
 #[cfg(feature = "_line")]
 pub(crate) use event::EventName;
+#[cfg(feature = "cli")]
+pub(crate) use plugin_subtask::PluginSubtask;
+#[cfg(any(feature = "cli", feature = "manager"))]
+pub(crate) use {dump_name::PARTIAL, plugin_subtask::PLUGIN_SUBTASKS};
+
 #[cfg(feature = "manager")]
-pub(crate) use {direction::Direction, dump_name::PARTIAL, state::State, subject::Subject};
+pub(crate) use {direction::Direction, state::State, subject::Subject};

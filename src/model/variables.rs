@@ -18,6 +18,10 @@ pub(crate) const CARGO_BUILD_TARGET: &str = "CARGO_BUILD_TARGET";
 /// The flags for rustc, as cargo passes them to build scripts.
 pub(crate) const CARGO_ENCODED_RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 
+/// Cargo's own settings for the directory in which it builds, the first before the second.
+#[cfg(feature = "cli")]
+pub(crate) const CARGO_TARGET_DIRS: [&str; 2] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
+
 /// The name of the package that `cargo run` runs. Cargo sets it for the program.
 #[cfg(feature = "manager")]
 pub(crate) const CARGO_PACKAGE: &str = "CARGO_PKG_NAME";

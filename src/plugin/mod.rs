@@ -5,20 +5,23 @@
 
 mod build;
 mod cargo_config;
+mod completion;
 mod guess;
 mod init;
 mod launch;
 mod manifest;
 mod new;
+mod target_dir;
 mod templates;
 mod workspace;
 
 use std::process::ExitCode;
 
 use crate::error::Error;
-use crate::line::flags::Args;
+use crate::line::flags::{Args, COMPLETIONS};
 use crate::line::{Task, TaskOption};
-use crate::terminal;
+use crate::model::PLUGIN_SUBTASKS;
+use crate::terminal::{self, stdout};
 
 /// Runs the plugin on this process's arguments, and returns its exit code.
 ///
@@ -28,6 +31,10 @@ pub fn main() -> ExitCode {
     // Cargo passes a plugin's own name as the first argument.
     if words.get(1).is_some_and(|word| word == "migrations") {
         words.remove(1);
+    }
+    if let Some(answer) = completion::answer(&words) {
+        stdout::write(&answer);
+        return ExitCode::SUCCESS;
     }
     let args = match Args::read(words.clone()) {
         Ok(args) => args,
@@ -49,7 +56,7 @@ fn run(args: &Args, words: &[std::ffi::OsString]) -> Result<ExitCode, Error> {
     for word in &args.tasks {
         tasks.push(Task::read(word)?);
     }
-    let plugin_task = tasks.iter().find(|task| matches!(task.name.as_str(), "init" | "new"));
+    let plugin_task = tasks.iter().find(|task| PLUGIN_SUBTASKS.iter().any(|own| own.name == task.name));
     if let Some(task) = plugin_task {
         if tasks.len() > 1 {
             return Err(Error::usage(format!("`{}` cannot be combined with other tasks", task.name))
@@ -65,6 +72,13 @@ fn run(args: &Args, words: &[std::ffi::OsString]) -> Result<ExitCode, Error> {
         return init::init(args).map(|()| ExitCode::SUCCESS);
     }
     args.refuse_path()?;
+    // The manager has it too, for when it is deployed, and this is the same script. No manager is needed for it here.
+    if let [task] = &tasks[..]
+        && task.name == COMPLETIONS
+    {
+        stdout::write(&completion::script(task)?);
+        return Ok(stdout::succeeded());
+    }
     launch::launch(args, words)
 }
 

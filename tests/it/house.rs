@@ -8,7 +8,7 @@ use regex::Regex;
 use super::support::CRATE;
 
 /// The rooms of `src`, from the ground up. A room may import only those that come before it.
-const FLOORS: [&str; 23] = [
+const FLOORS: [&str; 24] = [
     "model",
     "error",
     "crash",
@@ -20,6 +20,7 @@ const FLOORS: [&str; 23] = [
     "connect",
     "store",
     "report",
+    "completion",
     "plugin",
     "process",
     "mongod",

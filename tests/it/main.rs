@@ -11,6 +11,7 @@ mod builtins;
 mod cargo_config;
 mod checksums;
 mod commands;
+mod completion;
 mod connections;
 mod corrections;
 mod crashes;

@@ -8,6 +8,7 @@ use crate::line::program::{is_deployed, program};
 use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
 use crate::manager::subtask::Subtask;
 use crate::manager::{MigrationsManager, Subtasks};
+use crate::model::PLUGIN_SUBTASKS;
 use crate::report::columns;
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -49,10 +50,8 @@ pub async fn help<M: MigrationsManager>(_: &M, cx: &Context, subtask: Option<&st
             vec![format!("  {}", subtask.short_usage()), format!("{}{default}", first_paragraph(subtask.help()))]
         })
         .collect();
-    // These two are the plugin's: they need the sources, and work while the manager does not compile.
     if !is_deployed() {
-        rows.push(vec!["  init".into(), "Set up a manager and a migrations directory in this workspace".into()]);
-        rows.push(vec!["  new:NAME".into(), "Write the next migration file".into()]);
+        rows.extend(PLUGIN_SUBTASKS.map(|subtask| vec![format!("  {}", subtask.usage()), subtask.help.to_owned()]));
     }
     let table = columns(&rows, None);
     let environments = environments(subtasks.environments());

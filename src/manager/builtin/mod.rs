@@ -28,7 +28,7 @@ macro_rules! built_ins {
 }
 
 built_ins! {
-    show_status execute ignore rollback accept forget check history unlock dbdump restore dumps mongod help
+    show_status execute ignore rollback accept forget check history unlock dbdump restore dumps mongod completions help
 }
 
 /// The subtask that runs when the line has none, unless the manager names another.
