@@ -13,14 +13,13 @@ use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Remark, Result, hint_of};
 use crate::line::words::listed;
 use crate::migration::Embedded;
-use crate::model::Direction;
 use crate::mongod::local;
 use crate::process::panics;
 use crate::process::runtime::Runtime;
 use crate::process::stop::Stop;
 use crate::report::{Listen, Message, Reporter};
 use crate::run::lock::Locks;
-use crate::run::plan::{Request, Which};
+use crate::run::request::{Goal, Request};
 use crate::run::warnings::shared_numbers;
 use crate::run::{self, Confirmed, Failed, Scope, advice, standing, status};
 use crate::store::Store;
@@ -167,7 +166,7 @@ async fn connect(config: &Config, profile: &str, reporter: &Reporter) -> Result<
 }
 
 async fn execute(scope: &Scope<'_>, dump_folder: Option<dump::Folder>) -> Result<Vec<String>, Failed> {
-    let request = Request { subtask: "execute", direction: Direction::Up, which: Which::Unregistered, is_strict: false };
+    let request = Request { subtask: "execute", goal: Goal::Execute(None), is_strict: false };
     let before = dump_folder.map(|folder| {
         async move || {
             let options = dump::Options { gzip: false, is_consistent: true, selection: None };

@@ -6,7 +6,7 @@ use super::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::line::Task;
 use crate::model::Direction;
-use crate::report::migrations;
+use crate::report::{capitalized, migrations};
 use crate::run::Confirmed;
 use crate::run::plan::{self, Plan};
 use crate::terminal::{self, stdin};
@@ -46,29 +46,23 @@ impl Context {
     }
 
     /// Shows what is about to run and asks, if the environment says so or `always`.
-    pub(crate) async fn confirm_plan(
-        &self,
-        (direction, always): (Direction, bool),
-        database: &str,
-        plan: &Plan<'_>,
-    ) -> Result<Confirmed> {
+    pub(crate) async fn confirm_plan(&self, always: bool, database: &str, plan: &Plan<'_>) -> Result<Confirmed> {
         if !always && self.asking_environment().is_none() {
             return Ok(Confirmed::NotAsked);
         }
         if let Some(shown) = &*self.site().confirmed.borrow() {
-            let is_shown = plan.steps.iter().all(|step| shown.iter().any(|name| name == step.migration.stem()));
+            let is_shown = plan_steps(plan).iter().all(|step| shown.contains(step));
             return if is_shown { Ok(Confirmed::Exactly) } else { Err(plan::more_than_confirmed().into()) };
         }
         for line in plan_lines(plan) {
             self.reporter().notice("Plan", line);
         }
-        let (count, place) = (migrations(plan.steps.len()), self.place(database));
-        match direction {
-            Direction::Up => self.confirm(&format!("Execute {count} on {place}?")).await?,
-            Direction::Ignore => self.confirm(&format!("Register {count} on {place} without running?")).await?,
-            Direction::Accept => self.confirm(&format!("Register what the file of {count} has now on {place}?")).await?,
-            Direction::Forget => self.confirm(&format!("Take {count} out of the registry of {place}?")).await?,
-            Direction::Down => self.confirm_by_name(&format!("Roll back {count} on {place}?")).await?,
+        let question = question(plan, &self.place(database));
+        // What is rolled back may be lost.
+        if plan.undoes() {
+            self.confirm_by_name(&question).await?
+        } else {
+            self.confirm(&question).await?
         }
         Ok(Confirmed::Exactly)
     }
@@ -113,6 +107,25 @@ impl Context {
             None => database.to_owned(),
         }
     }
+}
+
+/// `Roll back 2 migrations, execute 1 on blog (production)?`
+fn question(plan: &Plan<'_>, place: &str) -> String {
+    let first = plan.steps.first().map(|step| step.direction);
+    let count = migrations(plan.steps.len());
+    match first.filter(|first| plan.steps.iter().all(|step| step.direction == *first)) {
+        Some(Direction::Up) => format!("Execute {count} on {place}?"),
+        Some(Direction::Down) => format!("Roll back {count} on {place}?"),
+        Some(Direction::Ignore) => format!("Register {count} on {place} without running?"),
+        Some(Direction::Accept) => format!("Register what the file of {count} has now on {place}?"),
+        Some(Direction::Forget) => format!("Take {count} out of the registry of {place}?"),
+        None => format!("{} on {place}?", capitalized(&plan.tally().request())),
+    }
+}
+
+/// What a plan does with which migration.
+pub(crate) fn plan_steps(plan: &Plan<'_>) -> Vec<(Direction, String)> {
+    plan.steps.iter().map(|step| (step.direction, step.migration.stem().to_owned())).collect()
 }
 
 /// The steps of a plan, a line for each, up to a readable number.

@@ -16,18 +16,18 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::dump;
 use crate::error::{Error, Remark};
-use crate::migration::{Migration, names};
-use crate::model::{Direction, variables};
+use crate::migration::Migration;
+use crate::model::variables;
 use crate::mongod;
 use crate::report::Reporter;
 use crate::run::Scope;
-use crate::run::plan::{Request, Which};
 use crate::run::warnings;
 use crate::store::Store;
 
-pub(crate) use confirm::plan_lines;
+pub(crate) use confirm::{plan_lines, plan_steps};
 pub(crate) use line::Line;
 pub use options::Options;
+pub(crate) use options::Takes;
 pub(crate) use site::{LineSettings, Site};
 
 /// What a subtask works with. There is one for every task of the line, and for each database that the task works on.
@@ -169,9 +169,16 @@ impl Context {
 
     /// The migration that a word of the line names. The line's own word was looked up when the line was checked.
     pub(crate) fn migration(&self, word: &str) -> Result<&Migration, Error> {
-        match self.options.migration() {
-            Some(index) if self.options.first() == Some(word) => Ok(&self.migrations()[index]),
-            _ => names::find(self.migrations(), word),
+        self.options.find_migration(word, self.migrations())
+    }
+
+    /// The options of a subtask that is given `first`: those of this task, if it is one of that subtask's. A team's own subtask that
+    /// calls a built-in one has other options.
+    pub(crate) fn options_of(&self, subtask: &str, first: Option<&str>) -> Options {
+        if self.options.subtask() == subtask && self.options.first() == first {
+            self.options.clone()
+        } else {
+            Options::only(subtask, first)
         }
     }
 
@@ -180,21 +187,6 @@ impl Context {
         if !self.line.has_told_numbers.replace(true) {
             warnings::shared_numbers(self.migrations()).iter().for_each(|remark| self.reporter().remark(remark));
         }
-    }
-
-    /// What a subtask asks a run for.
-    pub(crate) fn request<'m>(
-        &'m self,
-        subtask: &'static str,
-        direction: Direction,
-        migration: Option<&'m str>,
-    ) -> Result<Request<'m>, Error> {
-        let which = match (migration, direction) {
-            (None, _) => Which::Unregistered,
-            (Some(word), Direction::Forget) => Which::Gone(word),
-            (Some(word), _) => Which::File(self.migration(word)?),
-        };
-        Ok(Request { subtask, direction, which, is_strict: self.line.args.strict })
     }
 
     /// What is stored about the database's migrations.

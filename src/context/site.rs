@@ -10,6 +10,7 @@ use crate::connect::{self, Connection, Target};
 use crate::environment::tunnel::Tunnel;
 use crate::environment::{Environment, Route};
 use crate::error::{Error, Result};
+use crate::model::Direction;
 use crate::mongod;
 use crate::report::Reporter;
 
@@ -21,8 +22,8 @@ pub(crate) struct Site {
     pub(crate) reporter: Reporter,
     /// Whether the task works on several databases, and this is one of them.
     pub(crate) is_one_of_many: bool,
-    /// The migrations that were shown when the task was confirmed for several databases at once.
-    pub(crate) confirmed: RefCell<Option<Vec<String>>>,
+    /// The steps that were shown when the task was confirmed for several databases at once: what is done with which migration.
+    pub(crate) confirmed: RefCell<Option<Vec<(Direction, String)>>>,
     is_many: bool,
     /// Whether the configuration is the environment's. It is not for a subtask that needs none.
     is_configured: bool,

@@ -6,11 +6,14 @@ use crate::error::{Error, Remark};
 use crate::line::Task;
 use crate::line::flags::{Args, TaskFlag};
 use crate::line::program::program;
-use crate::manager::declaration::{Asks, First, Reach};
+use crate::line::words::either;
+use crate::manager::declaration::{Asks, First, Reach, ValueKind};
+use crate::manager::planned::task_in;
 use crate::manager::subtask::Subtask;
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::migration::{Embedded, names};
 use crate::model::PLUGIN_SUBTASKS;
+use crate::run::request::Place;
 
 /// The tasks of the line that follow an environment's name, or that come before any.
 pub(super) struct Segment<'s, M> {
@@ -36,8 +39,16 @@ pub(super) struct Checked<'s, M> {
     pub(super) options: Options,
     /// The task as it was typed.
     pub(super) task: Task,
-    /// What is wrong with the migration that it names: no file has that name. Only the database knows whether there was one.
-    pub(super) unknown_migration: Option<Remark>,
+    /// A migration that it names, and that has no file. Only the database knows whether there was one.
+    pub(super) unknown_migration: Option<Unknown>,
+}
+
+/// A word that names no migration file.
+#[derive(Clone, Debug)]
+pub(super) struct Unknown {
+    pub(super) word: String,
+    /// What is wrong with it.
+    pub(super) remark: Remark,
 }
 
 impl<M> Checked<'_, M> {
@@ -87,7 +98,7 @@ fn segments<'s, M: MigrationsManager>(
             let before = segment.tasks.last().map(|checked| checked.subtask);
             return Err(unknown(&task.name, before, subtasks, embedded));
         };
-        segment.tasks.push(checked(subtask, task)?);
+        segment.tasks.push(checked(subtask, subtasks, task)?);
     }
     // There may be no task before the first environment.
     if segments.len() > 1 {
@@ -101,7 +112,7 @@ fn segments<'s, M: MigrationsManager>(
     if let Some(segment) = segments.last_mut().filter(|segment| segment.tasks.is_empty()) {
         let task: Task = Task { name: subtasks.default_name().to_owned(), options: Vec::new() };
         let subtask = subtasks.find(&task.name)?;
-        segment.tasks.push(checked(subtask, task)?);
+        segment.tasks.push(checked(subtask, subtasks, task)?);
     }
     Ok(segments)
 }
@@ -145,58 +156,70 @@ fn flags<M: MigrationsManager>(args: &Args, subtasks: &Subtasks<M>, segments: &[
         let takers: Vec<&str> =
             subtasks.iter().filter(|subtask| subtask.takes_flag(flag)).map(|subtask| subtask.name()).collect();
         let example = takers.first().copied().unwrap_or_default();
-        return Err(Error::usage(format!("`{flag_name}` can only be used with {}", takers.join(" or ")))
+        return Err(Error::usage(format!("`{flag_name}` can only be used with {}", either(&takers)))
             .with_hint(format!("write `{} {example} {flag_name}`", program())));
     }
     args.refuse_path()
 }
 
-fn options<M>(task: &Task, subtask: &Subtask<M>) -> Result<Options, Error> {
-    let (name, usage, program) = (&task.name, subtask.usage(), program());
-    let takes_first = subtask.first() != First::Nothing;
-    let options = Options::new(&task.options, takes_first, &subtask.options())
-        .map_err(|problem| Error::usage(format!("{name} takes {problem}")).with_hint(format!("its usage is `{usage}`")))?;
-    match (subtask.first(), options.first()) {
-        (First::NeedsMigration | First::NeedsMigrationWithoutFile, None) => {
-            Err(Error::usage(format!("{name} needs a migration"))
-                .with_hint(format!("write `{program} {name}:0002_x` (`{program}` shows what is registered)")))
-        }
-        (First::NeedsDump, None) => Err(Error::usage(format!("{name} needs a dump"))
-            .with_hint(format!("write `{program} {name}:latest` (`{program} dumps` lists them)"))),
-        (First::OneOf(words) | First::NeedsOneOf(words), Some(word)) if !words.contains(&word) => {
-            Err(Error::usage(format!("`{word}` is not a valid value for {name}"))
-                .with_hint(format!("its usage is `{usage}`")))
-        }
-        _ => subtask.check(&options).map(|()| options),
-    }
+fn checked<'s, M>(subtask: &'s Subtask<M>, subtasks: &Subtasks<M>, task: Task) -> Result<Checked<'s, M>, Error> {
+    let options = if subtask.first() == First::Task && !task.options.is_empty() {
+        let about = task_in(&task.options).ok_or_else(|| {
+            Error::usage(format!("{} takes a task, and then its options", task.name))
+                .with_hint(format!("write it as `{}:execute,to=0012`", task.name))
+        })?;
+        Options::about_task(&task.name, subtasks.planned(&about)?)
+    } else {
+        subtask.read(&task)?
+    };
+    Ok(Checked { options, subtask, task, unknown_migration: None })
 }
 
-fn checked<M>(subtask: &Subtask<M>, task: Task) -> Result<Checked<'_, M>, Error> {
-    Ok(Checked { options: options(&task, subtask)?, subtask, task, unknown_migration: None })
-}
-
-/// Looks up the migration or subtask that a task names.
+/// Looks up the migrations or the subtask that a task names.
 fn look_up<M>(checked: &mut Checked<'_, M>, subtasks: &Subtasks<M>, embedded: &Embedded) -> Result<(), Error> {
-    let Some(word) = checked.options.first() else { return Ok(()) };
-    match checked.subtask.first() {
-        First::Migration | First::NeedsMigration => {
-            match names::find_index(&embedded.migrations, word) {
-                Ok(index) => checked.options.set_migration(index),
-                Err(error) if names::is_any(&embedded.migrations, word) => return Err(error),
-                Err(error) => checked.unknown_migration = Some(error.into()),
+    let (subtask, options) = match checked.options.about_mut() {
+        Some(about) => (subtasks.find(about.subtask())?, about),
+        None => (checked.subtask, &mut checked.options),
+    };
+    let migrations = &embedded.migrations;
+    let place = |word: &str, or_start| {
+        let read = if or_start { Place::read_or_start(word, migrations) } else { Place::read(word, migrations) };
+        read.map(|_| ())
+    };
+    let mut looked_up = Vec::new();
+    if let Some(word) = options.first().map(str::to_owned) {
+        match subtask.first() {
+            first if first.is_file() => {
+                let index = names::find_index(migrations, &word);
+                if let Ok(index) = index {
+                    options.set_migration(index);
+                }
+                looked_up.push((word, index.map(|_| ())));
             }
-            Ok(())
+            First::NeedsPlace { or_start } => {
+                let found = place(&word, or_start);
+                looked_up.push((word, found));
+            }
+            First::Subtask if subtasks.environment_named(&word).is_none() => {
+                subtasks.find(&word)?;
+            }
+            _ => {}
         }
-        First::Subtask if subtasks.environment_named(word).is_some() => Ok(()),
-        First::Subtask => subtasks.find(word).map(|_| ()),
-        First::Anything
-        | First::MigrationWithoutFile
-        | First::NeedsMigrationWithoutFile
-        | First::NeedsDump
-        | First::Nothing
-        | First::OneOf(_)
-        | First::NeedsOneOf(_) => Ok(()),
     }
+    for (name, word) in options.named() {
+        match subtask.kind_of(name) {
+            ValueKind::Text => {}
+            kind => looked_up.push((word.to_owned(), place(word, kind == ValueKind::PlaceOrStart))),
+        }
+    }
+    for (word, found) in looked_up {
+        match found {
+            Ok(()) => {}
+            Err(error) if names::is_any(migrations, &word) => return Err(error),
+            Err(error) => checked.unknown_migration = Some(Unknown { word, remark: error.into() }),
+        }
+    }
+    Ok(())
 }
 
 fn unknown<M>(name: &str, before: Option<&Subtask<M>>, subtasks: &Subtasks<M>, embedded: &Embedded) -> Error {
@@ -205,7 +228,7 @@ fn unknown<M>(name: &str, before: Option<&Subtask<M>>, subtasks: &Subtasks<M>, e
             .with_hint("run it by itself, with cargo, in the workspace");
     }
     if names::is_any(&embedded.migrations, name) {
-        let takes_one = |subtask: &&Subtask<M>| matches!(subtask.first(), First::Migration | First::NeedsMigration);
+        let takes_one = |subtask: &&Subtask<M>| subtask.first().is_file();
         let subtask = before.filter(takes_one).map_or("execute", |subtask| subtask.name());
         return Error::usage(format!("`{name}` is a migration, not a subtask. Nothing has run"))
             .with_hint(format!("write `{subtask}:{name}`"));

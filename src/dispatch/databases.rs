@@ -14,12 +14,13 @@ use crate::environment::{Databases, Environment, full_match};
 use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Result, exit_code_of};
 use crate::line::words::shortened;
-use crate::manager::declaration::{Answer, Asks};
+use crate::manager::declaration::{Answer, Asks, When};
 use crate::manager::{Flow, MigrationsManager};
 use crate::model::Direction;
 use crate::process::stop;
 use crate::report::{DatabaseEnd, Databases as Summary, End};
 use crate::run::preview;
+use crate::run::request::Request;
 
 /// The result on one database: how it ended, the error, and whether the line is to end.
 type OnDatabase = (DatabaseEnd, Option<Box<dyn std::error::Error + Send + Sync>>, Flow);
@@ -118,51 +119,67 @@ async fn confirm_all<M>(
 ) -> Result<()> {
     let asks = checked.asks();
     let Some((_, first)) = contexts.first() else { return Ok(()) };
-    let is_asked = match asks {
+    let may_ask = match asks {
         Asks::Never => false,
-        Asks::WithPlan(_) | Asks::IfEnvironmentDoes => environment.asks,
-        Asks::AlwaysWithPlan(_) | Asks::Always(_) => true,
+        Asks::WithPlan(When::IfEnvironmentDoes) | Asks::IfEnvironmentDoes => environment.asks,
+        Asks::WithPlan(When::IfUndone | When::Always) | Asks::Always(_) => true,
     };
-    if !is_asked {
+    if !may_ask {
         return Ok(());
     }
     let mut plans = Vec::new();
-    for (database, cx) in contexts {
-        // A database whose plan cannot be shown now is not confirmed, and is refused if it can run by then.
-        let (lines, shown) = match asks {
-            Asks::WithPlan(direction) | Asks::AlwaysWithPlan(direction) => match plan_of(cx, checked, direction).await {
-                Ok(plan) => plan,
-                Err(error) => (vec![format!("cannot run: {}", error_text(&*error))], Vec::new()),
-            },
-            _ => (vec![checked.task.to_string()], Vec::new()),
-        };
-        for text in lines {
+    for (_, cx) in contexts {
+        plans.push(match asks {
+            Asks::WithPlan(_) => plan_of(cx, checked).await,
+            _ => Preview { lines: vec![checked.task.to_string()], ..Preview::default() },
+        });
+    }
+    let undoes = plans.iter().any(|plan| plan.steps.iter().any(|(direction, _)| *direction == Direction::Down));
+    if asks == Asks::WithPlan(When::IfUndone) && !undoes && !environment.asks {
+        return Ok(());
+    }
+    for ((database, _), plan) in contexts.iter().zip(&plans) {
+        for text in &plan.lines {
             site.reporter.notice("Plan", format!("{database}: {text}"));
         }
-        plans.push(shown);
     }
     let question = format!("Run {} on {} databases of {}?", checked.task, contexts.len(), environment.name);
     // The first context asks for all: they have the environment in common.
-    match asks {
-        Asks::WithPlan(Direction::Down) | Asks::Always(Answer::Name) => first.confirm_by_name(&question).await?,
-        _ => first.confirm(&question).await?,
+    if undoes || asks == Asks::Always(Answer::Name) {
+        first.confirm_by_name(&question).await?;
+    } else {
+        first.confirm(&question).await?;
     }
     for ((_, cx), plan) in contexts.iter().zip(plans) {
-        *cx.site().confirmed.borrow_mut() = Some(plan);
+        *cx.site().confirmed.borrow_mut() = Some(plan.steps);
     }
     Ok(())
 }
 
-/// The plan as people read it, and the migrations in it.
-async fn plan_of<M>(cx: &Context, checked: &Checked<'_, M>, direction: Direction) -> Result<(Vec<String>, Vec<String>)> {
-    // Only the command of the run depends on the subtask's name, and nothing runs here.
-    let request = cx.request("", direction, checked.options.first())?;
-    cx.tell_shared_numbers();
-    let plan = preview(&cx.scope().await?, &request).await?;
-    let nothing = if plan.steps.is_empty() { Some("nothing to do".to_owned()) } else { None };
-    let warnings = plan.warnings.iter().map(|warning| format!("warning: {}", warning.message));
-    let lines = context::plan_lines(&plan).into_iter().chain(warnings).chain(nothing).collect();
-    Ok((lines, plan.steps.iter().map(|step| step.migration.stem().to_owned()).collect()))
+/// What a task would do on one database.
+#[derive(Debug, Default)]
+struct Preview {
+    /// As people read it.
+    lines: Vec<String>,
+    steps: Vec<(Direction, String)>,
+}
+
+/// What a task would do. A database whose plan cannot be shown now is not confirmed, and is refused if it can run by then.
+async fn plan_of<M>(cx: &Context, checked: &Checked<'_, M>) -> Preview {
+    let plan = async {
+        let goal = checked.subtask.goal().ok_or_else(|| Error::usage("there is no plan for it"))?;
+        let goal = goal(&checked.options, cx.migrations())?;
+        // Only the command of the run depends on the subtask's name, and nothing runs here.
+        let request = Request { subtask: "", goal, is_strict: cx.args().strict };
+        cx.tell_shared_numbers();
+        let plan = preview(&cx.scope().await?, &request).await?;
+        let nothing = if plan.steps.is_empty() { Some("nothing to do".to_owned()) } else { None };
+        let warnings = plan.warnings.iter().map(|warning| format!("warning: {}", warning.message));
+        let lines = context::plan_lines(&plan).into_iter().chain(warnings).chain(nothing).collect();
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Preview { lines, steps: context::plan_steps(&plan) })
+    };
+    plan.await
+        .unwrap_or_else(|error| Preview { lines: vec![format!("cannot run: {}", error_text(&*error))], steps: Vec::new() })
 }
 
 /// The databases' names, in order.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::check::{Checked, Segment};
+use super::check::{Checked, Segment, Unknown};
 use crate::context::{Context, Line, Site};
 use crate::environment::Route;
 use crate::error::{Error, ErrorKind, Remark};
@@ -20,10 +20,10 @@ pub(super) async fn check<M>(line: &Rc<Line>, segments: &[Segment<'_, M>], sites
     for (segment, site) in segments.iter().zip(sites) {
         for checked in &segment.tasks {
             let Some(unknown) = &checked.unknown_migration else { continue };
-            let asked = tokio::time::timeout(PATIENCE, registered(line, segment, site, checked)).await;
+            let asked = tokio::time::timeout(PATIENCE, registered(line, segment, site, checked, unknown)).await;
             return Err(match asked.ok().flatten() {
-                Some(registered) => error(registered.unwrap_or_else(|| unknown.clone())),
-                None => without_answer(unknown, checked),
+                Some(registered) => error(registered.unwrap_or_else(|| unknown.remark.clone())),
+                None => without_answer(unknown),
             });
         }
     }
@@ -33,11 +33,11 @@ pub(super) async fn check<M>(line: &Rc<Line>, segments: &[Segment<'_, M>], sites
 /// The error if a task names a migration that has no file, without asking the database.
 pub(super) fn in_line<M>(segments: &[Segment<'_, M>]) -> Option<Error> {
     let mut tasks = segments.iter().flat_map(|segment| &segment.tasks);
-    tasks.find_map(|checked| checked.unknown_migration.as_ref().map(|unknown| without_answer(unknown, checked)))
+    tasks.find_map(|checked| checked.unknown_migration.as_ref().map(without_answer))
 }
 
-fn without_answer<M>(unknown: &Remark, checked: &Checked<'_, M>) -> Error {
-    error(with_missing(unknown.clone(), checked.options.first().unwrap_or_default()))
+fn without_answer(unknown: &Unknown) -> Error {
+    error(with_missing(unknown.remark.clone(), &unknown.word))
 }
 
 fn error(remark: Remark) -> Error {
@@ -50,6 +50,7 @@ async fn registered<M>(
     segment: &Segment<'_, M>,
     site: &Rc<Site>,
     checked: &Checked<'_, M>,
+    unknown: &Unknown,
 ) -> Option<Option<Remark>> {
     // One of several databases says nothing about the others, and another machine is not asked for a name that may be mistyped.
     if segment.environment.is_some_and(|environment| environment.is_many() || matches!(environment.route(), Route::Host(_)))
@@ -65,7 +66,7 @@ async fn registered<M>(
     let store = cx.store().await.ok()?;
     let view = run::read(&store).await.ok()?;
     let known = standing::all(cx.migrations(), &view);
-    Some(advice::gone(checked.options.first()?, store.database().name(), &known))
+    Some(advice::gone(&unknown.word, store.database().name(), &known))
 }
 
 /// Adds to the hint that the word may name a registered migration whose file is gone.

@@ -47,11 +47,12 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) fail_fast: bool,
 
-    /// With show_status: exit 4 if a migration is unregistered, failed or interrupted, or has no file
+    /// With show_status and plan: exit 4 if there is something to do (for show_status: a migration is unregistered, failed or
+    /// interrupted, or has no file)
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// With execute and rollback: refuse what is otherwise a warning (migrations that were edited after they ran, that have no
+    /// With execute, rollback, to, redo and plan: refuse what is otherwise a warning (migrations that were edited after they ran, that have no
     /// file, or that are out of order)
     #[arg(long)]
     pub(crate) strict: bool,
@@ -140,23 +141,26 @@ impl TaskFlag {
         }
     }
 
-    /// What it does, as `--help` says it, without the subtasks that it goes with: `With execute: …`.
-    pub(crate) fn help(self) -> String {
-        let definition = Args::command();
-        let flag = definition.get_arguments().find(|flag| flag.get_long() == self.as_str().strip_prefix("--"));
-        let help = flag.and_then(clap::Arg::get_help).map(ToString::to_string).unwrap_or_default();
-        match help.strip_prefix("With ").and_then(|rest| rest.split_once(": ")) {
-            Some((_, what)) => what.to_owned(),
-            None => help,
-        }
-    }
-
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Check => "--check",
             Self::Strict => "--strict",
         }
     }
+}
+
+/// What a flag does, as `--help` says it, without the subtasks that it goes with: `With execute: …`. Empty if there is no such flag.
+#[cfg(feature = "manager")]
+pub(crate) fn help_of(flag: &str) -> String {
+    let definition = Args::command();
+    let flag = definition.get_arguments().find(|known| known.get_long() == flag.strip_prefix("--"));
+    let help = flag.and_then(clap::Arg::get_help).map(ToString::to_string).unwrap_or_default();
+    let what = match help.strip_prefix("With ").and_then(|rest| rest.split_once(": ")) {
+        Some((_, what)) => what,
+        None => &help,
+    };
+    let mut chars = what.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// When output is coloured.
@@ -376,9 +380,10 @@ mod tests {
     #[test]
     #[cfg(feature = "manager")]
     fn every_flag_of_a_subtask_says_what_it_does() {
-        assert!(TaskFlag::Check.help().starts_with("exit 4 if a migration is "), "{}", TaskFlag::Check.help());
+        assert!(help_of("--check").starts_with("exit 4 if there is something to do"), "{}", help_of("--check"));
+        assert_eq!(help_of("--none"), "");
         for flag in TaskFlag::all() {
-            let help = flag.help();
+            let help = help_of(flag.as_str());
             assert!(!help.is_empty() && !help.contains('\n') && !help.starts_with("With "), "{help}");
         }
     }

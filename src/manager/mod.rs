@@ -3,8 +3,10 @@
 pub(crate) mod builtin;
 pub(crate) mod declaration;
 mod environments;
+pub(crate) mod planned;
 pub(crate) mod subtask;
 mod subtasks;
+mod texts;
 mod vocabulary;
 
 pub use subtasks::Subtasks;
@@ -83,6 +85,14 @@ pub trait MigrationsManager: Sized {
         builtin::show_status(self, cx, option).await
     }
 
+    /// Shows what a task would do, and writes nothing.
+    ///
+    /// # Errors
+    /// The server failed, the task is not about migrations, or `--check` found something to do.
+    async fn plan(&self, cx: &Context, task: Option<&str>) -> Result<()> {
+        builtin::plan(self, cx, task).await
+    }
+
     /// Runs one migration, or every unregistered one.
     ///
     /// # Errors
@@ -99,10 +109,34 @@ pub trait MigrationsManager: Sized {
         builtin::ignore(self, cx, migration).await
     }
 
-    /// Runs a registered migration's `down`, and unregisters it.
+    /// Registers every unregistered migration up to one without running it.
+    ///
+    /// # Errors
+    /// No migration is given, or the server failed.
+    async fn baseline(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+        builtin::baseline(self, cx, migration).await
+    }
+
+    /// Rolls back what is registered above a migration, and runs what is unregistered up to it.
+    ///
+    /// # Errors
+    /// A step cannot be done, then none is; the person who was asked said no; or a migration or the server failed.
+    async fn to(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+        builtin::to(self, cx, migration).await
+    }
+
+    /// Runs a migration's `down`, and then its `up`.
     ///
     /// # Errors
     /// The migration is not registered, has no `down`, or failed; or the server did.
+    async fn redo(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
+        builtin::redo(self, cx, migration).await
+    }
+
+    /// Runs the `down` of registered migrations, and unregisters them.
+    ///
+    /// # Errors
+    /// A migration is not registered, has no `down`, or failed; or the server did.
     async fn rollback(&self, cx: &Context, migration: Option<&str>) -> Result<()> {
         builtin::rollback(self, cx, migration).await
     }

@@ -11,8 +11,7 @@ use crate::line::program::{is_deployed, program};
 use crate::line::words::{listed, nearest};
 
 /// Names that the line uses otherwise, and those of built-in subtasks to come.
-const RESERVED: &[&str] =
-    &["init", "new", "migrations", "adopt", "backfill", "baseline", "decode", "doctor", "plan", "redo", "rehearse", "to"];
+const RESERVED: &[&str] = &["init", "new", "migrations", "adopt", "backfill", "decode", "doctor", "rehearse"];
 
 /// Words that other tools use for what a subtask here does, each line with the subtask's name at its end.
 const SYNONYMS: &[(&[&str], &str)] = &[
@@ -21,6 +20,8 @@ const SYNONYMS: &[(&[&str], &str)] = &[
     (&["status", "list"], "show_status"),
     (&["dump", "backup"], "dbdump"),
     (&["log"], "history"),
+    (&["dryrun", "dry_run", "preview"], "plan"),
+    (&["goto"], "to"),
     (&["create", "add", "generate"], "new"),
 ];
 

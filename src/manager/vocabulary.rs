@@ -22,7 +22,7 @@ impl<M> Subtasks<M> {
 fn subtask<M>(subtask: &Subtask<M>) -> completion::Subtask {
     let (values, needs_value) = values(subtask.first());
     completion::Subtask {
-        named: named(subtask.name(), subtask.help()),
+        named: named(subtask.name(), &subtask.summary()),
         values,
         needs_value,
         options: subtask.options().into_iter().map(str::to_owned).collect(),
@@ -40,11 +40,11 @@ fn values(first: First) -> (Values, bool) {
         First::Anything => (Values::Unknown, false),
         First::Nothing => (Values::Nothing, false),
         First::Migration | First::MigrationWithoutFile => (Values::Migrations, false),
-        First::NeedsMigration => (Values::Migrations, true),
+        First::NeedsMigration | First::MigrationOrNamed | First::NeedsPlace { .. } => (Values::Migrations, true),
         // The name of a migration without a file is only in the database.
         First::NeedsMigrationWithoutFile => (Values::Unknown, true),
         First::NeedsDump => (Values::Dumps, true),
-        First::Subtask => (Values::Subtasks, false),
+        First::Subtask | First::Task => (Values::Subtasks, false),
         First::OneOf(words) => (those(words), false),
         First::NeedsOneOf(words) => (those(words), true),
     }

@@ -6,7 +6,7 @@ use super::bars::{Bar, Plain, RunBar};
 use super::said::{Said, Stderr};
 use super::screen::Screen;
 use super::tally::verb;
-use super::{About, Event, Outcome, Report, Sink, Tally, Task, Unit, columns, human_duration};
+use super::{About, Event, Outcome, Report, Sink, Tally, Task, Unit, capitalized, columns, human_duration};
 use crate::model::Direction;
 use crate::terminal::{self, Stream, stdout};
 
@@ -105,14 +105,7 @@ impl Sink for Human {
                 let on = format!("on {database} in {}", human_duration(took));
                 self.run_ended(direction, &on, done, outcome);
             }
-            Event::NothingToDo { direction: Direction::Accept, database, .. } => self.status(
-                "Finished",
-                &format!("nothing to accept on {database}: the registry has the name and the code that the file has"),
-            ),
-            Event::NothingToDo { direction, database, .. } => self.status(
-                "Finished",
-                &format!("all migrations are registered on {database}: nothing to {}", verb(direction).plain),
-            ),
+            Event::NothingToDo { why, .. } => self.status("Finished", why),
             Event::Said(ref said) => self.stderr.say(said),
             Event::Report(report) => self.report(report),
             Event::Text(text) => self.result(Some(format!("{}\n", terminal::scrub(text))), Vec::new()),
@@ -137,10 +130,4 @@ impl Sink for Human {
             None => Box::new(Plain::new(self.stderr.clone(), total, unit)),
         }
     }
-}
-
-/// `Executed`
-fn capitalized(word: &str) -> String {
-    let (first, rest) = word.split_at(1);
-    first.to_uppercase() + rest
 }

@@ -12,6 +12,7 @@ mod human;
 mod json;
 mod listener;
 mod open_runs;
+mod plan;
 mod progress;
 mod said;
 mod screen;
@@ -39,13 +40,14 @@ pub(crate) use dumps::{DumpRow, Dumps, ManifestOf};
 pub(crate) use history::History;
 pub(crate) use listener::Listen;
 pub use listener::Message;
+pub(crate) use plan::{Planned, PlannedStep};
 pub use progress::Progress;
 pub(crate) use progress::Task;
 pub(crate) use said::Said;
 pub(crate) use status::{Row, Status};
 pub(crate) use table::columns;
 pub(crate) use tally::Tally;
-pub(crate) use text::{ago, human_bytes, human_duration, human_time, migrations};
+pub(crate) use text::{ago, capitalized, human_bytes, human_duration, human_time, migrations};
 pub(crate) use unlocked::{Unlocked, Was};
 
 /// Something that happened. Borrowed, since sinks keep nothing.
@@ -81,8 +83,9 @@ pub(crate) enum Event<'a> {
     },
     NothingToDo {
         subtask: &'static str,
-        direction: Direction,
         database: &'a str,
+        /// A sentence for people.
+        why: &'a str,
     },
     Said(Said<'a>),
     Report(&'a dyn Report),

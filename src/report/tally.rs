@@ -33,7 +33,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, direction: Direction) {
+    pub(super) fn add(&mut self, direction: Direction) {
         *match direction {
             Direction::Down => &mut self.down,
             Direction::Up => &mut self.up,
@@ -47,24 +47,46 @@ impl Tally {
         self.down + self.up + self.ignored + self.accepted + self.forgotten
     }
 
+    /// `roll back 1 migration, execute 2`
+    pub(crate) fn request(&self) -> String {
+        let parts = self.counts().into_iter().enumerate().map(|(index, (count, direction))| {
+            let counted = if index == 0 { migrations(count) } else { count.to_string() };
+            format!("{} {counted}", verb(direction).plain)
+        });
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
     /// `1 migration was rolled back, 2 were executed`
     pub(super) fn sentence(&self) -> String {
         self.listed(|count| if count == 1 { "was " } else { "were " })
     }
 
-    fn listed(&self, be: impl Fn(usize) -> &'static str) -> String {
-        let parts = [
+    /// What was done at least once, and how often.
+    fn counts(&self) -> Vec<(usize, Direction)> {
+        let all = [
             (self.down, Direction::Down),
             (self.up, Direction::Up),
             (self.ignored, Direction::Ignore),
             (self.accepted, Direction::Accept),
             (self.forgotten, Direction::Forget),
         ];
-        let parts = parts.into_iter().filter(|(count, _)| *count > 0).enumerate().map(|(index, (count, direction))| {
+        all.into_iter().filter(|(count, _)| *count > 0).collect()
+    }
+
+    fn listed(&self, be: impl Fn(usize) -> &'static str) -> String {
+        let parts = self.counts().into_iter().enumerate().map(|(index, (count, direction))| {
             let counted = if index == 0 { migrations(count) } else { count.to_string() };
             format!("{counted} {}{}", be(count), verb(direction).done)
         });
         parts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl FromIterator<Direction> for Tally {
+    fn from_iter<I: IntoIterator<Item = Direction>>(directions: I) -> Self {
+        let mut tally = Self::default();
+        directions.into_iter().for_each(|direction| tally.add(direction));
+        tally
     }
 }
 
@@ -81,10 +103,8 @@ mod tests {
 
     #[test]
     fn a_tally_of_both_directions_reads_as_a_sentence() {
-        let mut tally = Tally::default();
-        for direction in [Direction::Down, Direction::Up, Direction::Up] {
-            tally.add(direction);
-        }
+        let tally: Tally = [Direction::Down, Direction::Up, Direction::Up].into_iter().collect();
+        assert_eq!(tally.request(), "roll back 1 migration, execute 2");
         assert_eq!(tally.to_string(), "1 migration rolled back, 2 executed");
         assert_eq!(tally.sentence(), "1 migration was rolled back, 2 were executed");
         assert_eq!(tally.total(), 3);

@@ -42,6 +42,12 @@ pub(crate) fn migrations(count: usize) -> String {
     format!("{count} migration{}", if count == 1 { "" } else { "s" })
 }
 
+/// `Executed`
+pub(crate) fn capitalized(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
+}
+
 /// A time as people read it everywhere, such as `2026-02-03 04:05:06Z`: servers and people are in different time zones. It is
 /// empty for a time that no calendar has.
 pub(crate) fn human_time(at: DateTime) -> String {

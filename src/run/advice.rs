@@ -51,12 +51,6 @@ pub(super) fn file_gone(attempt: &Attempt) -> Remark {
 
 /// What to say about registered migrations that have no file. Those of another program are a remark of their own for each program.
 pub(crate) fn without_file(known: &Known<'_, '_>) -> Vec<Remark> {
-    let mut missing = known.missing.clone();
-    missing.sort_by(|a, b| file_name::compare(a.number(), b.number()).then_with(|| a.name.cmp(&b.name)));
-    let mut by_program: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
-    for entry in missing {
-        by_program.entry(known.other_program(entry)).or_default().push(file_name::stem(&entry.name));
-    }
     let remark = |(program, names): (Option<&str>, Vec<&str>)| {
         let (are, have) = if names.len() == 1 { ("is", "has") } else { ("are", "have") };
         let list = shortened(&names);
@@ -68,7 +62,7 @@ pub(crate) fn without_file(known: &Known<'_, '_>) -> Vec<Remark> {
             }
         }
     };
-    by_program.into_iter().map(remark).collect()
+    by_program(&known.missing, known).into_iter().map(remark).collect()
 }
 
 /// What to do if two programs share a registry by mistake.
@@ -88,6 +82,36 @@ fn way_out(names: &[&str]) -> String {
              out of the registry"
         ),
     }
+}
+
+/// What to say about registered migrations that would have to be rolled back, and have no file. Those of another program are a
+/// remark of their own for each program.
+pub(super) fn cannot_be_rolled_back(gone: &[&Entry], known: &Known<'_, '_>) -> Vec<Remark> {
+    let remark = |(program, names): (Option<&str>, Vec<&str>)| {
+        let (list, why) = match names[..] {
+            [name] => (name.to_owned(), "it is registered, but its file is gone"),
+            _ => (shortened(&names), "they are registered, but their files are gone"),
+        };
+        let message = format!("{list} cannot be rolled back: {why}");
+        match program {
+            None => Remark::new(message).with_hint(way_out(&names)),
+            Some(other) => {
+                Remark::new(format!("{message} (registered by another program, `{other}`)")).with_hint(OWN_REGISTRY)
+            }
+        }
+    };
+    by_program(gone, known).into_iter().map(remark).collect()
+}
+
+/// The stems of entries in order, by the other program that registered them.
+fn by_program<'v>(entries: &[&'v Entry], known: &Known<'_, 'v>) -> BTreeMap<Option<&'v str>, Vec<&'v str>> {
+    let mut sorted = entries.to_vec();
+    sorted.sort_by(|a, b| file_name::compare(a.number(), b.number()).then_with(|| a.name.cmp(&b.name)));
+    let mut by_program: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
+    for entry in sorted {
+        by_program.entry(known.other_program(entry)).or_default().push(file_name::stem(&entry.name));
+    }
+    by_program
 }
 
 /// What to say if `word` names a registered or interrupted migration whose file is gone.
@@ -111,9 +135,10 @@ pub(crate) fn gone(word: &str, database: &str, known: &Known<'_, '_>) -> Option<
 
 /// What to say about unregistered migrations whose code is registered under a name that has no file: their files were renumbered
 /// or renamed, and a plain `execute` would run the same code again.
-pub(crate) fn renumbered(known: &Known<'_, '_>) -> Vec<Remark> {
+pub(crate) fn renumbered(known: &Known<'_, '_>, is_about: impl Fn(&Standing<'_, '_>) -> bool) -> Vec<Remark> {
     // What a run is working on was named by a person.
-    let new = known.files.iter().filter(|standing| standing.entry().is_none() && !standing.is_under_way);
+    let is_new = |standing: &&Standing<'_, '_>| standing.entry().is_none() && !standing.is_under_way;
+    let new = known.files.iter().filter(is_new).filter(|standing| is_about(standing));
     new.filter_map(|standing| {
         let migration = standing.migration;
         let before = known.missing.iter().find(|entry| is_code_of(entry, migration))?;
@@ -169,6 +194,7 @@ pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + 
         let hint = format!("`{program}` shows whether {name} is registered: if it is, the transaction was committed");
         return Error::failed(message).with_hint(hint).caused_by(error);
     }
+    let again = |otherwise: String| format!("{program} {}", step.again.clone().unwrap_or(otherwise));
     let no_effect = if step.is_transactional() { ", and had no effect since it is transactional" } else { "" };
     let (message, hint) = match step.direction {
         // It was interrupted before, and the effects of that are still there.
@@ -177,15 +203,15 @@ pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + 
         }
         Direction::Up => (
             format!("the migration {name} failed and was not registered{no_effect}"),
-            format!("fix it and run `{program} execute` again"),
+            format!("fix it and run `{}` again", again("execute".to_owned())),
         ),
         _ if step.registered.is_empty() => (
             format!("the rollback of {name} failed{no_effect}"),
-            format!("fix its `down` and run `{program} rollback:{name}` again"),
+            format!("fix its `down` and run `{}` again", again(format!("rollback:{name}"))),
         ),
         _ => (
             format!("the rollback of {name} failed, and it is still registered{no_effect}"),
-            format!("fix its `down` and run `{program} rollback:{name}` again"),
+            format!("fix its `down` and run `{}` again", again(format!("rollback:{name}"))),
         ),
     };
     Error::failed(message).with_hint(hint).caused_by(error)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::advice;
 use super::standing::{Known, Standing};
-use super::step::{Gone, Of, Step};
+use super::step::{Gone, Look, Of, Step};
 use crate::error::{Error, ErrorKind};
 use crate::line::program::program;
 use crate::line::words::{listed, shortened};
@@ -23,6 +23,8 @@ pub(super) fn accept<'m>(standing: &Standing<'m, '_>, known: &Known<'_, '_>) -> 
         before,
         registered: entry.as_read().into_iter().collect(),
         registered_as,
+        again: None,
+        look: Look { is_changed: standing.is_changed(), ..Look::of(standing.state) },
     };
     if let (State::Registered | State::Ignored, Some(entry)) = (before, standing.entry()) {
         return Ok(standing.is_changed().then(|| step(entry, None)));
@@ -89,6 +91,8 @@ pub(super) fn forget(word: &str, known: &Known<'_, '_>, view: &View) -> Result<S
                 before: *before,
                 registered: of_stem.filter_map(Entry::as_read).collect(),
                 registered_as: None,
+                again: None,
+                look: Look::of(*before),
             })
         }
         ([], []) => Err(not_gone(word, without_file.keys().copied().collect())),

@@ -7,8 +7,10 @@ pub(crate) mod lock;
 pub(crate) mod majority;
 mod opening;
 pub(crate) mod plan;
+pub(crate) mod request;
 pub(crate) mod restore;
 mod scope;
+mod select;
 pub(crate) mod standing;
 pub(crate) mod status;
 mod step;
@@ -32,7 +34,8 @@ use crate::report::{About, Event, Outcome, Tally};
 use crate::store::{Attempt, Record, Run, Store, View};
 pub(crate) use indexes::duplicates_remark;
 use lock::LockGuard;
-use plan::{Plan, Request};
+use plan::Plan;
+use request::Request;
 pub(crate) use scope::Scope;
 use step::Step;
 use steps::{Next, Steps};
@@ -55,9 +58,7 @@ impl Done {
     }
 
     fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        self.steps.iter().for_each(|(direction, _)| tally.add(*direction));
-        tally
+        self.steps.iter().map(|(direction, _)| *direction).collect()
     }
 }
 
@@ -107,7 +108,7 @@ pub(crate) async fn run(
     before: Option<impl AsyncFnOnce() -> Result<Option<String>>>,
 ) -> Result<Done, Failed> {
     // Without the lock first: an error in the line, or nothing to do, need not wait for another run.
-    let view = read(&scope.store).await?;
+    let view = read_for(&scope.store, request).await?;
     let plan = plan::make(request, scope.migrations, &view, scope.store.has_transactions())?;
     // A person who is asked knows them before.
     warn(scope, &plan, &[]);
@@ -158,7 +159,7 @@ async fn check_rights(scope: &Scope<'_>, plan: &Plan<'_>) -> Result<(), Error> {
 
 /// The plan for a request, as things are now.
 pub(crate) async fn preview<'m>(scope: &Scope<'m>, request: &Request<'m>) -> Result<Plan<'m>> {
-    let view = read(&scope.store).await?;
+    let view = read_for(&scope.store, request).await?;
     Ok(plan::make(request, scope.migrations, &view, scope.store.has_transactions())?)
 }
 
@@ -166,6 +167,20 @@ pub(crate) async fn preview<'m>(scope: &Scope<'m>, request: &Request<'m>) -> Res
 pub(crate) async fn read(store: &Store) -> Result<View, Error> {
     let view = async { store.view(&mut store.database().client().start_session().await?).await };
     view.await.map_err(|error| unreadable(store, error))
+}
+
+/// Reads what the registry and the log know, with what a request needs in addition.
+pub(crate) async fn read_for(store: &Store, request: &Request<'_>) -> Result<View, Error> {
+    let view = async { view_for(store, request, &mut store.database().client().start_session().await?).await };
+    view.await.map_err(|error| unreadable(store, error))
+}
+
+async fn view_for(store: &Store, request: &Request<'_>, session: &mut ClientSession) -> mongodb::error::Result<View> {
+    let mut view = store.view(session).await?;
+    if request.goal.is_about_last_run() {
+        view.last_run = store.last_run(&view.entries, session).await?;
+    }
+    Ok(view)
 }
 
 fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
@@ -178,8 +193,8 @@ fn warn(scope: &Scope<'_>, plan: &Plan<'_>, printed: &[Remark]) {
 }
 
 fn nothing_to_do(scope: &Scope<'_>, request: &Request<'_>) {
-    let (subtask, direction) = (request.subtask, request.direction);
-    scope.reporter.event(&Event::NothingToDo { subtask, direction, database: scope.database() });
+    let (subtask, database) = (request.subtask, scope.database());
+    scope.reporter.event(&Event::NothingToDo { subtask, database, why: &request.nothing_to_do(database) });
 }
 
 /// Plans again, and carries the plan out. `shown` is the plan that was made without the lock, and whether a person confirmed it.
@@ -192,7 +207,7 @@ async fn under_lock(
     before: Option<impl AsyncFnOnce() -> Result<Option<String>>>,
 ) -> Result<Done, Failed> {
     // Another run may have worked on the database before this one got the lock.
-    let view = scope.store.view(&mut session).await.map_err(|error| unreadable(&scope.store, error))?;
+    let view = view_for(&scope.store, request, &mut session).await.map_err(|error| unreadable(&scope.store, error))?;
     let plan = plan::make(request, scope.migrations, &view, scope.store.has_transactions())?;
     warn(scope, &plan, &shown.warnings);
     if plan.steps.is_empty() {
@@ -306,10 +321,18 @@ async fn run_steps(
     reporter.event(&Event::RunEnded { subtask, direction, database, done: tally, took, outcome });
     let error = match failure {
         Some(error) => error,
-        None if outcome == Outcome::Interrupted => stop::as_asked(),
+        None if outcome == Outcome::Interrupted => stopped(plan, done.steps.len()),
         None => return Ok(done),
     };
     Err(Failed { done, error: error.into() })
+}
+
+/// The error of a run that was asked to stop, and did so after that many steps.
+fn stopped(plan: &Plan<'_>, done: usize) -> Error {
+    match plan.steps.get(done).and_then(|step| step.again.as_deref()) {
+        Some(again) => stop::as_asked().with_hint(format!("run `{} {again}` to do the rest", program())),
+        None => stop::as_asked(),
+    }
 }
 
 /// The error of a run that was asked to stop while its start was not confirmed.

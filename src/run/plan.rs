@@ -2,52 +2,23 @@
 
 use super::advice;
 use super::corrections;
+use super::request::{Goal, Request};
+use super::select::{Selection, select};
 use super::standing::{self, Known, Standing};
-use super::step::{Of, Step};
+use super::status::{highest_registered, is_below};
+use super::step::Look;
+pub(crate) use super::step::{Of, Step};
 use super::warnings;
 use crate::error::{Error, ErrorKind, Remark};
 use crate::line::program::program;
+use crate::line::words::listed;
 use crate::migration::Migration;
 use crate::model::{Direction, State};
-use crate::report::human_time;
+use crate::report::{Tally, human_time};
 use crate::store::{Entry, View};
 
-/// What a subtask asks for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Request<'m> {
-    /// The subtask: the run is named after it.
-    pub(crate) subtask: &'static str,
-    /// What to do with the migrations.
-    pub(crate) direction: Direction,
-    pub(crate) which: Which<'m>,
-    /// Refuse what would otherwise be a warning.
-    pub(crate) is_strict: bool,
-}
-
-/// The migrations that a request is about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Which<'m> {
-    /// Every migration that is not registered.
-    Unregistered,
-    /// This one.
-    File(&'m Migration),
-    /// The one that this word names. Its file is gone.
-    Gone(&'m str),
-}
-
-impl Request<'_> {
-    /// The task as on the command line: `execute:0002_x`.
-    pub(crate) fn command(&self) -> String {
-        match self.which {
-            Which::File(migration) => format!("{}:{}", self.subtask, migration.stem()),
-            Which::Gone(word) => format!("{}:{word}", self.subtask),
-            Which::Unregistered => self.subtask.to_owned(),
-        }
-    }
-}
-
 /// What is to be done, in order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Plan<'m> {
     pub(crate) steps: Vec<Step<'m>>,
     /// What a person should know before.
@@ -59,76 +30,173 @@ impl Plan<'_> {
     pub(crate) fn is_part_of(&self, other: &Plan<'_>) -> bool {
         self.steps.iter().all(|step| other.steps.iter().any(|other| step.is_same(other)))
     }
+
+    /// Whether it rolls anything back.
+    pub(crate) fn undoes(&self) -> bool {
+        self.steps.iter().any(|step| step.direction == Direction::Down)
+    }
+
+    /// How many steps it has, by what they do.
+    pub(crate) fn tally(&self) -> Tally {
+        self.steps.iter().map(|step| step.direction).collect()
+    }
 }
 
-/// Makes the plan, or says why there is none. An empty plan means that there is nothing to do.
+/// A plan, and why it cannot be carried out.
+#[derive(Debug)]
+pub(crate) struct Draft<'m> {
+    pub(crate) plan: Plan<'m>,
+    pub(crate) refused: Option<Error>,
+}
+
+impl<'m> From<Result<Plan<'m>, Error>> for Draft<'m> {
+    fn from(plan: Result<Plan<'m>, Error>) -> Self {
+        match plan {
+            Ok(plan) => Self { plan, refused: None },
+            Err(error) => Self { plan: Plan::default(), refused: Some(error) },
+        }
+    }
+}
+
+/// Makes the plan, or says why there is none. An empty plan means that there is nothing to do. If a step cannot be carried out, none
+/// is.
 pub(crate) fn make<'m>(
     request: &Request<'m>,
     migrations: &'m [Migration],
     view: &View,
     has_transactions: bool,
 ) -> Result<Plan<'m>, Error> {
+    let Draft { plan, refused } = draft(request, migrations, view, has_transactions);
+    refused.map_or(Ok(plan), Err)
+}
+
+/// Makes the plan even if it cannot be carried out.
+pub(crate) fn draft<'m>(
+    request: &Request<'m>,
+    migrations: &'m [Migration],
+    view: &View,
+    has_transactions: bool,
+) -> Draft<'m> {
     if let Some(restore) = view.cut_off_restore() {
-        return Err(Error::of_remarks(ErrorKind::Undecided, [advice::cut_off(restore)]));
+        return Err(Error::of_remarks(ErrorKind::Undecided, [advice::cut_off(restore)])).into();
     }
     let known = standing::all(migrations, view);
-    let Known { files, missing, .. } = &known;
-    let chosen: Vec<&Standing<'m, '_>> = match request.which {
-        Which::Gone(word) => {
-            let step = corrections::forget(word, &known, view)?;
-            let warnings = warnings::is_anothers(step.migration.name(), &known).into_iter().collect();
-            return Ok(Plan { steps: vec![step], warnings });
+    match &request.goal {
+        Goal::Forget(word) => forget(word, &known, view).into(),
+        Goal::One(Direction::Accept, migration) => accept(migration, &known).into(),
+        goal => {
+            let selection = select(goal, &known, view);
+            let plan = Plan { steps: steps(request, &selection, &known), warnings: warnings(request, &selection, &known) };
+            let refused = check(request, &selection, &known, &plan, has_transactions).err();
+            Draft { plan, refused }
         }
-        Which::File(migration) => {
-            let standing = files.iter().find(|standing| std::ptr::eq(standing.migration, migration));
-            let standing = standing.ok_or_else(|| Error::usage(format!("{} has no file", migration.stem())))?;
-            if request.direction == Direction::Accept {
-                let steps = corrections::accept(standing, &known)?.into_iter().collect();
-                return Ok(Plan { steps, warnings: Vec::new() });
-            }
-            // A run that is working on it has the lock; its result is looked at once the lock is free.
-            if !standing.is_under_way {
-                allowed(request.direction, standing)?;
-            }
-            vec![standing]
-        }
-        Which::Unregistered => {
-            // As long as a migration is interrupted, nothing runs until a person has decided how to go on.
-            refuse_undecided(advice::all_undecided(&known))?;
-            if request.direction == Direction::Up {
-                refuse_undecided(advice::renumbered(&known))?;
-            }
-            files.iter().filter(|standing| standing.entry().is_none()).collect()
-        }
-    };
-    let warnings: Vec<Remark> = match request.direction {
-        Direction::Up => {
-            let of_files = warnings::out_of_order(&chosen, files, missing).into_iter().chain(warnings::changed(files));
-            of_files.chain(warnings::of_another_program(files)).chain(advice::without_file(&known)).collect()
-        }
-        Direction::Down => warnings::later_ones_stay(&chosen, files, missing).into_iter().collect(),
-        Direction::Ignore | Direction::Accept | Direction::Forget => Vec::new(),
-    };
-    let warnings = if request.is_strict { refuse(warnings)? } else { warnings };
-    let steps: Vec<Step<'m>> = chosen.into_iter().map(|standing| step(request.direction, standing)).collect();
-    if !has_transactions {
-        needs_no_transactions(&steps)?;
-    }
-    Ok(Plan { steps, warnings })
-}
-
-fn step<'m>(direction: Direction, standing: &Standing<'m, '_>) -> Step<'m> {
-    Step {
-        migration: Of::File(standing.migration),
-        direction,
-        before: standing.effective(),
-        registered: standing.entries.iter().copied().filter_map(Entry::as_read).collect(),
-        registered_as: None,
     }
 }
 
-/// Whether that one migration can be executed, ignored or rolled back.
-fn allowed(direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Error> {
+fn forget<'m>(word: &str, known: &Known<'m, '_>, view: &View) -> Result<Plan<'m>, Error> {
+    let step = corrections::forget(word, known, view)?;
+    let warnings = warnings::is_anothers(step.migration.name(), known).into_iter().collect();
+    Ok(Plan { steps: vec![step], warnings })
+}
+
+fn accept<'m>(migration: &Migration, known: &Known<'m, '_>) -> Result<Plan<'m>, Error> {
+    let standing = known.files.iter().find(|standing| std::ptr::eq(standing.migration, migration));
+    let standing = standing.ok_or_else(|| Error::usage(format!("{} has no file", migration.stem())))?;
+    Ok(Plan { steps: corrections::accept(standing, known)?.into_iter().collect(), warnings: Vec::new() })
+}
+
+fn steps<'m>(request: &Request<'m>, selection: &Selection<'_, 'm, '_>, known: &Known<'m, '_>) -> Vec<Step<'m>> {
+    let highest = highest_registered(&remaining(selection, known), &known.missing);
+    let mut steps: Vec<Step<'m>> = Vec::new();
+    for (index, &(direction, standing)) in selection.steps.iter().enumerate() {
+        let migration = standing.migration;
+        // By then the step before has taken it out of the registry.
+        let is_redone = steps.iter().any(|step| step.migration.name() == migration.name());
+        let is_new = is_redone || standing.entry().is_none();
+        let registered = standing.entries.iter().copied().filter_map(Entry::as_read);
+        let look = Look {
+            state: if is_redone { State::Unregistered } else { standing.state },
+            is_changed: standing.is_changed() && !is_redone,
+            is_out_of_order: is_new && highest.is_some_and(|highest| is_below(migration.number(), highest)),
+        };
+        steps.push(Step {
+            migration: Of::File(migration),
+            direction,
+            before: if is_redone { State::Unregistered } else { standing.effective() },
+            registered: if is_redone { Vec::new() } else { registered.collect() },
+            registered_as: None,
+            again: request.again(direction, selection.steps.len() - index - 1),
+            look,
+        });
+    }
+    steps
+}
+
+/// The migrations with a file that the plan does not roll back.
+fn remaining<'m, 'v>(selection: &Selection<'_, 'm, 'v>, known: &Known<'m, 'v>) -> Vec<Standing<'m, 'v>> {
+    let downs = selection.of(Direction::Down);
+    let stays = |standing: &&Standing<'_, '_>| !downs.iter().any(|down| std::ptr::eq(*down, *standing));
+    known.files.iter().filter(stays).cloned().collect()
+}
+
+fn warnings(request: &Request<'_>, selection: &Selection<'_, '_, '_>, known: &Known<'_, '_>) -> Vec<Remark> {
+    let (ups, downs) = (selection.of(Direction::Up), selection.of(Direction::Down));
+    let mut warnings = Vec::new();
+    if !downs.is_empty() {
+        warnings.extend(warnings::later_ones_stay(&downs, &known.files, &known.missing));
+        warnings.extend(warnings::never_ran(&downs));
+        warnings.extend(warnings::failed_stay(&request.goal, known));
+    }
+    // Also where nothing is left to run: it is about the files.
+    if request.goal.runs_forwards() {
+        let remaining = remaining(selection, known);
+        // What is redone was registered before the others already.
+        if !matches!(request.goal, Goal::Redo(_)) {
+            warnings.extend(warnings::out_of_order(&ups, &remaining, &known.missing));
+        }
+        warnings.extend(warnings::changed(&remaining));
+        warnings.extend(warnings::of_another_program(&remaining));
+        warnings.extend(advice::without_file(known));
+    }
+    warnings
+}
+
+/// Whether every step can be carried out, and with it the plan.
+fn check(
+    request: &Request<'_>,
+    selection: &Selection<'_, '_, '_>,
+    known: &Known<'_, '_>,
+    plan: &Plan<'_>,
+    has_transactions: bool,
+) -> Result<(), Error> {
+    let is_named = matches!(request.goal, Goal::One(..) | Goal::Redo(_));
+    if !is_named {
+        // As long as a migration is interrupted, nothing runs until a person has decided how to go on.
+        refuse_undecided(advice::all_undecided(known))?;
+        let ups = selection.of(Direction::Up);
+        refuse_undecided(advice::renumbered(known, |standing| ups.iter().any(|up| std::ptr::eq(*up, standing))))?;
+    }
+    let mut impossible = Vec::new();
+    for (index, &(direction, standing)) in selection.steps.iter().enumerate() {
+        let is_redone = index > 0 && matches!(request.goal, Goal::Redo(_));
+        // A run that is working on it has the lock; its result is looked at once the lock is free.
+        if !(is_redone || is_named && standing.is_under_way) {
+            impossible.extend(allowed(&request.goal, direction, standing).err().map(Remark::from));
+        }
+    }
+    impossible.extend(advice::cannot_be_rolled_back(&selection.gone, known));
+    if !impossible.is_empty() {
+        return Err(Error::of_remarks(ErrorKind::Usage, impossible));
+    }
+    if request.is_strict && !plan.warnings.is_empty() {
+        let refused = Remark::new("refused because of `--strict`").with_hint("drop `--strict` to run anyway");
+        return Err(Error::of_remarks(ErrorKind::Refused, plan.warnings.iter().cloned().chain([refused])));
+    }
+    if has_transactions { Ok(()) } else { needs_no_transactions(&plan.steps) }
+}
+
+/// Whether that can be done with the migration.
+fn allowed(goal: &Goal<'_>, direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Error> {
     let name = standing.migration.stem();
     match (direction, standing.effective()) {
         (Direction::Up | Direction::Ignore, State::Registered | State::Ignored) => {
@@ -137,19 +205,30 @@ fn allowed(direction: Direction, standing: &Standing<'_, '_>) -> Result<(), Erro
             Err(Error::usage(format!("{name} is already registered{}", since.unwrap_or_default()))
                 .with_hint(format!("roll it back first with `{} rollback:{name}`", program())))
         }
+        (Direction::Down, State::Unregistered) if standing.is_under_way => has_down(standing),
         (Direction::Down, State::Unregistered) if standing.state == State::Interrupted => Err(Error::usage(format!(
             "{name} was interrupted, but it is transactional and has had no effect: there is nothing to roll back"
         ))),
+        (Direction::Down, State::Unregistered) if matches!(goal, Goal::Redo(_)) => {
+            Err(Error::usage(format!("{name} is not registered: there is nothing to roll back before it runs again"))
+                .with_hint(format!("run it with `{} execute:{name}`", program())))
+        }
         (Direction::Down, State::Unregistered) => {
             Err(Error::usage(format!("{name} is not registered: there is nothing to roll back"))
                 .with_hint(format!("`{}` shows what is registered", program())))
         }
-        (Direction::Down, _) if !standing.migration.has_down() => {
-            Err(Error::usage(format!("{name} cannot be rolled back: it has no `pub async fn down`"))
-                .with_hint(format!("write one in {}", standing.migration.name())))
-        }
+        (Direction::Down, _) => has_down(standing),
         _ => Ok(()),
     }
+}
+
+fn has_down(standing: &Standing<'_, '_>) -> Result<(), Error> {
+    let migration = standing.migration;
+    if migration.has_down() {
+        return Ok(());
+    }
+    let message = format!("{} cannot be rolled back: it has no `pub async fn down`", migration.stem());
+    Err(Error::usage(message).with_hint(format!("write one in {}", migration.name())))
 }
 
 /// An error if there is anything that a person has to decide.
@@ -157,19 +236,16 @@ fn refuse_undecided(remarks: Vec<Remark>) -> Result<(), Error> {
     if remarks.is_empty() { Ok(()) } else { Err(Error::of_remarks(ErrorKind::Undecided, remarks)) }
 }
 
-fn refuse(warnings: Vec<Remark>) -> Result<Vec<Remark>, Error> {
-    if warnings.is_empty() {
-        return Ok(warnings);
-    }
-    let refused = Remark::new("refused because of `--strict`").with_hint("drop `--strict` to run anyway");
-    Err(Error::of_remarks(ErrorKind::Refused, warnings.into_iter().chain([refused])))
-}
-
 fn needs_no_transactions(steps: &[Step<'_>]) -> Result<(), Error> {
-    let Some(step) = steps.iter().find(|step| step.is_transactional()) else { return Ok(()) };
+    let transactional: Vec<&Step<'_>> = steps.iter().filter(|step| step.is_transactional()).collect();
+    let Some(step) = transactional.first() else { return Ok(()) };
     let (name, function) = (step.migration.stem(), if step.direction == Direction::Down { "down" } else { "up" });
+    let others = match &transactional[1..] {
+        [] => String::new(),
+        others => format!(", and so are {}", listed(others.iter().map(|step| step.migration.stem()))),
+    };
     Err(Error::usage(format!(
-        "{name} is transactional (`{function}` takes `&mut Transaction`), but a standalone server has no transactions"
+        "{name} is transactional (`{function}` takes `&mut Transaction`){others}, but a standalone server has no transactions"
     ))
     .with_hint(format!(
         "make the server a replica set of one (`mongod --replSet …`, then `rs.initiate()`), or let `{function}` take `&Db`"
@@ -188,7 +264,8 @@ pub(crate) fn more_than_confirmed() -> Error {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::store::Entry;
+    use crate::run::request::{Back, Place};
+    use crate::store::{Attempt, Ended};
     use mongodb::bson::Bson;
 
     pub(crate) fn migration(stem: &str) -> Migration {
@@ -204,9 +281,20 @@ pub(crate) mod tests {
         View { entries: entries.to_vec(), ..View::default() }
     }
 
+    pub(crate) fn asked(goal: Goal<'_>) -> Request<'_> {
+        Request { subtask: "execute", goal, is_strict: false }
+    }
+
     fn request(direction: Direction, migration: Option<&Migration>) -> Request<'_> {
-        let which = migration.map_or(Which::Unregistered, Which::File);
-        Request { subtask: "execute", direction, which, is_strict: false }
+        asked(match (migration, direction) {
+            (Some(migration), _) => Goal::One(direction, migration),
+            (None, Direction::Ignore) => Goal::Ignore,
+            (None, _) => Goal::Execute(None),
+        })
+    }
+
+    fn messages(plan: &Plan<'_>) -> Vec<String> {
+        plan.warnings.iter().map(|warning| warning.message.clone()).collect()
     }
 
     fn stems(plan: &Plan<'_>) -> Vec<String> {
@@ -320,7 +408,6 @@ pub(crate) mod tests {
 
     #[test]
     fn a_rollback_below_what_is_registered_is_warned_of_and_refused_when_strict() {
-        let with_down = |stem| migration(stem).with_down(async |_: &crate::Db| Ok::<_, Error>(()));
         let migrations = ["1_a", "2_b", "10_c", "11_d"].map(with_down);
         let ignored = Entry { ignored: true, ..entry("2_b.rs") };
         let view = view(&[entry("12_gone.py"), entry("10_c.rs"), ignored, entry("1_a.rs")]);
@@ -339,5 +426,173 @@ pub(crate) mod tests {
         );
         let view = View { entries: view.entries[1..].to_vec(), ..View::default() };
         assert!(make(&rollback(&migrations[2], true), &migrations, &view, true).unwrap().warnings.is_empty());
+    }
+
+    fn with_down(stem: &str) -> Migration {
+        migration(stem).with_down(async |_: &crate::Db| Ok::<_, Error>(()))
+    }
+
+    fn back_to(word: &str, migrations: &[Migration]) -> Back {
+        Back::To(Place::read_or_start(word, migrations).unwrap())
+    }
+
+    #[test]
+    fn a_rollback_of_several_is_all_or_nothing() {
+        let migrations = [with_down("1_a"), migration("2_b"), with_down("3_c"), migration("4_d"), with_down("5_e")];
+        let entries = ["1_a.rs", "2_b.rs", "3_c.rs", "4_d.rs", "9_gone.py"].map(entry);
+        let request = asked(Goal::RollBack(back_to("1", &migrations)));
+        let draft = draft(&request, &migrations, &view(&entries), true);
+        assert_eq!(stems(&draft.plan), ["4_d", "3_c", "2_b"], "what was to be done is known all the same");
+        let error = draft.refused.unwrap();
+        assert_eq!(error.exit_code(), 2);
+        assert_eq!(
+            error.to_string(),
+            "4_d cannot be rolled back: it has no `pub async fn down`\n\
+             2_b cannot be rolled back: it has no `pub async fn down`\n\
+             9_gone cannot be rolled back: it is registered, but its file is gone"
+        );
+        assert_eq!(error.hint().unwrap().lines().count(), 3);
+        let plan = make(&request, &migrations[..3], &view(&[entries[0].clone(), entries[2].clone()]), true).unwrap();
+        assert_eq!(stems(&plan), ["3_c"]);
+        assert!(plan.warnings.is_empty() && plan.undoes());
+    }
+
+    #[test]
+    fn what_is_left_is_the_same_task_where_it_can_be_said_twice() {
+        let migrations = [with_down("1_a"), with_down("2_b")];
+        let view = view(&[entry("2_b.rs")]);
+        let again = |goal| -> Vec<Option<String>> {
+            make(&asked(goal), &migrations, &view, true).unwrap().steps.into_iter().map(|step| step.again).collect()
+        };
+        let subtask = |text: &str| Some(text.to_owned());
+        assert_eq!(again(Goal::To(Place::Number("1".into()))), [subtask("execute:1"), subtask("execute:1")]);
+        assert_eq!(again(Goal::Redo(&migrations[1])), [subtask("execute:2_b"), subtask("execute:2_b")]);
+        assert_eq!(again(Goal::RollBack(Back::Steps(7))), [subtask("execute:steps=1")], "one more would be one too many");
+        assert_eq!(again(Goal::Execute(None)), [None]);
+        assert_eq!(again(Goal::Execute(Some(Place::Number("1".into())))), [subtask("execute:to=1")]);
+    }
+
+    #[test]
+    fn redo_rolls_back_what_is_registered_and_runs_it_again() {
+        let migrations = [with_down("1_a"), with_down("2_b"), migration("3_c")];
+        let edited = Entry { checksum: Some("another".into()), ..entry("1_a.rs") };
+        let view = view(&[edited, entry("3_c.rs")]);
+        let plan = make(&asked(Goal::Redo(&migrations[0])), &migrations, &view, true).unwrap();
+        let steps: Vec<_> = plan
+            .steps
+            .iter()
+            .map(|step| (step.direction, step.before, step.registered.len(), step.look.is_changed))
+            .collect();
+        let expected = [(Direction::Down, State::Registered, 1, true), (Direction::Up, State::Unregistered, 0, false)];
+        assert_eq!(steps, expected);
+        // Its edit is what it is run again for.
+        let stays = "out of order: `1_a` is rolled back, but `3_c` has a higher number and stays registered";
+        assert_eq!(messages(&plan), [stays]);
+        let error = |index: usize| {
+            let error = make(&asked(Goal::Redo(&migrations[index])), &migrations, &view, true).unwrap_err();
+            (error.to_string(), error.hint().unwrap().to_owned())
+        };
+        let (message, hint) = error(1);
+        assert_eq!(message, "2_b is not registered: there is nothing to roll back before it runs again");
+        assert_eq!(hint, "run it with `cargo migrations execute:2_b`");
+        assert_eq!(error(2).0, "3_c cannot be rolled back: it has no `pub async fn down`");
+    }
+
+    #[test]
+    fn both_ways_are_one_plan_in_which_the_downs_come_first() {
+        let migrations = ["1_a", "2_b", "3_c", "4_d"].map(with_down);
+        let view = view(&[entry("2_b.rs"), entry("4_d.rs"), entry("3_c.rs")]);
+        let goal = Goal::To(Place::Number("2".into()));
+        let plan = make(&asked(goal.clone()), &migrations, &view, true).unwrap();
+        let lines: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["roll back 4_d  what", "roll back 3_c  what", "execute 1_a  what"]);
+        // 4_d is not registered any more by then.
+        assert_eq!(messages(&plan), ["out of order: `1_a` has a lower number than `2_b`, which is registered"]);
+        assert!(plan.steps[2].look.is_out_of_order);
+        assert_eq!(plan.tally().request(), "roll back 2 migrations, execute 1");
+        let strict = Request { is_strict: true, ..asked(goal) };
+        assert_eq!(make(&strict, &migrations, &view, true).unwrap_err().exit_code(), 3);
+    }
+
+    #[test]
+    fn what_was_ignored_or_failed_is_warned_of_before_a_rollback() {
+        let migrations = ["1_a", "2_b", "3_c"].map(with_down);
+        let failed = Attempt {
+            name: "3_c.rs".into(),
+            run: "r".into(),
+            fence: 1,
+            direction: Direction::Up,
+            is_transactional: false,
+            was_registered: false,
+            before: State::Unregistered,
+            ended: Some(Ended::Failed),
+            at: None,
+            who: String::new(),
+            place: String::new(),
+            error: None,
+        };
+        let ignored = Entry { ignored: true, ..entry("2_b.rs") };
+        let view = View { attempts: vec![failed], ..view(&[entry("1_a.rs"), ignored]) };
+        let plan = make(&asked(Goal::RollBack(back_to("1", &migrations))), &migrations, &view, true).unwrap();
+        assert_eq!(stems(&plan), ["2_b"]);
+        assert_eq!(
+            messages(&plan),
+            [
+                "`2_b` was registered without running, and its `down` runs all the same",
+                "`3_c` failed and is not registered, so it is not rolled back"
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_but_a_named_migration_runs_while_one_is_interrupted() {
+        let migrations = ["1_a", "2_b", "3_c"].map(with_down);
+        let interrupted = Attempt {
+            name: "2_b.rs".into(),
+            run: "r".into(),
+            fence: 1,
+            direction: Direction::Up,
+            is_transactional: false,
+            was_registered: false,
+            before: State::Unregistered,
+            ended: None,
+            at: None,
+            who: "deploy".into(),
+            place: "web-2".into(),
+            error: None,
+        };
+        let view = View { attempts: vec![interrupted], ..view(&[entry("1_a.rs"), entry("3_c.rs")]) };
+        let place = || Place::Number("1".into());
+        for goal in [
+            Goal::Execute(None),
+            Goal::Execute(Some(place())),
+            Goal::Ignore,
+            Goal::Baseline(place()),
+            Goal::RollBack(Back::To(place())),
+            Goal::RollBack(Back::Steps(1)),
+            Goal::RollBack(Back::LastRun),
+            Goal::To(place()),
+        ] {
+            let error = make(&asked(goal.clone()), &migrations, &view, true).unwrap_err();
+            assert_eq!(error.exit_code(), 3, "{goal:?}");
+            assert!(error.to_string().starts_with("2_b was interrupted (up, by deploy@web-2"), "{error}");
+        }
+        assert!(make(&asked(Goal::Redo(&migrations[2])), &migrations, &view, true).is_ok());
+        let plan = make(&asked(Goal::Redo(&migrations[1])), &migrations, &view, true).unwrap();
+        assert_eq!(plan.steps.iter().map(|step| step.before).collect::<Vec<_>>(), [State::Interrupted, State::Unregistered]);
+    }
+
+    #[test]
+    fn a_standalone_server_refuses_every_transactional_step_of_a_plan() {
+        async fn in_transaction(_: &mut crate::Transaction) -> Result<(), Error> {
+            Ok(())
+        }
+        let migrations = [with_down("1_a"), with_down("2_b").with_down(in_transaction)];
+        let view = view(&[entry("2_b.rs")]);
+        let goal = || Goal::To(Place::Number("1".into()));
+        let error = make(&asked(goal()), &migrations, &view, false).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().starts_with("2_b is transactional (`down` takes `&mut Transaction`), but"), "{error}");
+        assert!(make(&asked(goal()), &migrations, &view, true).is_ok());
     }
 }

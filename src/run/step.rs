@@ -18,6 +18,28 @@ pub(crate) struct Step<'m> {
     pub(crate) registered: Vec<Document>,
     /// The name under which it is registered, if it gets a new one.
     pub(crate) registered_as: Option<String>,
+    /// The task that does this step and those after it if the run ends before. `None`: a plain `execute`, a rollback of this migration,
+    /// or the same task.
+    pub(crate) again: Option<String>,
+    pub(crate) look: Look,
+}
+
+/// What a person who looks at a plan is shown of a migration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// Its state before the step.
+    pub(crate) state: State,
+    /// Its file was edited after it was registered.
+    pub(crate) is_changed: bool,
+    /// It is run although one with a higher number is registered.
+    pub(crate) is_out_of_order: bool,
+}
+
+impl Look {
+    /// Nothing but the state.
+    pub(super) fn of(state: State) -> Self {
+        Self { state, is_changed: false, is_out_of_order: false }
+    }
 }
 
 /// The migration that a step is about.
@@ -57,7 +79,7 @@ impl Of<'_> {
         file_name::stem(self.name())
     }
 
-    fn file(&self) -> Option<&Migration> {
+    pub(crate) fn file(&self) -> Option<&Migration> {
         match self {
             Self::File(migration) => Some(migration),
             Self::Gone(_) => None,

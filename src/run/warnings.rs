@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::advice;
+use super::request::{Back, Goal};
 use super::standing::{Known, Standing};
 use super::status::{highest_registered, is_below};
 use crate::error::Remark;
 use crate::line::program::program;
 use crate::line::words::{listed, shortened};
 use crate::migration::Migration;
-use crate::model::file_name;
+use crate::model::{State, file_name};
 use crate::store::Entry;
 
 /// A warning if any migration would run after one with a higher number was registered.
@@ -30,30 +31,65 @@ pub(super) fn out_of_order(chosen: &[&Standing<'_, '_>], files: &[Standing<'_, '
     })
 }
 
-/// A warning if a migration would be rolled back while others with a higher number are registered.
+/// A warning if migrations would be rolled back while others with a higher number stay registered.
 pub(super) fn later_ones_stay(
-    chosen: &[&Standing<'_, '_>],
+    downs: &[&Standing<'_, '_>],
     files: &[Standing<'_, '_>],
     missing: &[&Entry],
 ) -> Option<Remark> {
-    let migration = chosen.first()?.migration;
+    let mut downs: Vec<_> = downs.iter().map(|standing| standing.migration).collect();
+    downs.sort_by(|a, b| file_name::compare(a.number(), b.number()).then_with(|| a.name().cmp(b.name())));
+    let stays = |migration: &Migration| !downs.iter().any(|down| down.name() == migration.name());
     let with_file = files.iter().filter(|standing| standing.entry().is_some()).map(|standing| standing.migration);
-    let with_file = with_file.map(|migration| (migration.number(), migration.stem()));
+    let with_file = with_file.filter(|migration| stays(migration)).map(|migration| (migration.number(), migration.stem()));
     let without_file = missing.iter().map(|entry| (entry.number(), file_name::stem(&entry.name)));
     let registered = with_file.chain(without_file);
-    let mut later: Vec<(&str, &str)> =
-        registered.filter(|(number, _)| file_name::compare(migration.number(), number).is_lt()).collect();
+    let lowest = downs.first()?.number();
+    let mut later: Vec<(&str, &str)> = registered.filter(|(number, _)| file_name::compare(lowest, number).is_lt()).collect();
     later.sort_by(|a, b| file_name::compare(a.0, b.0).then_with(|| a.1.cmp(b.1)));
     let names: Vec<&str> = later.into_iter().map(|(_, stem)| stem).collect();
+    let stems: Vec<&str> = downs.iter().map(|migration| migration.stem()).collect();
     (!names.is_empty()).then(|| {
         let (have, stay) = if names.len() == 1 { ("has", "stays") } else { ("have", "stay") };
+        let are = if stems.len() == 1 { "is" } else { "are" };
         Remark::new(format!(
-            "out of order: `{}` is rolled back, but {} {have} a higher number and {stay} registered",
-            migration.stem(),
+            "out of order: {} {are} rolled back, but {} {have} a higher number and {stay} registered",
+            shortened(&stems),
             shortened(&names)
         ))
         .with_hint("roll the later ones back first if they build on it")
     })
+}
+
+/// A warning if migrations would be rolled back that were registered without running.
+pub(super) fn never_ran(downs: &[&Standing<'_, '_>]) -> Option<Remark> {
+    // They are rolled back from the newest on.
+    let ignored = downs.iter().rev().filter(|standing| standing.entry().is_some_and(|entry| entry.ignored));
+    let names: Vec<&str> = ignored.map(|standing| standing.migration.stem()).collect();
+    let were = match names[..] {
+        [] => return None,
+        [_] => "was registered without running, and its `down` runs",
+        _ => "were registered without running, and their `down` runs",
+    };
+    Some(
+        Remark::new(format!("{} {were} all the same", shortened(&names)))
+            .with_hint("check that the data has what it undoes"),
+    )
+}
+
+/// A warning if migrations above the place to which a goal rolls back have failed: what they left behind stays.
+pub(super) fn failed_stay(goal: &Goal<'_>, known: &Known<'_, '_>) -> Option<Remark> {
+    let (Goal::RollBack(Back::To(place)) | Goal::To(place)) = goal else { return None };
+    let is_above = |migration: &Migration| !place.covers(migration.number(), migration.stem());
+    let failed = known.files.iter().filter(|standing| standing.effective() == State::Failed);
+    let names: Vec<&str> = failed.map(|standing| standing.migration).filter(|m| is_above(m)).map(Migration::stem).collect();
+    let (is, name) = match names[..] {
+        [] => return None,
+        [name] => ("failed and is not registered, so it is not", name),
+        _ => ("failed and are not registered, so they are not", "NAME"),
+    };
+    let hint = format!("`{} rollback:{name}` undoes what was left behind, if its `down` can", program());
+    Some(Remark::new(format!("{} {is} rolled back", shortened(&names))).with_hint(hint))
 }
 
 /// A warning if files were edited after they were registered.

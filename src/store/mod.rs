@@ -4,6 +4,7 @@
 
 mod damage;
 mod fence;
+mod last_run;
 mod lease;
 mod log;
 mod opening;

@@ -28,6 +28,8 @@ pub(crate) struct View {
     /// A restore that began to replace collections and did not finish, and the number of its run, or of a later restore that did not
     /// finish either.
     pub(crate) restore: Option<(i64, Partial)>,
+    /// The stems of the migrations that the last run has registered. They are read only for a request that is about them.
+    pub(crate) last_run: Vec<String>,
 }
 
 impl View {

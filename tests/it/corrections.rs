@@ -14,13 +14,13 @@ fn entry(database: &TestDatabase, name: &str) -> Option<Document> {
 }
 
 /// Gives the document of that name another checksum, as if its file had been edited since.
-fn edited(database: &TestDatabase, name: &str) {
+pub(super) fn edited(database: &TestDatabase, name: &str) {
     let set = doc! { "$set": { "checksum": "sha256:another" } };
     block_on(async { database.collection("migrations").update_one(doc! { "name": name }, set).await.unwrap() });
 }
 
 /// What the log's events of a run say, without those of the run itself.
-fn logged(database: &TestDatabase, subtask: &str) -> Vec<String> {
+pub(super) fn logged(database: &TestDatabase, subtask: &str) -> Vec<String> {
     let text = |event: &Document, key: &str| event.get_str(key).unwrap_or_default().to_owned();
     let of = |event: &Document| event.get_str("subtask").ok() == Some(subtask) && event.contains_key("name");
     let line = |event: Document| {

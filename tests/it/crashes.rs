@@ -2,6 +2,7 @@
 //!
 //! After each, a checker that knows nothing of the tool reads what is stored; then the next commands must put it right.
 
+use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use cargo_migrations::mongodb::bson::Document;
 
 use super::support::recover::{AT_A_TIME, Frozen, check_reported_states, in_parallel, recover, wait_for_lease_to_expire};
 use super::support::{
-    Outcome, STEMS, Scene, Truth, check, crash, crash_plain, faulty_server, is_transactional, standalone_server,
+    Outcome, STEMS, Scene, Truth, assert_has, check, crash, crash_plain, faulty_server, is_transactional, standalone_server,
 };
 
 #[track_caller]
@@ -85,6 +86,74 @@ fn rollback_killed_at_every_point_on_a_standalone_server() {
 #[test]
 fn ignore_killed_at_every_point() {
     killed_at_every_point(on_replica_set, "execute:1", "ignore");
+}
+
+#[test]
+fn rollback_to_a_migration_killed_at_every_point() {
+    killed_at_every_point(on_replica_set, "execute", "rollback:to=1");
+}
+
+#[test]
+fn rollback_to_a_migration_killed_at_every_point_on_a_standalone_server() {
+    killed_at_every_point(on_standalone, "execute", "rollback:to=0");
+}
+
+#[test]
+fn redo_killed_at_every_point() {
+    killed_at_every_point(on_replica_set, "execute", "redo:3");
+    killed_at_every_point(on_replica_set, "execute", "redo:4");
+}
+
+#[test]
+fn redo_killed_at_every_point_on_a_standalone_server() {
+    killed_at_every_point(on_standalone, "execute", "redo:3");
+}
+
+#[test]
+fn to_killed_at_every_point() {
+    killed_at_every_point(on_replica_set, "execute:1 execute:3 execute:4", "to:2 --yes");
+}
+
+#[test]
+fn to_killed_at_every_point_on_a_standalone_server() {
+    killed_at_every_point(on_standalone, "execute:3", "to:1 --yes");
+}
+
+/// A line that can be said twice does what is left after it was killed: no more, no less.
+fn goes_on_after_a_kill(prepare: &str, line: &str, registered: &[&str]) {
+    let new = || {
+        let scene = on_replica_set();
+        scene.run(prepare).exits(0);
+        scene
+    };
+    let scene = new();
+    let points = scene.trace(line);
+    assert_eq!(scene.database.registered(), registered);
+    in_parallel(points.len(), |index| {
+        let scene = new();
+        let outcome = scene.line(line.split_whitespace()).env("CARGO_MIGRATIONS_CRASH_AT", format!("KILL:{index}")).run();
+        assert!(was_killed(&outcome), "at {index} ({}): {outcome:?}", points[index]);
+        wait_for_lease_to_expire(&scene);
+        let truths = check_reported_states(&scene);
+        for (stem, truth) in truths.iter().filter(|(stem, _)| !is_transactional(stem)) {
+            if *truth == Truth::Interrupted {
+                let refused = scene.run(line).exits(3);
+                assert_has(&refused.stderr, &[stem, "was interrupted"]);
+                let is_left = registered.contains(&format!("{stem}.rs").as_str());
+                scene.run(&format!("{}:{stem}", if is_left { "execute" } else { "rollback" })).exits(0);
+            }
+        }
+        scene.run(line).exits(0);
+        check_reported_states(&scene);
+        assert_eq!(scene.database.registered(), registered, "at {index} ({})", points[index]);
+    });
+}
+
+#[test]
+fn the_same_line_does_what_is_left_after_a_kill() {
+    goes_on_after_a_kill("execute:1 execute", "rollback:run=last", &["0001_plain.rs"]);
+    goes_on_after_a_kill("execute", "rollback:to=1", &["0001_plain.rs"]);
+    goes_on_after_a_kill("execute:1 execute:3 execute:4", "to:2 --yes", &["0001_plain.rs", "0002_tx.rs"]);
 }
 
 fn stored(scene: &Scene) -> Vec<Document> {
@@ -191,6 +260,41 @@ fn ctrl_c_while_a_migration_is_registered_leaves_the_next_one_as_it_was() {
         assert!(truths.values().all(|truth| [Truth::Registered, Truth::Unregistered].contains(truth)), "{truths:?}");
         // The lock is free at once.
         scene.run("execute").exits(0);
+        check_reported_states(&scene);
+    }
+}
+
+#[test]
+fn what_is_left_after_ctrl_c_is_named() {
+    for (prepare, line, rest, left, registered) in [
+        ("execute", "redo:3", "execute:0003_plain", 3, 4),
+        ("execute", "rollback:steps=3", "rollback:steps=2", 3, 1),
+        ("execute", "rollback:to=1", "rollback:to=1", 3, 1),
+        ("execute:1 execute:4", "to:2 --yes", "to:2", 1, 2),
+    ] {
+        let new = || {
+            let scene = on_replica_set();
+            scene.run(prepare).exits(0);
+            scene
+        };
+        let points = new().trace(line);
+        // The first is that of the run's start, and the second registers the first step.
+        let second = (0..points.len()).filter(|&index| points[index] == "before commit").nth(1).unwrap();
+        let scene = new();
+        let mut frozen = Frozen::at(&scene, line, second);
+        frozen.signal("INT");
+        frozen.wake();
+        let mut stderr = String::new();
+        frozen.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!(frozen.0.wait().unwrap().code(), Some(130), "{stderr}");
+        assert_has(
+            &stderr,
+            &["Stopped after 1 migration was rolled back", &format!("hint: run `manager {rest}` to do the rest")],
+        );
+        assert_eq!(scene.database.registered().len(), left, "{line}");
+        check_reported_states(&scene);
+        scene.run(&format!("{rest} --yes")).exits(0);
+        assert_eq!(scene.database.registered().len(), registered, "{line}");
         check_reported_states(&scene);
     }
 }

@@ -46,7 +46,7 @@ fn one_file_of_a_release_build_does_everything_that_needs_no_sources() {
     run("dbdump:verify=latest").exits(0);
     run("restore:latest --yes").exits(0);
     let usage = "Usage: manager [FLAGS] [TASK...]\n";
-    assert_has(&run("help").exits(0).stdout, &[usage, "execute[:MIGRATION]"]);
+    assert_has(&run("help").exits(0).stdout, &[usage, "execute[:MIGRATION|to=…]"]);
     assert_has(&run("--help").exits(0).stdout, &[usage, "`manager help` lists the subtasks"]);
     assert_has(&run("generate:x").exits(2).stderr, &["hint: `manager help` lists them\n"]);
     run("--version").exits(0);

@@ -35,15 +35,18 @@ fn options_that_a_task_does_not_take_are_refused_with_what_it_takes() {
         ("mytask:a,b", "mytask takes one value at most, and `b` is a second one\nhint: its usage is `mytask[:VALUE]`"),
         (
             "execute:1,2",
-            "execute takes one value at most, and `2` is a second one\nhint: its usage is `execute[:MIGRATION]`",
+            "execute takes one value at most, and `2` is a second one\nhint: its usage is `execute[:MIGRATION|to=…]`",
         ),
-        ("execute:to=b", "execute takes no option `to`\nhint: its usage is `execute[:MIGRATION]`"),
+        ("execute:by=b", "execute takes no option `by`\nhint: its usage is `execute[:MIGRATION|to=…]`"),
         ("show_status:x", "show_status takes no value, and `x` is one\nhint: its usage is `show_status`"),
         (
             "copy:a,b,c,d",
             "copy takes 3 values at most, and `d` is one more\nhint: its usage is `copy[:VALUE][,to=…][,as=…]`",
         ),
         ("copy:a,to=b,to=c", "copy takes `to` once, not twice"),
+        ("execute:a,to=b", "execute takes one value, not several\nhint: its usage is `execute[:MIGRATION|to=…]`"),
+        ("restore:latest,copy", "restore takes one value at most, and `copy` is a second one"),
+        ("dbdump:yes", "dbdump takes no value, and `yes` is one"),
         ("mongod:destroy", "`destroy` is not a valid value for mongod\nhint: its usage is `mongod[:start|stop]`"),
     ] {
         // A valid task comes first: the complete line is checked before it runs.
@@ -66,7 +69,10 @@ fn words_that_are_no_tasks_are_refused() {
         ("undo:2", "did you mean `rollback`?"),
         ("create:add_users", "did you mean `new`?"),
         ("help:rolback", "there is no subtask or environment named `rolback`\nhint: did you mean `rollback`?"),
-        ("rollback", "rollback needs a migration\nhint: write `cargo migrations rollback:0002_x`"),
+        (
+            "rollback",
+            "rollback needs a migration, `to=`, `steps=` or `run=`\nhint: write `cargo migrations rollback:0002_x`",
+        ),
     ] {
         let outcome = blog().line(["mytask", word]).on(&database).run().exits(2);
         assert!(outcome.stderr.contains(expected), "{word}: {}", outcome.stderr);

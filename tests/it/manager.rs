@@ -77,20 +77,39 @@ fn help_lists_built_in_and_custom_subtasks_in_columns() {
 Usage: cargo migrations [FLAGS] [TASK...]
 
 Tasks, run from left to right:
+
+Run migrations:
+  execute[:MIGRATION|to=…]    Run the unregistered migrations, or one
+  rollback:…                  Undo registered migrations, and unregister them
+  to:MIGRATION                Bring the database to a migration, up or down
+  redo:MIGRATION              Undo a migration, and run it again
+
+Look:
   show_status                 Show which migrations are registered (default)
-  execute[:MIGRATION]         Run the unregistered migrations, or one
-  ignore[:MIGRATION]          Register the unregistered migrations, or one, without running
-  rollback:MIGRATION          Undo a registered migration, and unregister it
-  accept:MIGRATION            Register a file's new code, or its new name
-  forget:MIGRATION            Take a migration without a file out of the registry
+  plan[:TASK]                 Show what a task would do: `plan:rollback,to=0004`
   check                       Check the migration files and the manager, without a server
   history[:MIGRATION]         Show the log: what was run, by whom, and how it ended
+  help[:SUBTASK]              List the subtasks, or describe one
+
+Correct the registry and the lock:
+  ignore[:MIGRATION]          Register the unregistered migrations, or one, without running
+  baseline:MIGRATION          Register migrations up to a number without running
+  accept:MIGRATION            Register a file's new code, or its new name
+  forget:MIGRATION            Take a migration without a file out of the registry
   unlock[:restore]            Show who has the lock, and free it
+
+Dump and restore:
   dbdump[:…]                  Dump the database
   restore:DUMP[,…]            Put a dump back, in place of what the database holds
   dumps[:keep=…]              List the dumps
+
+Develop:
   mongod[:start|stop]         The local development server: where it is, `start`, `stop`
-  help[:SUBTASK]              List the subtasks, or describe one
+  completions:bash|zsh|fish   Print the script with which a shell completes the line
+  init                        Set up a manager and a migrations directory in this workspace
+  new:NAME                    Write the next migration file
+
+Your own:
   mytask[:VALUE]              Note what it was given
   closure[:VALUE]             An async closure
   copy[:VALUE][,to=…][,as=…]  Takes more than one value
@@ -100,10 +119,9 @@ Tasks, run from left to right:
   refuse[:VALUE]              Returns an error of ours
   leak[:VALUE]                Returns an error with a connection string
   command[:VALUE]             Prints its own command line
-  init                        Set up a manager and a migrations directory in this workspace
-  new:NAME                    Write the next migration file
 
-A migration is named by file name, stem or number. `cargo migrations --help` lists the flags.
+A migration is named by file name, stem or number. `cargo migrations help:NAME`
+describes a task. `cargo migrations --help` lists the flags.
 
 "#]]
     );

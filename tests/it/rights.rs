@@ -249,6 +249,52 @@ fn a_restore_by_a_user_without_the_rights_changes_nothing_and_names_them() {
 }
 
 #[test]
+fn a_user_who_may_only_read_sees_every_plan() {
+    for server in [standalone(), replica_set()] {
+        let name = "only_read";
+        let admin = server.database("admin");
+        let roles = vec![doc! { "role": "read", "db": name }];
+        block_on(admin.run_command(doc! { "createUser": name, "pwd": PASSWORD, "roles": roles }).into_future()).unwrap();
+        let lines = ["plan", "plan:rollback,to=0", "plan:rollback,run=last", "plan:to,2", "plan:execute,to=2 --check"];
+        for (line, code) in lines.into_iter().zip([0, 0, 0, 0, 4]) {
+            server.run(name, line).exits(code);
+        }
+        let entries = server.database(name).collection("migrations");
+        block_on(entries.insert_many([doc! { "name": "0001_a.rs" }, doc! { "name": "0010_c.rs" }]).into_future()).unwrap();
+        for line in ["plan:redo,1", "plan:to,2", "plan:baseline,2", "plan:accept,1", "plan:rollback,steps=2"] {
+            server.run(name, line).exits(0);
+        }
+        assert_has(&server.run(name, "plan:to,2").stdout, &["roll back  0010_c", "execute    0002_b"]);
+        // It is no more than a plan.
+        assert_has(&server.run(name, "execute").exits(1).stderr, &["so nothing has run"]);
+    }
+}
+
+#[test]
+fn the_roles_that_the_help_pages_name_suffice() {
+    for server in [standalone(), replica_set()] {
+        let (admin, name) = (server.database("admin"), "by_roles");
+        // A user for each of the roles, who has no others.
+        for (user, role) in [("reads", "read"), ("writes", "readWrite")] {
+            let roles = vec![doc! { "role": role, "db": name }];
+            block_on(admin.run_command(doc! { "createUser": user, "pwd": PASSWORD, "roles": roles }).into_future()).unwrap();
+        }
+        let dumps = tempfile::tempdir().unwrap();
+        let run = |user: &str, args: &str| with_dumps(server, user, name, dumps.path(), args).exits(0);
+        for task in
+            ["execute:to=2", "redo:2", "rollback:steps=1", "to:10 --yes", "to:1 --yes", "baseline:2", "ignore", "unlock"]
+        {
+            run("writes", task);
+        }
+        for task in ["show_status", "plan:to,0", "history", "dbdump", "dumps"] {
+            run("reads", task);
+        }
+        run("writes", "restore:latest --yes");
+        run("writes", "rollback:run=last");
+    }
+}
+
+#[test]
 fn a_user_with_all_rights_pays_one_command_for_the_check() {
     let (server, other) = (replica_set(), TestDatabase::new());
     server.user("all_rights", &[]);

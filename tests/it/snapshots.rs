@@ -14,7 +14,7 @@ fn each_error_and_its_exit_code() {
     database.insert("migrations", [doc! { "name": "0002_kinds.rs" }, doc! { "name": "0003_own_error.rs" }]);
     database.insert("migrations", [doc! { "name": "0004_no_down.rs" }]);
     let uri = server_uri();
-    let simple_lines: [(&str, &[(&str, &str)]); 34] = [
+    let simple_lines: [(&str, &[(&str, &str)]); 43] = [
         ("execut", &[]),
         ("qqq", &[]),
         ("help:qqq", &[]),
@@ -24,6 +24,15 @@ fn each_error_and_its_exit_code() {
         ("dbdump:=v", &[]),
         ("execute:1,2", &[]),
         ("execute:to=x", &[]),
+        ("execute:1,to=2", &[]),
+        ("rollback:steps=0", &[]),
+        ("rollback:run=first", &[]),
+        ("to", &[]),
+        ("to:0", &[]),
+        ("redo:2", &[]),
+        ("baseline", &[]),
+        ("plan:dbdump", &[]),
+        ("plan:to=3", &[]),
         ("execute:0002_bb", &[]),
         ("execute:77", &[]),
         ("execute:1", &[]),
@@ -50,8 +59,9 @@ fn each_error_and_its_exit_code() {
         ("", &[("MONGO_DATABASE", "a b")]),
         ("", &[("DO_MONGO_DUMP", "maybe")]),
     ];
-    let blog_lines: [(&str, &[(&str, &str)]); 8] = [
+    let blog_lines: [(&str, &[(&str, &str)]); 9] = [
         ("rollback:4", &[]),
+        ("rollback:to=1", &[]),
         ("rollback:3", &[]),
         ("execute:5", &[("PANIC", "1")]),
         ("fail", &[]),
@@ -155,9 +165,23 @@ fn each_subtask_that_succeeds() {
         "dumps --format json",
         "dbdump:verify=latest",
         "restore:latest --yes",
+        "plan",
+        "plan:to,2 --format json",
+        "plan:execute --check",
+        "to:2 --yes",
+        "redo:1",
+        "execute:to=10",
+        "rollback:to=2",
+        "rollback:run=last",
+        "rollback:steps=2",
+        "rollback:steps=2",
+        "baseline:2",
         "unlock",
         "help",
         "help:execute",
+        "help:rollback",
+        "help:to",
+        "help:plan",
         "help:dbdump",
         "help:restore",
     ] {

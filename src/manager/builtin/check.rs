@@ -3,21 +3,34 @@
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
+use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, any_values};
+use crate::manager::texts::{NONE, NOTHING};
 use crate::report::Checked;
 use crate::run::warnings;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "check",
-    help: "Check the migration files and the manager, without a server",
+    group: Group::Look,
+    summary: "Check the migration files and the manager, without a server",
+    about: "It checks the names and numbers of the files, their functions, and the configuration,
+and reports everything that is wrong as one error. It fits in CI.",
     first: First::Nothing,
     options: &[],
     check: any_values,
     reach: |_| Reach::Configuration,
+    goal: None,
     asks: |_| Asks::Never,
     // It reports what is wrong with them, together with everything else.
     needs_files: false,
     flags: &[],
+    common_flags: &[],
+    writes: NOTHING,
+    rights: NONE,
+    exits: &[
+        (0, "nothing is wrong"),
+        (2, "something is wrong, or the command line is"),
+    ],
+    examples: &["check"],
 };
 
 /// Checks the migration files, their numbers, and the manager's configuration. It needs no server.

@@ -5,23 +5,28 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::line::flags::COMPLETIONS;
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Asks, Declaration, First, Reach};
+use crate::manager::declaration::{Asks, Declaration, First, Group, Reach};
+use crate::manager::texts::{NONE, NOTHING};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: COMPLETIONS,
-    help: "Print the script with which a shell completes the line
-
-It completes subtasks, environments, migrations, dumps and flags, from the names
-that the last run left. Nothing is built, and no server is asked.
-
-$ completions:bash",
+    group: Group::Develop,
+    summary: "Print the script with which a shell completes the line",
+    about: "It completes subtasks, environments, migrations, dumps and flags, from the names that the last
+run left. Nothing is built, and no server is asked.",
     first: First::NeedsOneOf(Shell::NAMES),
     options: &[],
     check: |options| Shell::needed(options.first()).map(|_| ()),
     reach: |_| Reach::Nothing,
+    goal: None,
     asks: |_| Asks::Never,
     needs_files: false,
     flags: &[],
+    common_flags: &[],
+    writes: NOTHING,
+    rights: NONE,
+    exits: &[(0, "done"), (2, "no shell is named, or there is no script for it")],
+    examples: &["completions:bash"],
 };
 
 /// Prints the script with which a shell (`bash`, `zsh` or `fish`) completes the command line of this program.

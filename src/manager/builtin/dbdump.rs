@@ -6,30 +6,44 @@ use crate::context::{Context, Options};
 use crate::dump;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Asks, Declaration, First, Reach};
+use crate::manager::declaration::{Asks, Declaration, First, Group, Named, Reach, ValueKind};
+use crate::manager::texts::{NOTHING, STOPPED};
 use crate::report::{DumpProved, DumpRemoved, DumpTaken, DumpVerified};
 use crate::store::Store;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "dbdump",
-    help: "Dump the database
-
-gzip=yes         compress the files
-consistent=no    take no snapshot: writes during the dump may be in it only in part
-only=A+B         dump only the collections A and B
-except=A+B       dump all collections except A and B
-keep=N           remove the dumps of this database, except the newest N and renamed or limited ones
-verify=NAME      read that dump again instead, and compare it with its manifest
-prove=NAME       restore that dump into a throwaway server instead, and compare
-
-NAME is a name that `dumps` lists, `latest`, or a folder. A dump with `only=` or `except=` is never `latest`.",
+    group: Group::Dumps,
+    summary: "Dump the database",
+    about: "A dump is in mongodump's folder format, below `mongo_dump_directory`. On a replica set
+it is a consistent snapshot. NAME is a name that `dumps` lists, `latest`, or a folder. A dump with `only=` or `except=` is never `latest`.",
     first: First::Nothing,
-    options: &["gzip", "consistent", "only", "except", "keep", "verify", "prove"],
+    options: &[
+        Named { name: "gzip", value: "yes", help: "compress the files", kind: ValueKind::Text },
+        Named { name: "consistent", value: "no", help: "take no snapshot: writes during the dump may be in it only in part", kind: ValueKind::Text },
+        Named { name: "only", value: "A+B", help: "dump only the collections A and B", kind: ValueKind::Text },
+        Named { name: "except", value: "A+B", help: "dump all collections except A and B", kind: ValueKind::Text },
+        Named { name: "keep", value: "N", help: "remove the dumps of this database, except the newest N and renamed or limited ones", kind: ValueKind::Text },
+        Named { name: "verify", value: "NAME", help: "read that dump again instead, and compare it with its manifest", kind: ValueKind::Text },
+        Named { name: "prove", value: "NAME", help: "restore that dump into a throwaway server instead, and compare", kind: ValueKind::Text },
+    ],
     check,
     reach: |_| Reach::Database,
+    goal: None,
     asks: |options| if options.get("keep").is_some() { Asks::IfEnvironmentDoes } else { Asks::Never },
     needs_files: false,
     flags: &[],
+    common_flags: &["--yes"],
+    writes: NOTHING,
+    rights: "the role read on the database, or the role backup",
+    exits: &[
+        (0, "done"),
+        (1, "the server or the disk failed, or the dump to check is damaged"),
+        (2, "the command line or the configuration is wrong, or there is no such dump"),
+        (3, "a person said no"),
+        (130, STOPPED),
+    ],
+    examples: &["dbdump", "dbdump:gzip=yes,keep=7", "dbdump:prove=latest"],
 };
 
 /// Dumps the database: mongodump's folder format, under `mongo_dump_directory`, of one point in time where the server can.

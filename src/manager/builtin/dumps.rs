@@ -6,21 +6,34 @@ use crate::dump::Dump;
 use crate::error::Result;
 use crate::line::program::program;
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Asks, Declaration, First, Reach};
+use crate::manager::declaration::{Asks, Declaration, First, Group, Named, Reach, ValueKind};
+use crate::manager::texts::{NONE, NOTHING};
 use crate::report::{DumpRow, Dumps, ManifestOf};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "dumps",
-    help: "List the dumps
-
-keep=N           remove the dumps of this database, except the newest N and renamed or limited ones",
+    group: Group::Dumps,
+    summary: "List the dumps",
+    about: "The oldest comes first. With each are its size, its age, and how many migrations were
+registered then.",
     first: First::Nothing,
-    options: &["keep"],
+    options: &[Named { name: "keep", value: "N", help: "remove the dumps of this database, except the newest N and renamed or limited ones", kind: ValueKind::Text }],
     check: |options| dbdump::keep(options).map(|_| ()),
     reach: |options| if options.get("keep").is_some() { Reach::Database } else { Reach::Configuration },
+    goal: None,
     asks: |options| if options.get("keep").is_some() { Asks::IfEnvironmentDoes } else { Asks::Never },
     needs_files: false,
     flags: &[],
+    common_flags: &["--yes", "--format"],
+    writes: NOTHING,
+    rights: NONE,
+    exits: &[
+        (0, "done"),
+        (1, "the folder cannot be read, or a dump cannot be removed"),
+        (2, "the command line or the configuration is wrong"),
+        (3, "a person said no"),
+    ],
+    examples: &["dumps", "dumps:keep=7"],
 };
 
 /// Lists the dumps, oldest first: size, age, and how many migrations were registered then. `keep=N` removes all dumps of this

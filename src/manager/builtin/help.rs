@@ -3,28 +3,36 @@
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::line::flags::TaskFlag;
+use crate::line::flags::help_of;
 use crate::line::program::{is_deployed, program};
-use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
-use crate::manager::subtask::Subtask;
+use crate::manager::declaration::{Asks, Declaration, First, Group, Named, Reach, ValueKind, any_values};
+use crate::manager::texts::{NONE, NOTHING};
+use crate::manager::subtask::{Subtask, first_paragraph};
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::model::PLUGIN_SUBTASKS;
 use crate::report::columns;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "help",
-    help: "List the subtasks, or describe one
-
-SUBTASK is the name of a subtask or an environment.
-
-$ help:execute",
+    group: Group::Look,
+    summary: "List the subtasks, or describe one",
+    about: "SUBTASK is the name of a subtask or an environment.",
     first: First::Subtask,
     options: &[],
     check: any_values,
     reach: |_| Reach::Nothing,
+    goal: None,
     asks: |_| Asks::Never,
     needs_files: false,
     flags: &[],
+    common_flags: &[],
+    writes: NOTHING,
+    rights: NONE,
+    exits: &[
+        (0, "done"),
+        (2, "there is no such subtask"),
+    ],
+    examples: &["help", "help:execute"],
 };
 
 /// Lists the subtasks, built in and the manager's own, with their help texts; or describes one.
@@ -43,49 +51,106 @@ pub async fn help<M: MigrationsManager>(_: &M, cx: &Context, subtask: Option<&st
         cx.reporter().println(described(subtasks.find(name)?, program));
         return Ok(());
     }
-    let mut rows: Vec<Vec<String>> = subtasks
+    cx.reporter().println(format!(
+        "Usage: {program} [FLAGS] [TASK...]\n\nTasks, run from left to right:\n{}\n{}\
+         A migration is named by file name, stem or number. `{program} help:NAME`\n\
+         describes a task. `{program} --help` lists the flags.",
+        listed(&subtasks),
+        environments(subtasks.environments())
+    ));
+    Ok(())
+}
+
+/// The subtasks in their groups.
+fn listed<M>(subtasks: &Subtasks<M>) -> String {
+    let mut rows: Vec<(Group, Vec<String>)> = subtasks
         .iter()
         .map(|subtask| {
             let default = if subtask.name() == subtasks.default_name() { " (default)" } else { "" };
-            vec![format!("  {}", subtask.short_usage()), format!("{}{default}", first_paragraph(subtask.help()))]
+            let cells = vec![format!("  {}", subtask.short_usage()), format!("{}{default}", subtask.summary())];
+            (subtask.group(), cells)
         })
         .collect();
     if !is_deployed() {
-        rows.extend(PLUGIN_SUBTASKS.map(|subtask| vec![format!("  {}", subtask.usage()), subtask.help.to_owned()]));
+        let usages = PLUGIN_SUBTASKS.map(|subtask| vec![format!("  {}", subtask.usage()), subtask.help.to_owned()]);
+        rows.extend(usages.map(|cells| (Group::Develop, cells)));
     }
-    let table = columns(&rows, None);
-    let environments = environments(subtasks.environments());
-    cx.reporter().println(format!(
-        "Usage: {program} [FLAGS] [TASK...]\n\nTasks, run from left to right:\n{table}\n{environments}\
-         A migration is named by file name, stem or number. `{program} --help` lists the flags."
-    ));
-    Ok(())
+    rows.sort_by_key(|(group, _)| Group::ALL.iter().position(|other| other == group));
+    let (groups, cells): (Vec<Group>, Vec<Vec<String>>) = rows.into_iter().unzip();
+    let table = columns(&cells, None);
+    let mut text = String::new();
+    let mut before = None;
+    for (group, line) in groups.into_iter().zip(table.lines()) {
+        if before.replace(group) != Some(group) {
+            text.push_str(&format!("\n{}:\n", group.title()));
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
 }
 
 /// How wide the text is that is laid out here.
 const WIDTH: usize = 80;
 
-/// The text of `help:NAME`: usage, help, and the flags that go with it.
+/// The page of `help:NAME`.
 fn described<M>(subtask: &Subtask<M>, program: &str) -> String {
-    let mut text = format!("{program} {}\n\n", subtask.usage());
-    if subtask.is_built_in() {
+    let usage = format!("{program} {}\n\n", subtask.usage());
+    match subtask.declaration() {
+        Some(declaration) => usage + page(declaration, program).trim_end(),
+        None => usage + subtask.own_help(),
+    }
+}
+
+/// What is declared about a built-in subtask, as people read it.
+fn page(declaration: &Declaration, program: &str) -> String {
+    let Declaration { summary, about, first, options, flags, common_flags, writes, rights, exits, examples, .. } = declaration;
+    let mut text = format!("{summary}\n");
+    for paragraph in about.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
+        text.push_str(&format!("\n{}\n", wrapped(paragraph, 0)));
+    }
+    let mut values = Vec::new();
+    if is_about_migrations(*first, options) {
+        values.push(("MIGRATION".to_owned(), "a file name, a stem or a number: `0002_x.rs`, `0002_x`, `2`".to_owned()));
+    }
+    values.extend(options.iter().map(|Named { name, value, help, .. }| (format!("{name}={value}"), (*help).to_owned())));
+    section(&mut text, "Values:", &values);
+    let names = flags.iter().map(|flag| flag.as_str()).chain(common_flags.iter().copied());
+    let flags: Vec<_> = names.map(|name| (name.to_owned(), help_of(name))).collect();
+    section(&mut text, &format!("Flags (`{program} --help` lists all):"), &flags);
+    text.push_str("\nExamples:\n");
+    for example in *examples {
         // An example is written without the program, which has another name where the manager is deployed.
-        let lines = subtask.help().lines().map(|line| match line.strip_prefix("$ ") {
-            Some(tasks) => format!("$ {program} {tasks}"),
-            None => line.to_owned(),
-        });
-        text.push_str(&lines.collect::<Vec<_>>().join("\n"));
-    } else {
-        text.push_str(subtask.help());
+        text.push_str(&format!("$ {program} {example}\n"));
     }
-    let flags: Vec<TaskFlag> = TaskFlag::all().filter(|flag| subtask.takes_flag(*flag)).collect();
-    if !flags.is_empty() {
-        text.push_str(&format!("\n\nFlags that go with it (`{program} --help` lists the others):"));
-    }
-    for flag in flags {
-        text.push_str(&format!("\n{:<10} {}", flag.as_str(), wrapped(&flag.help(), 11)));
-    }
+    text.push_str(&format!("\n{}\n", wrapped(&format!("Writes to the database: {writes}."), 0)));
+    text.push_str(&format!("{}\n", wrapped(&format!("Needs these rights: {rights}."), 0)));
+    let exits: Vec<_> = exits.iter().map(|(code, meaning)| (code.to_string(), (*meaning).to_owned())).collect();
+    section(&mut text, "Exit codes:", &exits);
     text
+}
+
+/// Whether a value names a migration, so that its forms are to be explained.
+fn is_about_migrations(first: First, options: &[Named]) -> bool {
+    let in_first = match first {
+        First::Migration
+        | First::MigrationWithoutFile
+        | First::NeedsMigration
+        | First::MigrationOrNamed
+        | First::NeedsMigrationWithoutFile
+        | First::NeedsPlace { .. } => true,
+        First::Anything | First::Nothing | First::NeedsDump | First::Subtask | First::Task | First::OneOf(_) | First::NeedsOneOf(_) => false,
+    };
+    in_first || options.iter().any(|named| named.kind != ValueKind::Text)
+}
+
+/// Adds names and what they mean below a heading, if there are any.
+fn section(text: &mut String, heading: &str, rows: &[(String, String)]) {
+    let Some(longest) = rows.iter().map(|(name, _)| name.chars().count()).max() else { return };
+    text.push_str(&format!("\n{heading}\n"));
+    for (name, meaning) in rows {
+        text.push_str(&format!("{name:<longest$}  {}\n", wrapped(meaning, longest + 2)));
+    }
 }
 
 /// Breaks a text into lines between its words. All lines but the first are indented.
@@ -120,12 +185,6 @@ fn environments(environments: &[Environment]) -> String {
     )
 }
 
-/// A column has room for one line.
-fn first_paragraph(help: &str) -> String {
-    let first = help.trim().lines().take_while(|line| !line.trim().is_empty());
-    first.map(str::trim).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,24 +204,66 @@ mod tests {
     #[test]
     fn a_built_in_is_described_with_an_example_and_its_flags() {
         let execute = text("execute");
-        assert!(
-            execute.starts_with("migrate execute[:MIGRATION]\n\nRun the unregistered migrations, or one\n\n"),
-            "{execute}"
-        );
-        for part in ["\n$ migrate execute:0002_x --wait 60s\n", "\n3    refused: ", "\n--strict   refuse what is otherwise"]
-        {
+        let start = "migrate execute[:MIGRATION|to=…]\n\nRun the unregistered migrations, or one\n\n";
+        assert!(execute.starts_with(start), "{execute}");
+        for part in [
+            "\nMIGRATION     a file name, a stem or a number",
+            "\nto=MIGRATION  run what is unregistered up to",
+            "\n$ migrate execute:0002_x --wait 60s\n",
+            "\n3    refused: ",
+            "\n--strict  refuse what is otherwise",
+            "\n--wait    ",
+            "\nWrites to the database: the registry, ",
+            "\nNeeds these rights: find, insert, ",
+        ] {
             assert!(execute.contains(part), "{part}: {execute}");
         }
         assert!(!execute.contains("--check"), "{execute}");
-        assert!(text("show_status").contains("\n--check    exit 4 if "), "{}", text("show_status"));
-        assert!(!text("ignore").contains("Flags that"), "{}", text("ignore"));
+        assert!(text("show_status").contains("\n--check   exit 4 if "), "{}", text("show_status"));
+        assert!(!text("check").contains("Flags"), "{}", text("check"));
+    }
+
+    #[test]
+    fn every_page_is_complete() {
+        for subtask in Subtasks::<Plain>::of().unwrap().iter() {
+            let Some(declaration) = subtask.declaration() else { continue };
+            let name = declaration.name;
+            for text in [declaration.summary, declaration.about, declaration.writes, declaration.rights] {
+                assert!(!text.is_empty(), "{name}");
+            }
+            assert!(declaration.exits.iter().any(|(code, _)| *code == 0), "{name}");
+            assert!(declaration.exits.iter().any(|(code, _)| *code == 2), "{name}");
+            assert!(declaration.exits.is_sorted(), "{name}");
+            for flag in declaration.common_flags {
+                assert!(!help_of(flag).is_empty(), "{name}: there is no {flag}");
+            }
+            assert!(!declaration.examples.is_empty(), "{name}");
+            for example in declaration.examples {
+                let word = example.split(' ').next().unwrap();
+                let task: crate::line::Task = word.parse().unwrap();
+                assert_eq!(task.name, name, "{example}");
+                if declaration.first != First::Task {
+                    subtask.read(&task).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_has_groups() {
+        let list = listed(&Subtasks::<Plain>::of().unwrap());
+        let groups: Vec<&str> = list.lines().filter(|line| line.ends_with(':')).collect();
+        assert_eq!(groups, Group::ALL.map(|group| format!("{}:", group.title())));
+        let own = list.split("Your own:\n").nth(1).unwrap();
+        assert!(own.starts_with("  copy[:VALUE]"), "{list}");
     }
 
     #[test]
     fn every_built_in_fits_the_width_and_has_one_line_in_the_list() {
         for subtask in Subtasks::<Plain>::of().unwrap().iter() {
-            assert!(first_paragraph(subtask.help()).chars().count() <= 70, "{}", subtask.name());
-            for line in described(subtask, "cargo migrations").lines() {
+            assert!(subtask.summary().chars().count() <= 70, "{}", subtask.name());
+            // The usage is one line, however many values there are.
+            for line in described(subtask, "cargo migrations").lines().skip(1) {
                 assert!(line.chars().count() <= WIDTH + 8, "{line}");
             }
         }

@@ -3,7 +3,8 @@
 use crate::context::Context;
 use crate::error::{Result, describe};
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
+use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, any_values};
+use crate::manager::texts::{NOTHING, READ};
 use crate::migration::names;
 use crate::model::file_name::stem;
 use crate::report::History;
@@ -12,14 +13,27 @@ use crate::store::Entry;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "history",
-    help: "Show the log: what was run, by whom, and how it ended",
+    group: Group::Look,
+    summary: "Show the log: what was run, by whom, and how it ended",
+    about: "Without a value it shows every run, the newest last. The file of a migration may be
+gone.",
     first: First::MigrationWithoutFile,
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
+    goal: None,
     asks: |_| Asks::Never,
     needs_files: false,
     flags: &[],
+    common_flags: &["--format"],
+    writes: NOTHING,
+    rights: READ,
+    exits: &[
+        (0, "done"),
+        (1, "the server failed"),
+        (2, "the command line or the configuration is wrong, or nothing is known about the migration"),
+    ],
+    examples: &["history", "history:0002_x"],
 };
 
 /// Shows the log, newest last: every migration that was begun, by whom, and how it ended. One migration, or all.

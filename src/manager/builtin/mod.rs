@@ -3,13 +3,16 @@
 //! A new one is its file, its word in the list below, and the method of [`MigrationsManager`] that it is the default of.
 
 use super::MigrationsManager;
-use super::declaration::{Asks, Declaration};
+use super::declaration::Declaration;
 use super::subtask::Subtask;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::line::program::program;
-use crate::model::Direction;
+use crate::report::ago;
 use crate::run;
+use crate::run::plan::Plan;
+use crate::run::request::Request;
+use crate::store::View;
 
 /// Makes each word a module whose function of that name is public, and the list of all subtasks.
 macro_rules! built_ins {
@@ -28,7 +31,8 @@ macro_rules! built_ins {
 }
 
 built_ins! {
-    show_status execute ignore rollback accept forget check history unlock dbdump restore dumps mongod completions help
+    show_status execute rollback to redo plan ignore baseline accept forget check history unlock dbdump restore dumps mongod
+    completions help
 }
 
 /// The subtask that runs when the line has none, unless the manager names another.
@@ -42,19 +46,28 @@ fn needed<'o>(subtask: &Declaration, migration: Option<&'o str>) -> Result<&'o s
     })
 }
 
+/// The run that has the lock now.
+fn at_work(view: &View) -> Option<String> {
+    let holder = view.lease.as_ref()?.live()?;
+    let since = ago(holder.held_for);
+    Some(format!("{}@{} (pid {}) is at work: {}, for {since}", holder.user, holder.host, holder.pid, holder.command))
+}
+
 /// Carries out what a task asks for. `takes_dump`: the database is dumped first if the configuration says so.
 async fn run_migrations<M: MigrationsManager>(
     manager: &M,
     cx: &Context,
     subtask: &'static Declaration,
-    (direction, takes_dump): (Direction, bool),
+    takes_dump: bool,
     migration: Option<&str>,
 ) -> Result<()> {
-    let request = cx.request(subtask.name, direction, migration)?;
+    let options = cx.options_of(subtask.name, migration);
+    let Some(goal) = subtask.goal else { return Ok(()) };
+    let request = Request { subtask: subtask.name, goal: goal(&options, cx.migrations())?, is_strict: cx.args().strict };
     let scope = cx.scope().await?;
     cx.tell_shared_numbers();
-    let always = matches!((subtask.asks)(cx.options()), Asks::AlwaysWithPlan(_));
-    let confirm = async |plan: &run::plan::Plan<'_>| cx.confirm_plan((direction, always), scope.database(), plan).await;
+    let asks = (subtask.asks)(&options);
+    let confirm = async |plan: &Plan<'_>| cx.confirm_plan(asks.always_for(plan), scope.database(), plan).await;
     let before = (takes_dump && cx.config().do_mongo_dump).then_some(async || {
         cx.forget_dump();
         manager.dbdump(cx, None).await?;

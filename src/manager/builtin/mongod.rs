@@ -8,7 +8,8 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::line::program::program;
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
+use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, any_values};
+use crate::manager::texts::{NONE, NOTHING};
 use crate::mongod::local;
 use crate::report::ago;
 use crate::store::{Holder, Store};
@@ -18,23 +19,32 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "mongod",
-    help: "The local development server: where it is, `start`, `stop`
+    group: Group::Develop,
+    summary: "The local development server: where it is, `start`, `stop`",
+    about: "Without a value it prints the connection string of the server, if it is running.
+`start` starts it and prints the same. `stop` stops it, and its data stays. That needs
+`--yes` while a run is at work on it.
 
-Without a value it prints the connection string of the server, if it is running.
-`start` starts it and prints the same. `stop` stops it, and its data stays.
-That needs `--yes` while a run is at work on it.
-
-It runs only for a manager whose configuration says `or_local_server`, in a
-development build that cargo runs. Each target directory has its own.
-
-$ mongod:start",
+It runs only for a manager whose configuration says `or_local_server`, in a development
+build that cargo runs. Each target directory has its own.",
     first: First::OneOf(&["start", "stop"]),
     options: &[],
     check: any_values,
     reach: |_| Reach::Nothing,
+    goal: None,
     asks: |_| Asks::Never,
     needs_files: false,
     flags: &[],
+    common_flags: &["--yes"],
+    writes: NOTHING,
+    rights: NONE,
+    exits: &[
+        (0, "done"),
+        (1, "the server could not be started or stopped"),
+        (2, "the command line is wrong, or this manager has no local server"),
+        (3, "a run is at work on it"),
+    ],
+    examples: &["mongod:start"],
 };
 
 /// Shows where the local development server is, starts it (`start`), or stops it (`stop`).

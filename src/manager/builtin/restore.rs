@@ -7,36 +7,59 @@ use crate::error::{Error, Result};
 use crate::line::program::program;
 use crate::line::words::shortened;
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach};
+use crate::manager::declaration::{Answer, Asks, Declaration, First, Group, Named, Reach, ValueKind};
+use crate::manager::texts::STOPPED;
 use crate::report::{Restored, human_bytes};
 use crate::run::{self, Scope};
 use crate::store::{Run, Store};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "restore",
-    help: "Put a dump back, in place of what the database holds
+    group: Group::Dumps,
+    summary: "Put a dump back, in place of what the database holds",
+    about: "DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.
 
-to=NAME          into another database of the server
-only=A+B         these collections alone: all others stay as they are
-inplace=yes      drop the present collections first, if there is no room for both
+The dump is checked, loaded under temporary names, and then renamed into place. A restore
+that fails before that leaves the database as it was. What is written to the replaced
+collections during the restore is lost. The log stays, since it says what was really run.
 
-DUMP is a name that `dumps` lists, `latest`, or a folder that mongodump wrote.
-
-The dump is checked, loaded under temporary names, and then renamed into place.
-A restore that fails before that leaves the database as it was. What is written
-to the replaced collections during the restore is lost.
-
-With `inplace=yes`, a restore that fails leaves a part of the dump. What a
-server does not rename (time-series collections) is always created last.
-
-`only=` restores the registry only if it names it.",
+With `inplace=yes`, a restore that fails leaves a part of the dump. What a server does not
+rename (time-series collections) is always created last. `only=` restores the registry only
+if it names it.",
     first: First::NeedsDump,
-    options: &["to", "only", "inplace"],
+    options: &[
+        Named { name: "to", value: "NAME", help: "restore into another database of the server", kind: ValueKind::Text },
+        Named {
+            name: "only",
+            value: "A+B",
+            help: "restore these collections alone: all others stay as they are",
+            kind: ValueKind::Text,
+        },
+        Named {
+            name: "inplace",
+            value: "yes",
+            help: "drop the present collections first, if there is no room for both",
+            kind: ValueKind::Text,
+        },
+    ],
     check,
     reach: |_| Reach::Database,
+    goal: None,
     asks: |_| Asks::Always(Answer::Name),
     needs_files: false,
     flags: &[],
+    common_flags: &["--wait", "--yes"],
+    writes: "every collection of the database, except that the log only grows",
+    rights: "the role readWrite on the database that it restores into, dbOwner where a collection has a validator, and restore \
+             where one is a time-series collection",
+    exits: &[
+        (0, "done"),
+        (1, "the dump is damaged or not accepted, or the server failed. The error says whether anything was changed"),
+        (2, "the command line or the configuration is wrong, or there is no such dump"),
+        (3, "refused: another run has the lock, or a person said no"),
+        (130, STOPPED),
+    ],
+    examples: &["restore:latest", "restore:latest,to=copy", "restore:latest,only=users+posts"],
 };
 
 fn check(options: &Options) -> Result<(), Error> {

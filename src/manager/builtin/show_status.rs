@@ -5,35 +5,37 @@ use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::line::flags::TaskFlag;
 use crate::line::program::program;
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Asks, Declaration, First, Reach, any_values};
+use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, any_values};
+use crate::manager::texts::{NOTHING, READ};
 use crate::model::State;
-use crate::report::{Status, ago, migrations};
+use crate::report::{Status, migrations};
 use crate::run::{self, advice, standing, status, warnings};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "show_status",
-    help: "Show which migrations are registered
-
-The states are registered, ignored (registered without running), unregistered,
-failed, interrupted, and missing (registered, but without a file). What is
-unregistered or failed is what `execute` would run. It writes nothing to the
-database.
-
-$ show_status --check
-$ show_status --format json
-
-Exit codes:
-0    done, whatever the states are
-1    the server failed
-2    the command line, the configuration or the files are wrong
-4    `--check` found something",
+    group: Group::Look,
+    summary: "Show which migrations are registered",
+    about: "The states are registered, ignored (registered without running), unregistered, failed,
+interrupted, and missing (registered, but without a file). What is unregistered or
+failed is what `execute` would run; `plan` shows it in order.",
     first: First::Nothing,
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
+    goal: None,
     asks: |_| Asks::Never,
     needs_files: true,
     flags: &[TaskFlag::Check],
+    common_flags: &["--format"],
+    writes: NOTHING,
+    rights: READ,
+    exits: &[
+        (0, "done, whatever the states are"),
+        (1, "the server failed"),
+        (2, "the command line, the configuration or the files are wrong"),
+        (4, "`--check` found something"),
+    ],
+    examples: &["show_status --check", "show_status --format json"],
 };
 
 /// Shows where each migration stands. Writes nothing to the database.
@@ -50,17 +52,14 @@ pub async fn show_status<M: MigrationsManager>(_: &M, cx: &Context, _: Option<&s
     }
     let known = standing::all(cx.migrations(), &view);
     let cut_off = view.cut_off_restore().map(advice::cut_off);
-    let decisions: Vec<Remark> = advice::all_undecided(&known).into_iter().chain(advice::renumbered(&known)).collect();
+    let decisions: Vec<Remark> = advice::all_undecided(&known).into_iter().chain(advice::renumbered(&known, |_| true)).collect();
     let is_undecided = cut_off.is_some() || !decisions.is_empty();
     let rows = status::rows(&known);
     let open = rows.iter().filter(|row| row.state.is_open()).count();
     let missing = known.missing.len();
     let remarks = cut_off.into_iter().chain(known.files.iter().filter_map(remark)).chain(decisions);
     let remarks = remarks.chain(warnings::of_another_program(&known.files)).chain(advice::without_file(&known)).collect();
-    let at_work = view.lease.as_ref().and_then(|lease| lease.live()).map(|holder| {
-        let since = ago(holder.held_for);
-        format!("{}@{} (pid {}) is at work: {}, for {since}", holder.user, holder.host, holder.pid, holder.command)
-    });
+    let at_work = super::at_work(&view);
     let fails_check = cx.args().check && (open > 0 || missing > 0 || is_undecided);
     cx.reporter().report(&Status { database: store.database().name(), rows, remarks, at_work, fails_check });
     if fails_check {

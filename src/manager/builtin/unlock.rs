@@ -3,7 +3,8 @@
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
-use crate::manager::declaration::{Answer, Asks, Declaration, First, Reach, any_values};
+use crate::manager::declaration::{Answer, Asks, Declaration, First, Group, Reach, any_values};
+use crate::manager::texts::STOPPED;
 use crate::report::{Unlocked, Was};
 use crate::run::restore::{self, Accepted};
 use crate::run::{lock, majority};
@@ -11,18 +12,34 @@ use crate::store::Partial;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "unlock",
-    help: "Show who has the lock, and free it
+    group: Group::Registry,
+    summary: "Show who has the lock, and free it",
+    about: "It asks first. The run that had the lock can then register nothing more. The lock of a
+process that died needs no unlocking: it expires by itself. A lock whose documents were
+edited, so that no run can take it, is repaired.
 
-`unlock:restore` lets runs go on after a restore that was cut off while it
-replaced collections, without restoring again: the database is right as it is.
-It also drops what a restore has loaded and not put into place.",
+`unlock:restore` lets runs go on after a restore that was cut off while it replaced
+collections, without restoring again: the database is right as it is. It also drops what a
+restore has loaded and not put into place.",
     first: First::OneOf(&["restore"]),
     options: &[],
     check: any_values,
     reach: |_| Reach::Database,
+    goal: None,
     asks: |options| Asks::Always(if options.first().is_some() { Answer::Name } else { Answer::Yes }),
     needs_files: false,
     flags: &[],
+    common_flags: &["--yes"],
+    writes: "the lock. `unlock:restore` also writes the log, and drops temporary collections",
+    rights: "find and update on `migrations_lock`, and find on `migrations_log`, as in the role readWrite",
+    exits: &[
+        (0, "done, or the lock was free"),
+        (1, "the server failed"),
+        (2, "the command line or the configuration is wrong"),
+        (3, "a person said no"),
+        (130, STOPPED),
+    ],
+    examples: &["unlock", "unlock:restore"],
 };
 
 /// Shows who has the lock, asks, and frees it. That run can then register nothing more. A lock whose documents were edited, so

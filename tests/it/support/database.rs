@@ -50,6 +50,11 @@ impl TestDatabase {
         self.database.name()
     }
 
+    /// Has the server's profiler note every operation on it (2), or none (0).
+    pub(crate) fn profile(&self, level: i32) {
+        block_on(self.database.run_command(doc! { "profile": level }).into_future()).expect("a profiler");
+    }
+
     pub(crate) fn collection(&self, name: &str) -> Collection<Document> {
         self.database.collection(name)
     }
