@@ -88,7 +88,7 @@ impl Runner {
     /// migrations were executed before it failed, [`Error::executed`] has their names.
     pub async fn execute(&self) -> Result<Vec<String>, Error> {
         let dump_folder = self.config.do_mongo_dump.then(|| dump::Folder::new(self.config.mongo_dump_directory.clone()));
-        self.on_thread(async |scope| execute(scope, dump_folder).await).await
+        self.on_thread(true, async |scope| execute(scope, dump_folder).await).await
     }
 
     /// Returns the migrations that are unregistered, failed or interrupted, in order.
@@ -96,7 +96,7 @@ impl Runner {
     /// # Errors
     /// The configuration names no server or database, or the server failed.
     pub async fn unregistered(&self) -> Result<Vec<String>, Error> {
-        self.on_thread(async |scope| {
+        self.on_thread(false, async |scope| {
             let view = run::read(&scope.store).await?;
             Ok(status::open(&standing::all(scope.migrations, &view)))
         })
@@ -110,12 +110,13 @@ impl Runner {
     /// # Errors
     /// An error of kind [`ErrorKind::Check`] says what was found. Other errors are those of [`unregistered`](Self::unregistered).
     pub async fn check(&self) -> Result<(), Error> {
-        self.on_thread(async |scope| check(scope).await).await
+        self.on_thread(false, async |scope| check(scope).await).await
     }
 
-    /// Does the work on a thread and a runtime of its own.
+    /// Does the work on a thread and a runtime of its own. `records` says that it is a run.
     async fn on_thread<T: Send + 'static>(
         &self,
+        records: bool,
         work: impl AsyncFnOnce(&Scope<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Error> {
         self.embedded.check_files().map_err(|error| opaque(error.into()))?;
@@ -129,7 +130,7 @@ impl Runner {
             let done = panics::catch(|| {
                 let runtime = Runtime::new()?;
                 runtime.run(async {
-                    let store = connect(&config, embedded.profile, &reporter).await?;
+                    let store = connect(&config, embedded.profile, &reporter, records).await?;
                     shared_numbers(&embedded.migrations).iter().for_each(|remark| reporter.remark(remark));
                     let migrations = &embedded.migrations;
                     let (how_to_wait, locks) = ("Runner::wait", Locks::default());
@@ -154,14 +155,14 @@ impl fmt::Debug for Runner {
     }
 }
 
-/// Connects to the database that the configuration names.
-async fn connect(config: &Config, profile: &str, reporter: &Reporter) -> Result<Store, Error> {
+/// Connects to the database that the configuration names. `records`: for a run, which says what its commands do.
+async fn connect(config: &Config, profile: &str, reporter: &Reporter, records: bool) -> Result<Store, Error> {
     let local = local::uri_for(config, profile, reporter).await?;
     let target = Target::of(config, local.as_deref()).await?;
     target.remarks.iter().for_each(|remark| reporter.remark(remark));
     let database = target.database.as_deref().unwrap_or_default();
     reporter.status("Database", format!("{database} on {}", target.hosts));
-    let connection = connect::connect(&target, None, None).await?;
+    let connection = connect::connect(&target, None, None, records).await?;
     Ok(Store::new(&connection, &config.migrations_collection))
 }
 
@@ -169,8 +170,10 @@ async fn execute(scope: &Scope<'_>, dump_folder: Option<dump::Folder>) -> Result
     let request = Request { subtask: "execute", goal: Goal::Execute(None), is_strict: false };
     let before = dump_folder.map(|folder| {
         async move || {
+            // Its commands need not be recorded, and are faster so.
+            let store = scope.store.without_records()?;
             let options = dump::Options { gzip: false, is_consistent: true, selection: None };
-            Ok(Some(dump::take(&scope.store, &folder, options, &scope.reporter).await?.name))
+            Ok(Some(dump::take(&store, &folder, options, &scope.reporter).await?.name))
         }
     });
     let done = run::run(scope, &request, async |_| Ok(Confirmed::NotAsked), before).await?;

@@ -2,6 +2,7 @@
 
 mod contact;
 mod majority;
+mod recorder;
 mod target;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::error::describe;
 use contact::Contact;
 pub(crate) use majority::Progress;
+pub(crate) use recorder::Recorder;
 pub(crate) use target::{Target, bad_database_name, check_database_name};
 
 /// The name under which servers log our connections.
@@ -35,27 +37,43 @@ pub(crate) struct Connection {
     pub(crate) is_router: bool,
     /// Whether it logs in as a user.
     pub(crate) has_login: bool,
+    /// Records what the commands of this client do, while a migration runs.
+    pub(crate) recorder: Arc<Recorder>,
+    /// Whether this is one of several databases that are worked on with one client.
+    pub(crate) is_shared: bool,
 }
 
 impl Connection {
     /// Returns the connection for another database of the server.
     pub(crate) fn to(&self, database: &str) -> Self {
-        Self { database: self.database.client().database(database), ..self.clone() }
+        Self { database: self.database.client().database(database), is_shared: true, ..self.clone() }
     }
 
     /// Returns the same connection with a client of its own: whatever happens to the connections of this one, it has another.
     ///
     /// It belongs to the runtime that this is called on.
     pub(crate) fn with_own_client(&self) -> mongodb::error::Result<Self> {
-        let client = Client::with_options(ClientOptions::clone(&self.options))?;
-        Ok(Self { database: client.database(self.database.name()), ..self.clone() })
+        // It needs one connection, and another for a session that the driver may open.
+        let mut few = ClientOptions::clone(&self.options);
+        (few.min_pool_size, few.max_pool_size) = (None, Some(2));
+        Ok(self.with_client(&Client::with_options(few)?))
+    }
+
+    /// Returns the same connection with a client whose commands are not recorded, for what reads or writes a lot.
+    pub(crate) fn without_records(&self) -> mongodb::error::Result<Self> {
+        Ok(self.with_client(&Client::with_options(ClientOptions::clone(&self.options))?))
+    }
+
+    fn with_client(&self, client: &Client) -> Self {
+        Self { database: client.database(self.database.name()), ..self.clone() }
     }
 }
 
 /// Called after each command that was sent to the server, with its name, how long it took, and whether it succeeded.
 pub(crate) type OnCommand = dyn Fn(&str, Duration, bool) + Send + Sync;
 
-/// Connects to the target, through the SOCKS proxy on the loopback port `proxy` if one is given.
+/// Connects to the target, through the SOCKS proxy on the loopback port `proxy` if one is given. `records` says that what its commands
+/// do can be recorded. Each answer is read twice then.
 ///
 /// # Errors
 /// The options contradict each other, or no server can be used in time.
@@ -63,22 +81,26 @@ pub(crate) async fn connect(
     target: &Target,
     proxy: Option<u16>,
     on_command: Option<Box<OnCommand>>,
+    records: bool,
 ) -> Result<Connection, Error> {
     let mut options = target.options.clone();
     options.app_name.get_or_insert_with(|| APP_NAME.into());
     if let Some(port) = proxy {
         options.socks5_proxy = Some(Socks5Proxy::builder().host("127.0.0.1").port(port).build());
     }
-    // A second client needs one connection, and another for a session that the driver may open.
-    let mut of_another = options.clone();
-    (of_another.min_pool_size, of_another.max_pool_size) = (None, Some(2));
-    options.command_event_handler = on_command.map(|observe| {
-        EventHandler::callback(move |event| match event {
-            CommandEvent::Succeeded(event) => observe(&event.command_name, event.duration, true),
-            CommandEvent::Failed(event) => observe(&event.command_name, event.duration, false),
+    let of_another = options.clone();
+    let recorder = Arc::new(Recorder::default());
+    let observed = Arc::clone(&recorder);
+    let is_observed = records || on_command.is_some();
+    let observe = move |event: CommandEvent| {
+        observed.observe(&event);
+        match (&on_command, event) {
+            (Some(observe), CommandEvent::Succeeded(event)) => observe(&event.command_name, event.duration, true),
+            (Some(observe), CommandEvent::Failed(event)) => observe(&event.command_name, event.duration, false),
             _ => {}
-        })
-    });
+        }
+    };
+    options.command_event_handler = is_observed.then(|| EventHandler::callback(observe));
     let contact = Arc::new(Contact::default());
     let watch = Arc::clone(&contact);
     options.sdam_event_handler = Some(EventHandler::callback(move |event| watch.note(event)));
@@ -92,7 +114,8 @@ pub(crate) async fn connect(
     let has_transactions = !contact.is_standalone.load(Ordering::Relaxed);
     // Where several databases are worked on, none is named here: `Connection::to` chooses each.
     let database = client.database(target.database.as_deref().unwrap_or_default());
-    Ok(Connection { database, options: Arc::new(of_another), has_transactions, is_router, has_login })
+    let (options, is_shared) = (Arc::new(of_another), false);
+    Ok(Connection { database, options, has_transactions, is_router, has_login, recorder, is_shared })
 }
 
 /// The error for options that the driver does not accept. They were set in `source`.

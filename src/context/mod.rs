@@ -82,8 +82,7 @@ impl Context {
     /// As [`database`](Self::database).
     pub async fn db(&self) -> Result<Db, Error> {
         let connection = self.site.connection().await?;
-        let (database, reporter) = (connection.database.clone(), self.reporter().clone());
-        Ok(Db::new(database, reporter, connection.has_transactions, self.line.stop.clone()))
+        Ok(Db::new(connection, self.reporter().clone(), self.line.stop.clone()))
     }
 
     /// Whether the command line was asked to stop, by Ctrl-C for example.
@@ -197,15 +196,21 @@ impl Context {
 
     /// What a run works with.
     pub(crate) async fn scope(&self) -> Result<Scope<'_>, Error> {
-        Ok(Scope {
-            store: self.store().await?,
+        let connection = self.site.recorded_connection().await?;
+        Ok(self.scope_with(Store::new(connection, &self.config().migrations_collection)))
+    }
+
+    /// What a run works with, on a store of the caller's.
+    pub(crate) fn scope_with(&self, store: Store) -> Scope<'_> {
+        Scope {
+            store,
             migrations: self.migrations(),
             reporter: self.reporter().clone(),
             stop: self.line.stop.clone(),
             wait: self.line.args.wait,
             how_to_wait: "--wait 60s",
             locks: self.line.locks.clone(),
-        })
+        }
     }
 
     /// The folder with the dumps.

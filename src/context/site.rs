@@ -1,6 +1,7 @@
 //! Where tasks work: a configuration, and the connection to the server and database that it names.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell};
@@ -32,7 +33,13 @@ pub(crate) struct Site {
     pub(crate) last_dump: RefCell<Option<String>>,
     /// `None` if it is only determined when connecting.
     target: Option<Target>,
+    /// What was determined then.
+    found: OnceCell<Target>,
     connection: OnceCell<Connection>,
+    /// The connection of runs, which says what its commands do. That makes an answer of many documents slow, so only runs use it.
+    recorded: OnceCell<Connection>,
+    /// The site of all databases, and the name of this one.
+    part_of: Option<(Rc<Self>, String)>,
     tunnel_through: Option<String>,
     tunnel: OnceCell<Tunnel>,
     tunnel_opened: Notify,
@@ -68,7 +75,10 @@ impl Site {
             line_settings,
             last_dump: RefCell::default(),
             target: None,
+            found: OnceCell::new(),
             connection: OnceCell::new(),
+            recorded: OnceCell::new(),
+            part_of: None,
             tunnel_through: None,
             tunnel: OnceCell::new(),
             tunnel_opened: Notify::new(),
@@ -107,13 +117,13 @@ impl Site {
     }
 
     /// The site of one of the server's databases.
-    pub(crate) async fn on_database(&self, database: &str) -> Result<Self, Error> {
+    pub(crate) fn on_database(self: &Rc<Self>, database: &str) -> Self {
         let (config, reporter) = (self.config.clone().for_database(database), self.reporter.for_database(database));
         let mut this = Self::plain(config, reporter, self.line_settings);
         this.environment.clone_from(&self.environment);
         this.is_one_of_many = true;
-        this.connection = OnceCell::new_with(Some(self.connection().await?.to(database)));
-        Ok(this)
+        this.part_of = Some((Rc::clone(self), database.to_owned()));
+        this
     }
 
     /// Reports what the tasks will work on.
@@ -137,31 +147,31 @@ impl Site {
 
     /// The connection. It is made when it is first asked for.
     pub(crate) async fn connection(&self) -> Result<&Connection, Error> {
-        self.connection.get_or_try_init(async || self.connect().await).await
+        let connect = async || match &self.part_of {
+            None => self.connect(false).await,
+            Some((all, name)) => Ok(Box::pin(all.connection()).await?.to(name)),
+        };
+        self.connection.get_or_try_init(connect).await
     }
 
-    async fn connect(&self) -> Result<Connection, Error> {
+    /// The connection for a run.
+    pub(crate) async fn recorded_connection(&self) -> Result<&Connection, Error> {
+        let connect = async || match &self.part_of {
+            None => self.connect(true).await,
+            Some((all, name)) => Ok(Box::pin(all.recorded_connection()).await?.to(name)),
+        };
+        self.recorded.get_or_try_init(connect).await
+    }
+
+    async fn connect(&self, records: bool) -> Result<Connection, Error> {
         if let Some(environment) = self.environment.as_ref().filter(|_| !self.is_configured) {
             let problem =
                 format!("the settings of `{}` were not read: this built-in subtask needs no server", environment.name);
             return Err(Error::usage(problem).with_hint("give the subtask that needs the database a name of its own"));
         }
-        let found;
         let target = match &self.target {
             Some(target) => target,
-            None => {
-                let local = mongod::local::uri_for(&self.config, self.line_settings.profile, &self.reporter).await?;
-                found = self.find_target(local.as_deref()).await?;
-                found.remarks.iter().for_each(|remark| self.reporter.remark(remark));
-                match &found.database {
-                    Some(name) if !self.is_many => {
-                        self.reporter.status("Database", format!("{name} on {}", found.hosts));
-                    }
-                    // The database that the configuration names is not one of them.
-                    _ => self.reporter.status("Server", &found.hosts),
-                }
-                &found
-            }
+            None => self.found.get_or_try_init(async || self.found_target().await).await?,
         };
         let proxy = match &self.tunnel_through {
             None => None,
@@ -178,7 +188,20 @@ impl Site {
             reporter.status("Command", format!("{name} in {took:.1} ms{}", if is_good { "" } else { ", which failed" }));
         };
         let on_command = self.line_settings.shows_commands.then(|| Box::new(on_command) as Box<connect::OnCommand>);
-        connect::connect(target, proxy, on_command).await
+        connect::connect(target, proxy, on_command, records).await
+    }
+
+    /// The target as it is determined when connecting. It is reported, once.
+    async fn found_target(&self) -> Result<Target, Error> {
+        let local = mongod::local::uri_for(&self.config, self.line_settings.profile, &self.reporter).await?;
+        let found = self.find_target(local.as_deref()).await?;
+        found.remarks.iter().for_each(|remark| self.reporter.remark(remark));
+        match &found.database {
+            Some(name) if !self.is_many => self.reporter.status("Database", format!("{name} on {}", found.hosts)),
+            // The database that the configuration names is not one of them.
+            _ => self.reporter.status("Server", &found.hosts),
+        }
+        Ok(found)
     }
 
     /// Returns an error once the tunnel of the connection is lost.

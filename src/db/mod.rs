@@ -4,16 +4,19 @@ mod collection;
 mod transaction;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use mongodb::Database;
 use mongodb::options::DatabaseOptions;
 
+use crate::connect::{Connection, Recorder};
 use crate::durable;
 use crate::durable::attempt;
 pub use collection::TxCollection;
 pub use transaction::Transaction;
 
 use crate::error::{Error, Result};
+use crate::model::Effects;
 use crate::process::stop::Stop;
 use crate::report::{Progress, Reporter};
 
@@ -46,15 +49,35 @@ pub struct Db {
     /// With the write concern of the connection string. Transactions set their own.
     plain: Database,
     reporter: Reporter,
+    recorder: Arc<Recorder>,
+    /// Whether all commands of the client are this database's.
+    has_client: bool,
     has_transactions: bool,
     stop: Stop,
 }
 
 impl Db {
-    pub(crate) fn new(database: Database, reporter: Reporter, has_transactions: bool, stop: Stop) -> Self {
+    pub(crate) fn new(connection: &Connection, reporter: Reporter, stop: Stop) -> Self {
         let options = DatabaseOptions::builder().write_concern(durable::write_concern()).build();
-        let durable = database.client().database_with_options(database.name(), options);
-        Self { database: durable, plain: database, reporter, has_transactions, stop }
+        let plain = connection.database.clone();
+        let durable = plain.client().database_with_options(plain.name(), options);
+        let (has_transactions, recorder) = (connection.has_transactions, Arc::clone(&connection.recorder));
+        Self { database: durable, plain, reporter, recorder, has_client: !connection.is_shared, has_transactions, stop }
+    }
+
+    /// Begins to record what a migration does.
+    pub(crate) fn start_recording(&self) {
+        self.recorder.start(self.plain.name(), self.has_client);
+    }
+
+    /// Returns what the migration has done since.
+    pub(crate) fn end_recording(&self) -> Effects {
+        self.recorder.end(self.plain.name())
+    }
+
+    /// Begins a transaction's session.
+    pub(crate) async fn begin(&self) -> mongodb::error::Result<Transaction> {
+        Transaction::new(&self.plain, &self.reporter, &self.recorder).await
     }
 
     /// Runs part of a migration in a transaction: all its writes take effect when the closure returns `Ok`, or none of them does.
@@ -88,13 +111,8 @@ impl Db {
                            `mongod --replSet …`, then `rs.initiate()`)";
             return Err(Error::usage(message).into());
         }
-        let mut transaction = Transaction::new(&self.plain, &self.reporter).await?;
+        let mut transaction = self.begin().await?;
         attempt::run(&mut transaction, std::future::pending, run).await
-    }
-
-    /// Returns the database without the write concern of migrations.
-    pub(crate) fn plain(&self) -> &Database {
-        &self.plain
     }
 
     /// Shows the progress of the migration below that of the run, over `total` steps of any unit, until it is dropped.
@@ -102,7 +120,8 @@ impl Db {
         self.reporter.progress(total)
     }
 
-    /// Writes a note for people, as `note: …` on stderr. Not shown with `--quiet`.
+    /// Writes a note for people, as `note: …` on stderr. Not shown with `--quiet`. A migration's notes are in the log, too
+    /// (`history`), up to a hundred of them.
     ///
     /// Unlike a `println!`, it leaves progress bars intact, and is not mixed into the output of `--format json`.
     ///
@@ -116,6 +135,7 @@ impl Db {
     /// }
     /// ```
     pub fn note(&self, message: impl AsRef<str>) {
+        self.recorder.note(self.plain.name(), message.as_ref());
         self.reporter.note(message);
     }
 

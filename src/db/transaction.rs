@@ -1,12 +1,14 @@
 //! The transaction that a migration gets.
 
 use std::fmt;
+use std::sync::Arc;
 
 use mongodb::action::{CreateCollection, RunCommand};
 use mongodb::bson::Document;
 use mongodb::{ClientSession, Database};
 
 use super::TxCollection;
+use crate::connect::Recorder;
 use crate::durable::attempt;
 use crate::report::{Progress, Reporter};
 
@@ -33,12 +35,18 @@ pub struct Transaction {
     session: ClientSession,
     database: Database,
     reporter: Reporter,
+    recorder: Arc<Recorder>,
 }
 
 impl Transaction {
-    pub(crate) async fn new(database: &Database, reporter: &Reporter) -> mongodb::error::Result<Self> {
+    pub(super) async fn new(
+        database: &Database,
+        reporter: &Reporter,
+        recorder: &Arc<Recorder>,
+    ) -> mongodb::error::Result<Self> {
         let session = database.client().start_session().await?;
-        Ok(Self { session, database: database.clone(), reporter: reporter.clone() })
+        let (reporter, recorder) = (reporter.clone(), Arc::clone(recorder));
+        Ok(Self { session, database: database.clone(), reporter, recorder })
     }
 
     /// Returns a collection whose operations belong to the transaction. It borrows the transaction, so use it for one statement.
@@ -84,8 +92,10 @@ impl Transaction {
         self.reporter.progress(total)
     }
 
-    /// Writes a note for people, as [`Db::note`](crate::Db::note) does. It is written each time that the transaction runs.
+    /// Writes a note for people, as [`Db::note`](crate::Db::note) does. It is written each time that the transaction runs; the log has
+    /// those of the last time.
     pub fn note(&self, message: impl AsRef<str>) {
+        self.recorder.note(self.database.name(), message.as_ref());
         self.reporter.note(message);
     }
 }

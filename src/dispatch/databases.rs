@@ -45,7 +45,7 @@ pub(super) async fn run<M: MigrationsManager>(
     let names = names(environment, site).await?;
     let mut contexts = Vec::new();
     for name in &names {
-        let site = Rc::new(site.on_database(name).await?);
+        let site = Rc::new(site.on_database(name));
         contexts.push((name, Context::new(line, &site, &checked.options)));
     }
     confirm_all(environment, site, checked, &contexts).await?;

@@ -4,6 +4,8 @@
 mod direction;
 #[cfg(any(feature = "cli", feature = "manager"))]
 mod dump_name;
+#[cfg(feature = "manager")]
+mod effects;
 #[cfg(feature = "_line")]
 mod event;
 #[cfg(feature = "manager")]
@@ -25,4 +27,4 @@ pub(crate) use plugin_subtask::PluginSubtask;
 pub(crate) use {dump_name::PARTIAL, plugin_subtask::PLUGIN_SUBTASKS};
 
 #[cfg(feature = "manager")]
-pub(crate) use {direction::Direction, state::State, subject::Subject};
+pub(crate) use {direction::Direction, effects::Counts, effects::Effect, effects::Effects, state::State, subject::Subject};

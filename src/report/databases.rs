@@ -5,7 +5,8 @@ use std::time::Duration;
 use anstyle::AnsiColor;
 use serde_json::{Value, json};
 
-use super::{Report, human_duration, json, table};
+use super::text::millis;
+use super::{Report, human_duration, table};
 use crate::model::EventName;
 use crate::terminal;
 
@@ -55,7 +56,7 @@ impl Report for Databases {
                     End::Failed(error) => ("failed", Some(terminal::scrub(error))),
                     End::NotBegun => ("not_begun", None),
                 };
-                json!({ "database": database, "outcome": outcome, "duration_ms": json::millis(*took), "error": error })
+                json!({ "database": database, "outcome": outcome, "duration_ms": millis(*took), "error": error })
             })
             .collect();
         json!({ "databases": databases })

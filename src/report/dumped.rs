@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Report, Said, human_bytes, human_duration, json};
+use super::text::millis;
+use super::{Report, Said, human_bytes, human_duration};
 use crate::model::EventName;
 
 /// A dump was taken.
@@ -59,7 +60,7 @@ impl Report for DumpTaken<'_> {
     fn json(&self) -> Value {
         json!({
             "name": self.name, "path": self.path, "database": self.database, "documents": self.documents, "bytes": self.bytes,
-            "consistent": self.is_consistent, "duration_ms": json::millis(self.took),
+            "consistent": self.is_consistent, "duration_ms": millis(self.took),
         })
     }
 
@@ -119,7 +120,7 @@ impl Report for Restored<'_> {
     fn json(&self) -> Value {
         json!({
             "name": self.name, "database": self.database, "documents": self.documents, "bytes": self.bytes,
-            "duration_ms": json::millis(self.took),
+            "duration_ms": millis(self.took),
         })
     }
 

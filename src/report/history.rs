@@ -8,9 +8,10 @@ use mongodb::bson::{Bson, Document};
 use serde_json::{Map, Value, json};
 
 use super::text::human_time;
-use super::{Report, Said, human_duration, table};
+use super::{Report, Said, effects, human_duration, table};
 use crate::model::extended_json;
 use crate::model::file_name::stem;
+use crate::store::effects as stored;
 
 /// A database's log.
 pub(crate) struct History<'a> {
@@ -39,6 +40,14 @@ impl Report for History<'_> {
         rows
     }
 
+    /// What one migration did when it last ended.
+    fn details(&self) -> Vec<Vec<String>> {
+        match self.events.iter().rfind(|event| text(event, "event") == "migration_ended") {
+            Some(end) if self.migration.is_some() => effects::rows(&stored::read(end)),
+            _ => Vec::new(),
+        }
+    }
+
     /// One document with every event, as it is stored.
     fn json(&self) -> Value {
         let events: Vec<Value> = self.events.iter().map(event_json).collect();
@@ -46,6 +55,10 @@ impl Report for History<'_> {
     }
 
     fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
+        if self.migration.is_some() {
+            let end = self.events.iter().rfind(|event| text(event, "event") == "migration_ended");
+            end.map(stored::read).unwrap_or_default().notes.iter().for_each(|note| say(Said::Note(note)));
+        }
         if !self.events.iter().any(|event| text(event, "event") == "migration_started") {
             let message = match self.migration {
                 None => format!("nothing was run on {} yet", self.database),

@@ -3,23 +3,26 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::bars::{Bar, Plain, RunBar};
+use super::effects;
 use super::said::{Said, Stderr};
 use super::screen::Screen;
 use super::tally::verb;
 use super::{About, Event, Outcome, Report, Sink, Tally, Task, Unit, capitalized, columns, human_duration};
-use crate::model::Direction;
+use crate::model::{Direction, Effects};
 use crate::terminal::{self, Stream, stdout};
 
 /// There is one for each database that is worked on at a time; they share the terminal.
 pub(super) struct Human {
     stderr: Stderr,
+    /// Whether it says what each migration did.
+    verbose: bool,
     run: Mutex<Option<RunBar>>,
 }
 
 impl Human {
-    pub(super) fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool, verbose: bool) -> Self {
         let screen = if quiet { None } else { Screen::find() };
-        Self { stderr: Stderr::new(quiet, screen), run: Mutex::new(None) }
+        Self { stderr: Stderr::new(quiet, screen), verbose, run: Mutex::new(None) }
     }
 
     fn status(&self, verb: &str, message: &str) {
@@ -63,6 +66,12 @@ impl Human {
         }
     }
 
+    fn did(&self, effects: &Effects) {
+        if self.verbose {
+            effects::sentences(effects).iter().for_each(|did| self.status("Did", did));
+        }
+    }
+
     fn run_ended(&self, direction: Direction, on: &str, done: Tally, outcome: Outcome) {
         // Not under the lock: the bar waits for what was printed.
         drop(self.run().take());
@@ -80,9 +89,9 @@ impl Human {
     }
 
     fn report(&self, report: &dyn Report) {
-        let rows = report.table();
         let width = Stream::Stdout.size().map(|(_, width)| usize::from(width));
-        let text = (rows.len() > 1).then(|| columns(&rows, width));
+        let tables = [report.table(), report.details()].into_iter().filter(|rows| rows.len() > 1);
+        let text = tables.map(|rows| columns(&rows, width)).reduce(|text, table| text + &table);
         let mut lines = Vec::new();
         report.say(&mut |said| lines.extend(self.stderr.text(&said)));
         self.result(text, lines);
@@ -98,9 +107,12 @@ impl Sink for Human {
                 }
             }
             Event::MigrationStarted { about, index, total } => self.migration_started(&about, index, total),
-            Event::MigrationDone { about, took } => self.migration_done(&about, took),
+            Event::MigrationDone { about, took, effects } => {
+                self.migration_done(&about, took);
+                self.did(effects);
+            }
             // The error itself is printed once, at the end.
-            Event::MigrationFailed { .. } => {}
+            Event::MigrationFailed { effects, .. } => self.did(effects),
             Event::RunEnded { direction, database, done, took, outcome, .. } => {
                 let on = format!("on {database} in {}", human_duration(took));
                 self.run_ended(direction, &on, done, outcome);
@@ -113,7 +125,7 @@ impl Sink for Human {
     }
 
     fn for_database(&self, name: &str) -> Arc<dyn Sink> {
-        Arc::new(Self { stderr: self.stderr.for_database(name), run: Mutex::new(None) })
+        Arc::new(Self { stderr: self.stderr.for_database(name), verbose: self.verbose, run: Mutex::new(None) })
     }
 
     fn end_of_database(&self) {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::effects;
 use super::open_runs::OpenRuns;
 use super::progress::Pace;
 use super::said::Stderr;
+use super::text::millis;
 use super::{About, Event, Outcome, Report, Sink, Tally, Task, Unit};
 use crate::model::{Direction, EventName};
 use crate::terminal::{self, event};
@@ -59,7 +61,7 @@ impl Sink for Json {
                 self.print(EventName::RunStarted, fields);
             }
             Event::MigrationStarted { about, .. } => self.print(EventName::MigrationStarted, step(&about)),
-            Event::MigrationDone { about, took } => {
+            Event::MigrationDone { about, took, effects } => {
                 let name = match about.direction {
                     Direction::Up => EventName::MigrationExecuted,
                     Direction::Ignore => EventName::MigrationIgnored,
@@ -70,13 +72,15 @@ impl Sink for Json {
                 self.open.done(self.stderr.label(), about.direction);
                 let mut fields = step(&about);
                 fields["duration_ms"] = millis(took);
+                effects::add_to(&mut fields, effects);
                 self.print(name, fields);
             }
-            Event::MigrationFailed { about, took, error, hint } => {
+            Event::MigrationFailed { about, took, error, hint, effects } => {
                 let mut fields = step(&about);
                 fields["duration_ms"] = millis(took);
                 fields["error"] = terminal::scrub(error).into();
                 fields["hint"] = hint.map(terminal::scrub).into();
+                effects::add_to(&mut fields, effects);
                 self.print(EventName::MigrationFailed, fields);
             }
             Event::RunEnded { subtask, database, done, took, outcome, .. } => {
@@ -156,8 +160,4 @@ fn run_ended(subtask: &str, database: &str, done: Tally, took: Duration, outcome
         "subtask": subtask, "database": database, "outcome": outcome,
         "migrations": done.total(), "duration_ms": millis(took),
     })
-}
-
-pub(super) fn millis(duration: Duration) -> Value {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
 }

@@ -48,7 +48,7 @@ impl Sink for Listener {
                 let running = verb(about.direction).running.to_lowercase();
                 self.note(&format!("{running} {} ({} of {total})", about.migration.stem(), index + 1));
             }
-            Event::MigrationDone { about, took } => {
+            Event::MigrationDone { about, took, .. } => {
                 let done = verb(about.direction).done;
                 self.note(&format!("{done} {} in {}", about.migration.stem(), human_duration(took)));
             }

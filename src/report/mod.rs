@@ -7,6 +7,7 @@ mod checked;
 mod databases;
 mod dumped;
 mod dumps;
+mod effects;
 mod history;
 mod human;
 mod json;
@@ -31,7 +32,7 @@ use serde_json::Value;
 
 use crate::error::Remark;
 use crate::line::flags::{Args, Format};
-use crate::model::{Direction, EventName, Subject};
+use crate::model::{Direction, Effects, EventName, Subject};
 
 pub(crate) use checked::Checked;
 pub(crate) use databases::{DatabaseEnd, Databases, End};
@@ -65,12 +66,15 @@ pub(crate) enum Event<'a> {
     MigrationDone {
         about: About<'a>,
         took: Duration,
+        effects: &'a Effects,
     },
     MigrationFailed {
         about: About<'a>,
         took: Duration,
         error: &'a str,
         hint: Option<&'a str>,
+        /// What it did before it failed.
+        effects: &'a Effects,
     },
     RunEnded {
         subtask: &'static str,
@@ -125,6 +129,11 @@ pub(crate) trait Report {
         None
     }
 
+    /// A second table, below the first. Empty if there is none.
+    fn details(&self) -> Vec<Vec<String>> {
+        Vec::new()
+    }
+
     /// Says on stderr what belongs to the result and does not fit the table.
     fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
         let _ = say;
@@ -176,7 +185,7 @@ pub struct Reporter {
 impl Reporter {
     pub(crate) fn new(args: &Args) -> Self {
         match args.format {
-            Format::Human => Self { sink: Arc::new(human::Human::new(args.quiet)), verbose: args.verbose > 0 },
+            Format::Human => Self { sink: Arc::new(human::Human::new(args.quiet, args.verbose > 0)), verbose: args.verbose > 0 },
             Format::Json => Self { sink: Arc::new(json::Json::new(args.quiet)), verbose: args.verbose > 0 },
         }
     }

@@ -1,8 +1,9 @@
-//! Durations, sizes and counts as people read them.
+//! Durations, sizes and counts as people and programs read them.
 
 use std::time::Duration;
 
 use mongodb::bson::DateTime;
+use serde_json::Value;
 
 /// A duration as people read it: `0.05s`, `12.3s`, `3m 07s`, `2h 05m`.
 pub(crate) fn human_duration(duration: Duration) -> String {
@@ -13,6 +14,11 @@ pub(crate) fn human_duration(duration: Duration) -> String {
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// A duration in JSON, in milliseconds.
+pub(super) fn millis(duration: Duration) -> Value {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
 }
 
 /// How long ago something was, roughly: `2 s`, `3 min`, `5 h`.

@@ -26,8 +26,8 @@ use crate::db::Db;
 use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Remark, Result, describe};
 use crate::line::program::program;
-use crate::model::Direction;
 use crate::model::file_name::stem;
+use crate::model::{Direction, Effects};
 use crate::process::exit::UnderWay;
 use crate::process::stop;
 use crate::report::{About, Event, Outcome, Tally};
@@ -257,14 +257,15 @@ async fn run_steps(
 ) -> Result<Done, Failed> {
     let Scope { store, reporter, stop, .. } = scope;
     let subtask = lock.run().subtask;
-    let db = Db::new(store.database().clone(), reporter.clone(), store.has_transactions(), stop.clone());
+    let db = Db::new(store.connection(), reporter.clone(), stop.clone());
     let (database, total) = (scope.database(), plan.steps.len());
     let started = Instant::now();
     let Begun { record, dump, has_unique_names } = begun;
     let has_begun = record.is_some();
     let record = record.unwrap_or_else(|| Record::new(store, lock.run(), lock.fence()));
+    let (effects, has_begun_next) = (Effects::default(), false);
     let mut steps =
-        Steps { db: &db, lock, stop, reporter, record, settles, has_unique_names, started, has_begun_next: false };
+        Steps { db: &db, lock, stop, reporter, record, settles, has_unique_names, started, effects, has_begun_next };
     reporter.event(&Event::RunStarted { subtask, database, total });
     let mut done = Done::default();
     let with_way_back = |error: Error| match &dump {
@@ -295,7 +296,7 @@ async fn run_steps(
                 Ok(Next::Stop) => break,
                 Ok(next) => {
                     done.steps.push((step.direction, step.migration.stem().to_owned()));
-                    reporter.event(&Event::MigrationDone { about, took: since.elapsed() });
+                    reporter.event(&Event::MigrationDone { about, took: since.elapsed(), effects: &steps.effects });
                     if next == Next::End {
                         break;
                     }
@@ -303,7 +304,8 @@ async fn run_steps(
                 Err(error) => {
                     let error = with_way_back(error);
                     let (text, took) = (error_text(&error), since.elapsed());
-                    reporter.event(&Event::MigrationFailed { about, took, error: &text, hint: error.hint() });
+                    let (hint, effects) = (error.hint(), &steps.effects);
+                    reporter.event(&Event::MigrationFailed { about, took, error: &text, hint, effects });
                     failure = Some(error);
                     break;
                 }

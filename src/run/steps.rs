@@ -15,7 +15,7 @@ use crate::durable::attempt;
 use crate::error::chain::error_text;
 use crate::error::{Error, Result};
 use crate::migration::{InTransaction, Kind, OnDatabase};
-use crate::model::Direction;
+use crate::model::{Direction, Effects};
 use crate::process::panics;
 use crate::process::stop::Stop;
 use crate::report::Reporter;
@@ -34,6 +34,8 @@ pub(super) struct Steps<'r> {
     pub(crate) has_unique_names: bool,
     /// When the run began.
     pub(crate) started: Instant,
+    /// What the last step did.
+    pub(crate) effects: Effects,
     /// Whether the log already has the start of the next step.
     pub(crate) has_begun_next: bool,
 }
@@ -83,6 +85,7 @@ impl Steps<'_> {
 
     /// Carries out one step. `next` follows it unless the run is asked to stop, and `done` steps were done before.
     pub(crate) async fn step(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, done: usize) -> Result<Next, Error> {
+        self.effects = Effects::default();
         if self.stop.is_asked() {
             self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
             return Ok(Next::Stop);
@@ -126,12 +129,15 @@ impl Steps<'_> {
     }
 
     /// Runs an action that takes the database. If the lock is lost, it ends at its next `await`.
-    async fn on_database(&self, action: &dyn OnDatabase) -> Result<()> {
-        tokio::select! {
+    async fn on_database(&mut self, action: &dyn OnDatabase) -> Result<()> {
+        self.db.start_recording();
+        let ran = tokio::select! {
             biased;
             () = self.lock.lost() => Err(Halt::Lost.into()),
             ran = guarded(action.run(self.db)) => ran,
-        }
+        };
+        self.effects = self.db.end_recording();
+        ran
     }
 
     /// Runs an action that takes a transaction, and commits it together with its registration.
@@ -149,10 +155,14 @@ impl Steps<'_> {
                 () = stop.asked() => Halt::Asked.into(),
             }
         };
-        let mut transaction = Transaction::new(self.db.plain(), self.reporter).await?;
+        let mut transaction = self.db.begin().await?;
         attempt::run(&mut transaction, halted, async |tx: &mut Transaction| {
             let since = Instant::now();
-            guarded(action.run(tx)).await?;
+            // Only what is committed counts, so each attempt begins with nothing.
+            self.db.start_recording();
+            let ran = guarded(action.run(tx)).await;
+            self.effects = self.db.end_recording();
+            ran?;
             crash::point("transaction's own part done");
             let change = self.change(step, next, since.elapsed(), done);
             match lock.fence().write_within(tx.session(), &change).await {
@@ -197,7 +207,7 @@ impl Steps<'_> {
     /// The change that a step makes once it has run to its end.
     fn change(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, took: Duration, done: usize) -> Change {
         let now = self.lock.now();
-        let mut log = vec![self.record.migration_ended(&about(step), took, Ended::Done, None, now)];
+        let mut log = vec![self.record.migration_ended(&about(step), took, Ended::Done, None, &self.effects, now)];
         let next = next.filter(|_| !self.stop.is_asked());
         self.has_begun_next = next.is_some();
         log.push(match next {
@@ -228,7 +238,7 @@ impl Steps<'_> {
     async fn note_end(&mut self, step: &Step<'_>, took: Duration, outcome: Ended, error: Option<&str>, done: usize) {
         let now = self.lock.now();
         let log = vec![
-            self.record.migration_ended(&about(step), took, outcome, error, now),
+            self.record.migration_ended(&about(step), took, outcome, error, &self.effects, now),
             self.record.run_ended(done, self.started.elapsed(), outcome, now),
         ];
         if let Err(Refusal::Server(error)) = self.lock.fence().write(&Change { log, ..Change::default() }).await {
@@ -251,7 +261,7 @@ pub(super) fn first_events(record: &mut Record, steps: &[Step<'_>], dump: Option
 
 /// The events that end a run before its first migration began.
 pub(super) fn withdrawn_events(record: &mut Record, first: &Step<'_>, now: DateTime) -> Vec<Document> {
-    let ended = record.migration_ended(&about(first), Duration::ZERO, Ended::Aborted, None, now);
+    let ended = record.migration_ended(&about(first), Duration::ZERO, Ended::Aborted, None, &Effects::default(), now);
     vec![ended, record.run_ended(0, Duration::ZERO, Ended::Aborted, now)]
 }
 

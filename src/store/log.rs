@@ -9,8 +9,8 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::partial::Partial;
-use super::{Fence, Store};
-use crate::model::{Direction, State, Subject, file_name};
+use super::{Fence, Store, effects};
+use crate::model::{Direction, Effects, State, Subject, file_name};
 use crate::terminal;
 
 /// How much of an error's text is kept, in bytes.
@@ -161,11 +161,13 @@ impl Record {
         took: Duration,
         outcome: Ended,
         error: Option<&str>,
+        effects: &Effects,
         at: DateTime,
     ) -> Document {
         let mut event = self.event("migration_ended", at);
         event.extend(about.document());
         end(&mut event, took, outcome, error);
+        event.extend(effects::document(effects));
         event
     }
 

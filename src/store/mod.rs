@@ -3,6 +3,7 @@
 //! All of it is written with `w: majority, j: true`, and read with majority from the primary, whatever the connection string says.
 
 mod damage;
+pub(crate) mod effects;
 mod fence;
 mod last_run;
 mod lease;
@@ -70,6 +71,11 @@ impl Store {
     /// Returns the same collections with a client of its own, which belongs to the runtime that this is called on.
     pub(crate) fn with_own_client(&self) -> mongodb::error::Result<Self> {
         Ok(Self { connection: self.connection.with_own_client()?, registry: self.registry.clone() })
+    }
+
+    /// Returns the same collections with a client whose commands are not recorded, for what reads or writes a lot.
+    pub(crate) fn without_records(&self) -> mongodb::error::Result<Self> {
+        Ok(Self { connection: self.connection.without_records()?, registry: self.registry.clone() })
     }
 
     pub(crate) fn connection(&self) -> &Connection {

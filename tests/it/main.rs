@@ -22,6 +22,7 @@ mod dump_bytes;
 mod dump_changes;
 mod dump_damage;
 mod dump_part;
+mod effects;
 mod environments;
 mod events;
 mod failover;

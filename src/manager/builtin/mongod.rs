@@ -95,7 +95,7 @@ async fn refuse_under_a_run(uri: &str) -> Result<()> {
 async fn at_work(uri: &str) -> Result<Option<(String, Holder)>> {
     let config = Config::new().mongo_uri(uri);
     let target = Target::of_databases(&config, None).await?;
-    let connection = connect::connect(&target, None, None).await?;
+    let connection = connect::connect(&target, None, None, false).await?;
     let names = connection.database.client().list_database_names().await?;
     // The lock's collection has the same name whatever that of the registry is.
     let store = Store::new(&connection, &config.migrations_collection);

@@ -10,7 +10,7 @@ use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Group, Named, Reach, ValueKind};
 use crate::manager::texts::STOPPED;
 use crate::report::{Restored, human_bytes};
-use crate::run::{self, Scope};
+use crate::run;
 use crate::store::{Run, Store};
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -112,7 +112,7 @@ pub async fn restore<M: MigrationsManager>(_: &M, cx: &Context, dump: Option<&st
     store.raise_term().await?;
     drop(watch);
     let run = Run::new(DECLARATION.name, wanted.task(word));
-    let scope = Scope { store: store.clone(), ..cx.scope().await? };
+    let scope = cx.scope_with(store.clone());
     let restored = run::restore::restore(&scope, &run, &verified, &name, &wanted).await?;
     let (documents, bytes, took) = (restored.documents, restored.bytes, restored.took);
     cx.reporter().report(&Restored { name: &name, database: store.database().name(), documents, bytes, took });
