@@ -72,7 +72,9 @@ impl Sink for Json {
                 self.open.done(self.stderr.label(), about.direction);
                 let mut fields = step(&about);
                 fields["duration_ms"] = millis(took);
-                effects::add_to(&mut fields, effects);
+                if about.direction.runs_code() {
+                    effects::add_to(&mut fields, effects);
+                }
                 self.print(name, fields);
             }
             Event::MigrationFailed { about, took, error, hint, effects } => {

@@ -185,7 +185,9 @@ pub struct Reporter {
 impl Reporter {
     pub(crate) fn new(args: &Args) -> Self {
         match args.format {
-            Format::Human => Self { sink: Arc::new(human::Human::new(args.quiet, args.verbose > 0)), verbose: args.verbose > 0 },
+            Format::Human => {
+                Self { sink: Arc::new(human::Human::new(args.quiet, args.verbose > 0)), verbose: args.verbose > 0 }
+            }
             Format::Json => Self { sink: Arc::new(json::Json::new(args.quiet)), verbose: args.verbose > 0 },
         }
     }
