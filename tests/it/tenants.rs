@@ -78,7 +78,7 @@ fn programs_read_which_database_an_event_is_about() {
     let documents = outcome.json_lines();
     let of_seven = documents.iter().find(|document| document["database"] == tenants[7].name()).unwrap();
     assert_eq!(of_seven["unregistered"], 2);
-    assert_eq!(documents.len(), 12, "one for each, the summary, and the error");
+    assert_eq!(documents.len(), 11, "one for each, and the summary");
 }
 
 #[test]
