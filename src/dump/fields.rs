@@ -37,12 +37,17 @@ mod tests {
 
     use super::*;
 
+    /// A string as the type that bson 2 or bson 3 has for it.
+    fn text<T: TryFrom<&'static str, Error: std::fmt::Debug>>(text: &'static str) -> T {
+        text.try_into().unwrap()
+    }
+
     #[test]
     fn a_document_is_taken_apart_and_put_together() {
         let scope = JavaScriptCodeWithScope { code: "f()".into(), scope: doc! { "x": 1 } };
         let all = doc! {
             "_id": ObjectId::new(), "document": { "a": { "b": 1 } }, "array": [1, [2]], "": "text", "scope": scope,
-            "regex": Bson::RegularExpression(Regex { pattern: "^a".into(), options: "i".into() }),
+            "regex": Bson::RegularExpression(Regex { pattern: text("^a"), options: text("i") }),
             "time": Timestamp { time: 0, increment: 0 }, "last": true,
         };
         let bytes = RawDocumentBuf::try_from(&all).unwrap();

@@ -50,7 +50,7 @@ fn insert(stage: &Stage, collection: &str, documents: &[Vec<u8>]) {
             let document = RawDocumentBuf::from_bytes(bytes.clone()).unwrap();
             let command = rawdoc! { "insert": collection, "documents": [document] };
             let reply = database.run_raw_command(command).await.unwrap();
-            assert_eq!(reply.get_i32("n"), Ok(1), "{reply}");
+            assert_eq!(reply.get_i32("n").unwrap(), 1, "{reply}");
         }
     });
 }

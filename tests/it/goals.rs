@@ -11,7 +11,9 @@ use super::support::{
 fn runs(database: &TestDatabase, subtask: &str) -> Vec<String> {
     let mut log = database.documents("migrations_log");
     log.sort_by_key(|event| (event.get_i64("fence").unwrap(), event.get_i64("seq").unwrap()));
-    let is = |event: &Document, kind: &str| event.get_str("event") == Ok(kind) && event.get_str("subtask") == Ok(subtask);
+    let is = |event: &Document, kind: &str| {
+        event.get_str("event").unwrap() == kind && event.get_str("subtask").unwrap() == subtask
+    };
     let starts: Vec<&Document> = log.iter().filter(|event| is(event, "run_started")).collect();
     let of = |start: &&Document| {
         let end = log.iter().find(|event| is(event, "run_ended") && event.get("run") == start.get("run"));
@@ -338,7 +340,7 @@ fn a_baseline_registers_without_running() {
     let outcome = simple().run("baseline:0002", &database).exits(0);
     assert_has(&outcome.stderr, &["Ignored 0001_a", "Ignored 0002_b", "2 migrations ignored on"]);
     assert_eq!(database.registered(), ["0001_a.rs", "0002_b.rs"]);
-    assert!(database.documents("migrations").iter().all(|entry| entry.get_str("state") == Ok("ignored")));
+    assert!(database.documents("migrations").iter().all(|entry| entry.get_str("state").unwrap() == "ignored"));
     assert_eq!(runs(&database, "baseline"), ["baseline:0002: 2 planned, done"]);
     refused(&database, "baseline:2", 0, &["all migrations up to 2 are registered on", "nothing to register"]);
     simple().run("execute", &database).exits(0);
