@@ -4,6 +4,7 @@ use crate::context::Options;
 use crate::error::Error;
 use crate::line::flags::TaskFlag;
 use crate::migration::Migration;
+use crate::model::right::Right;
 use crate::run::plan::Plan;
 use crate::run::request::Goal;
 
@@ -37,8 +38,8 @@ pub(crate) struct Declaration {
     pub(crate) common_flags: &'static [&'static str],
     /// What it writes to the database: a sentence.
     pub(crate) writes: &'static str,
-    /// The least rights that it needs: a sentence.
-    pub(crate) rights: &'static str,
+    /// The least rights on the server that it needs itself. What migrations do needs more, and so does a dump that is taken first.
+    pub(crate) rights: &'static [Right],
     /// Its exit codes, and what each means.
     pub(crate) exits: &'static [(u8, &'static str)],
     /// Lines that show how it is used, without the program.

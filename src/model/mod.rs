@@ -14,6 +14,8 @@ pub(crate) mod file_name;
 #[cfg(any(feature = "cli", feature = "manager"))]
 mod plugin_subtask;
 #[cfg(feature = "manager")]
+pub(crate) mod right;
+#[cfg(feature = "manager")]
 mod state;
 #[cfg(feature = "manager")]
 mod subject;

@@ -270,27 +270,49 @@ fn a_user_who_may_only_read_sees_every_plan() {
     }
 }
 
+/// The role that the help page of a subtask names.
+fn role_on_the_page(subtask: &str) -> Option<String> {
+    let help = Line::new(simple().path("manager"), simple().root()).args([format!("help:{subtask}")]).run().exits(0);
+    let page = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let role = page.split_once("as in the role ")?.1.split([' ', ',', '.']).next()?;
+    Some(role.to_owned())
+}
+
 #[test]
 fn the_roles_that_the_help_pages_name_suffice() {
+    assert_eq!(role_on_the_page("dumps"), None);
     for server in [standalone(), replica_set()] {
         let (admin, name) = (server.database("admin"), "by_roles");
+        let user_of = |role: &str| format!("has_{role}");
         // A user for each of the roles, who has no others.
-        for (user, role) in [("reads", "read"), ("writes", "readWrite")] {
+        for role in ["read", "readWrite", "dbOwner"] {
             let roles = vec![doc! { "role": role, "db": name }];
-            block_on(admin.run_command(doc! { "createUser": user, "pwd": PASSWORD, "roles": roles }).into_future()).unwrap();
+            block_on(admin.run_command(doc! { "createUser": user_of(role), "pwd": PASSWORD, "roles": roles }).into_future())
+                .unwrap();
         }
         let dumps = tempfile::tempdir().unwrap();
-        let run = |user: &str, args: &str| with_dumps(server, user, name, dumps.path(), args).exits(0);
-        for task in
-            ["execute:to=2", "redo:2", "rollback:steps=1", "to:10 --yes", "to:1 --yes", "baseline:2", "ignore", "unlock"]
-        {
-            run("writes", task);
+        for line in [
+            "execute:to=2",
+            "redo:2",
+            "rollback:steps=1",
+            "to:10 --yes",
+            "to:1 --yes",
+            "baseline:2",
+            "ignore",
+            "unlock",
+            "show_status",
+            "plan:to,0",
+            "history",
+            "dbdump",
+            "restore:latest --yes",
+            "rollback:run=last",
+        ] {
+            let subtask = line.split([':', ' ']).next().unwrap();
+            let role = role_on_the_page(subtask).unwrap();
+            with_dumps(server, &user_of(&role), name, dumps.path(), line).exits(0);
         }
-        for task in ["show_status", "plan:to,0", "history", "dbdump", "dumps"] {
-            run("reads", task);
-        }
-        run("writes", "restore:latest --yes");
-        run("writes", "rollback:run=last");
+        // As the page says, where no collection has a validator.
+        with_dumps(server, &user_of("readWrite"), name, dumps.path(), "restore:latest --yes").exits(0);
     }
 }
 

@@ -4,9 +4,9 @@ use crate::context::{Context, Options};
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, When, any_values};
-use crate::manager::texts::{REGISTER, REGISTRY, STOPPED};
+use crate::manager::texts::{REGISTRY, STOPPED};
 use crate::migration::Migration;
-use crate::model::Direction;
+use crate::model::{Direction, right};
 use crate::run::request::Goal;
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -30,7 +30,7 @@ one.",
     flags: &[],
     common_flags: &["--wait", "--yes", "--format"],
     writes: REGISTRY,
-    rights: REGISTER,
+    rights: right::REGISTERS,
     exits: &[
         (0, "done, or there was nothing to accept"),
         (1, "the server failed"),

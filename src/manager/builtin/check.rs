@@ -4,7 +4,8 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, any_values};
-use crate::manager::texts::{NONE, NOTHING};
+use crate::manager::texts::NOTHING;
+use crate::model::right;
 use crate::report::Checked;
 use crate::run::warnings;
 
@@ -25,7 +26,7 @@ and reports everything that is wrong as one error. It fits in CI.",
     flags: &[],
     common_flags: &[],
     writes: NOTHING,
-    rights: NONE,
+    rights: right::NONE,
     exits: &[
         (0, "nothing is wrong"),
         (2, "something is wrong, or the command line is"),

@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::line::flags::COMPLETIONS;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach};
-use crate::manager::texts::{NONE, NOTHING};
+use crate::manager::texts::NOTHING;
+use crate::model::right;
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: COMPLETIONS,
@@ -24,7 +25,7 @@ run left. Nothing is built, and no server is asked.",
     flags: &[],
     common_flags: &[],
     writes: NOTHING,
-    rights: NONE,
+    rights: right::NONE,
     exits: &[(0, "done"), (2, "no shell is named, or there is no script for it")],
     examples: &["completions:bash"],
 };

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Named, Reach, ValueKind};
 use crate::manager::texts::{NOTHING, STOPPED};
+use crate::model::right;
 use crate::report::{DumpProved, DumpRemoved, DumpTaken, DumpVerified};
 use crate::store::Store;
 
@@ -35,7 +36,7 @@ it is a consistent snapshot. NAME is a name that `dumps` lists, `latest`, or a f
     flags: &[],
     common_flags: &["--yes"],
     writes: NOTHING,
-    rights: "the role read on the database, or the role backup",
+    rights: right::DUMPS,
     exits: &[
         (0, "done"),
         (1, "the server or the disk failed, or the dump to check is damaged"),

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Named, Reach, ValueKind};
-use crate::manager::texts::{NONE, NOTHING};
+use crate::manager::texts::NOTHING;
+use crate::model::right;
 use crate::report::{DumpRow, Dumps, ManifestOf};
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -26,7 +27,7 @@ registered then.",
     flags: &[],
     common_flags: &["--yes", "--format"],
     writes: NOTHING,
-    rights: NONE,
+    rights: right::NONE,
     exits: &[
         (0, "done"),
         (1, "the folder cannot be read, or a dump cannot be removed"),

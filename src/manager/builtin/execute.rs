@@ -5,9 +5,9 @@ use crate::error::{Error, Result};
 use crate::line::flags::TaskFlag;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Named, Reach, ValueKind, When, any_values};
-use crate::manager::texts::{MIGRATIONS, RUN, STOPPED};
+use crate::manager::texts::{MIGRATIONS, STOPPED};
 use crate::migration::Migration;
-use crate::model::Direction;
+use crate::model::{Direction, right};
 use crate::run::request::{Goal, Place};
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -35,7 +35,7 @@ run.",
     flags: &[TaskFlag::Strict],
     common_flags: &["--wait", "--yes", "--format"],
     writes: MIGRATIONS,
-    rights: RUN,
+    rights: right::REGISTERS,
     exits: &[
         (0, "done, or there was nothing to do"),
         (1, "a migration, the dump or the server failed"),

@@ -4,8 +4,9 @@ use crate::context::{Context, Options};
 use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, When, any_values};
-use crate::manager::texts::{REGISTRY, STOPPED, UNREGISTER};
+use crate::manager::texts::{REGISTRY, STOPPED};
 use crate::migration::Migration;
+use crate::model::right;
 use crate::run::request::Goal;
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -26,7 +27,7 @@ everything. It always asks.",
     flags: &[],
     common_flags: &["--wait", "--yes", "--format"],
     writes: REGISTRY,
-    rights: UNREGISTER,
+    rights: right::UNREGISTERS,
     exits: &[
         (0, "done"),
         (1, "the server failed"),

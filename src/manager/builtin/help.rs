@@ -6,11 +6,13 @@ use crate::error::Result;
 use crate::line::flags::help_of;
 use crate::line::program::{is_deployed, program};
 use crate::manager::declaration::{Asks, Declaration, First, Group, Named, Reach, ValueKind, any_values};
-use crate::manager::texts::{NONE, NOTHING};
+use crate::manager::texts::{MIGRATIONS, NOTHING};
 use crate::manager::subtask::{Subtask, first_paragraph};
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::model::PLUGIN_SUBTASKS;
+use crate::model::right::{self, On, Right};
 use crate::report::columns;
+use crate::store::{LOCK, LOG};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "help",
@@ -27,7 +29,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
     flags: &[],
     common_flags: &[],
     writes: NOTHING,
-    rights: NONE,
+    rights: right::NONE,
     exits: &[
         (0, "done"),
         (2, "there is no such subtask"),
@@ -104,7 +106,7 @@ fn described<M>(subtask: &Subtask<M>, program: &str) -> String {
 
 /// What is declared about a built-in subtask, as people read it.
 fn page(declaration: &Declaration, program: &str) -> String {
-    let Declaration { summary, about, first, options, flags, common_flags, writes, rights, exits, examples, .. } = declaration;
+    let Declaration { summary, about, first, options, flags, common_flags, writes, exits, examples, .. } = declaration;
     let mut text = format!("{summary}\n");
     for paragraph in about.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
         text.push_str(&format!("\n{}\n", wrapped(paragraph, 0)));
@@ -124,10 +126,30 @@ fn page(declaration: &Declaration, program: &str) -> String {
         text.push_str(&format!("$ {program} {example}\n"));
     }
     text.push_str(&format!("\n{}\n", wrapped(&format!("Writes to the database: {writes}."), 0)));
-    text.push_str(&format!("{}\n", wrapped(&format!("Needs these rights: {rights}."), 0)));
+    text.push_str(&format!("{}\n", wrapped(&format!("Needs these rights: {}.", rights_needed(declaration)), 0)));
     let exits: Vec<_> = exits.iter().map(|(code, meaning)| (code.to_string(), (*meaning).to_owned())).collect();
     section(&mut text, "Exit codes:", &exits);
     text
+}
+
+/// The rights of a declaration, and the role that has them.
+fn rights_needed(declaration: &Declaration) -> String {
+    let Declaration { rights, writes, .. } = declaration;
+    if rights.is_empty() {
+        return "none".to_owned();
+    }
+    let each = rights.iter().map(|Right { on, actions, is_for_standalone }| {
+        let on = match on {
+            On::Registry => "`migrations`".to_owned(),
+            On::Log => format!("`{LOG}`"),
+            On::Lock => format!("`{LOCK}`"),
+            On::Database => "every collection of the database".to_owned(),
+        };
+        let server = if *is_for_standalone { " of a standalone server" } else { "" };
+        format!("{} on {on}{server}", actions.join(", "))
+    });
+    let more = if *writes == MIGRATIONS { ", in addition to what the migrations need" } else { "" };
+    format!("{}; as in the role {}{more}", each.collect::<Vec<_>>().join("; "), right::role(rights))
 }
 
 /// Whether a value names a migration, so that its forms are to be explained.
@@ -228,7 +250,7 @@ mod tests {
         for subtask in Subtasks::<Plain>::of().unwrap().iter() {
             let Some(declaration) = subtask.declaration() else { continue };
             let name = declaration.name;
-            for text in [declaration.summary, declaration.about, declaration.writes, declaration.rights] {
+            for text in [declaration.summary, declaration.about, declaration.writes] {
                 assert!(!text.is_empty(), "{name}");
             }
             assert!(declaration.exits.iter().any(|(code, _)| *code == 0), "{name}");

@@ -4,9 +4,10 @@ use crate::context::Context;
 use crate::error::{Result, describe};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, any_values};
-use crate::manager::texts::{NOTHING, READ};
+use crate::manager::texts::NOTHING;
 use crate::migration::names;
 use crate::model::file_name::stem;
+use crate::model::right;
 use crate::report::History;
 use crate::run;
 use crate::store::Entry;
@@ -27,7 +28,7 @@ gone.",
     flags: &[],
     common_flags: &["--format"],
     writes: NOTHING,
-    rights: READ,
+    rights: right::LOOKS,
     exits: &[
         (0, "done"),
         (1, "the server failed"),

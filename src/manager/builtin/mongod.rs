@@ -9,7 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, any_values};
-use crate::manager::texts::{NONE, NOTHING};
+use crate::manager::texts::NOTHING;
+use crate::model::right;
 use crate::mongod::local;
 use crate::report::ago;
 use crate::store::{Holder, Store};
@@ -37,7 +38,7 @@ build that cargo runs. Each target directory has its own.",
     flags: &[],
     common_flags: &["--yes"],
     writes: NOTHING,
-    rights: NONE,
+    rights: right::NONE,
     exits: &[
         (0, "done"),
         (1, "the server could not be started or stopped"),

@@ -6,9 +6,10 @@ use crate::line::Task;
 use crate::line::flags::TaskFlag;
 use crate::line::program::program;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, any_values};
-use crate::manager::texts::{NOTHING, READ};
+use crate::manager::texts::NOTHING;
 use crate::manager::{MigrationsManager, Subtasks};
 use crate::migration::Migration;
+use crate::model::right;
 use crate::report::{Planned, PlannedStep};
 use crate::run::plan::{self as plans, Draft, Step};
 use crate::run::request::Request;
@@ -34,7 +35,7 @@ It neither takes the lock nor waits for it. A warning says who has it.",
     flags: &[TaskFlag::Check, TaskFlag::Strict],
     common_flags: &["--format"],
     writes: NOTHING,
-    rights: READ,
+    rights: right::LOOKS,
     exits: &[
         (0, "done, whatever there is to do, and whether or not it would be refused"),
         (1, "the server failed"),

@@ -5,8 +5,9 @@ use crate::error::{Error, Result};
 use crate::line::flags::TaskFlag;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, When, any_values};
-use crate::manager::texts::{MIGRATIONS, STOPPED, UNDO};
+use crate::manager::texts::{MIGRATIONS, STOPPED};
 use crate::migration::Migration;
+use crate::model::right;
 use crate::run::request::Goal;
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -26,7 +27,7 @@ unregistered, and `execute` with its name goes on.",
     flags: &[TaskFlag::Strict],
     common_flags: &["--wait", "--yes", "--format"],
     writes: MIGRATIONS,
-    rights: UNDO,
+    rights: right::MOVES,
     exits: &[
         (0, "done"),
         (1, "the migration, the dump or the server failed"),

@@ -9,6 +9,7 @@ use crate::line::words::shortened;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Group, Named, Reach, ValueKind};
 use crate::manager::texts::STOPPED;
+use crate::model::right;
 use crate::report::{Restored, human_bytes};
 use crate::run;
 use crate::store::{Run, Store};
@@ -25,7 +26,10 @@ collections during the restore is lost. The log stays, since it says what was re
 
 With `inplace=yes`, a restore that fails leaves a part of the dump. What a server does not
 rename (time-series collections) is always created last. `only=` restores the registry only
-if it names it.",
+if it names it.
+
+Without collections that have a validator, the role readWrite is enough. The role restore is
+needed for time-series collections.",
     first: First::NeedsDump,
     options: &[
         Named { name: "to", value: "NAME", help: "restore into another database of the server", kind: ValueKind::Text },
@@ -50,8 +54,7 @@ if it names it.",
     flags: &[],
     common_flags: &["--wait", "--yes"],
     writes: "every collection of the database, except that the log only grows",
-    rights: "the role readWrite on the database that it restores into, dbOwner where a collection has a validator, and restore \
-             where one is a time-series collection",
+    rights: right::RESTORES,
     exits: &[
         (0, "done"),
         (1, "the dump is damaged or not accepted, or the server failed. The error says whether anything was changed"),

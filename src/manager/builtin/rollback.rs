@@ -5,9 +5,9 @@ use crate::error::{Error, Result};
 use crate::line::flags::TaskFlag;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Named, Reach, ValueKind, When};
-use crate::manager::texts::{MIGRATIONS, STOPPED, UNDO};
+use crate::manager::texts::{MIGRATIONS, STOPPED};
 use crate::migration::Migration;
-use crate::model::Direction;
+use crate::model::{Direction, right};
 use crate::run::request::{Back, Goal, Place};
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -50,7 +50,7 @@ shows what would be undone.",
     flags: &[TaskFlag::Strict],
     common_flags: &["--wait", "--yes", "--format"],
     writes: MIGRATIONS,
-    rights: UNDO,
+    rights: right::UNREGISTERS,
     exits: &[
         (0, "done, or there was nothing to do"),
         (1, "a migration, the dump or the server failed"),

@@ -6,8 +6,9 @@ use crate::line::flags::TaskFlag;
 use crate::line::program::program;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, any_values};
-use crate::manager::texts::{NOTHING, READ};
+use crate::manager::texts::NOTHING;
 use crate::model::State;
+use crate::model::right;
 use crate::report::{Status, migrations};
 use crate::run::{self, advice, standing, status, warnings};
 
@@ -28,7 +29,7 @@ failed is what `execute` would run; `plan` shows it in order.",
     flags: &[TaskFlag::Check],
     common_flags: &["--format"],
     writes: NOTHING,
-    rights: READ,
+    rights: right::LOOKS,
     exits: &[
         (0, "done, whatever the states are"),
         (1, "the server failed"),

@@ -5,8 +5,9 @@ use crate::error::{Error, Result};
 use crate::line::flags::TaskFlag;
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Asks, Declaration, First, Group, Reach, When, any_values};
-use crate::manager::texts::{MIGRATIONS, STOPPED, UNDO};
+use crate::manager::texts::{MIGRATIONS, STOPPED};
 use crate::migration::Migration;
+use crate::model::right;
 use crate::run::request::{Goal, Place};
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -29,7 +30,7 @@ something would be rolled back. `plan:to,0012` shows both lists.",
     flags: &[TaskFlag::Strict],
     common_flags: &["--wait", "--yes", "--format"],
     writes: MIGRATIONS,
-    rights: UNDO,
+    rights: right::MOVES,
     exits: &[
         (0, "done, or there was nothing to do"),
         (1, "a migration, the dump or the server failed"),

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::manager::MigrationsManager;
 use crate::manager::declaration::{Answer, Asks, Declaration, First, Group, Reach, any_values};
 use crate::manager::texts::STOPPED;
+use crate::model::right;
 use crate::report::{Unlocked, Was};
 use crate::run::restore::{self, Accepted};
 use crate::run::{lock, majority};
@@ -31,7 +32,7 @@ restore has loaded and not put into place.",
     flags: &[],
     common_flags: &["--yes"],
     writes: "the lock. `unlock:restore` also writes the log, and drops temporary collections",
-    rights: "find and update on `migrations_lock`, and find on `migrations_log`, as in the role readWrite",
+    rights: right::UNLOCKS,
     exits: &[
         (0, "done, or the lock was free"),
         (1, "the server failed"),
