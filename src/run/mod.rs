@@ -2,6 +2,7 @@
 
 pub(crate) mod advice;
 mod corrections;
+mod foreign;
 mod indexes;
 pub(crate) mod lock;
 pub(crate) mod majority;
@@ -163,16 +164,25 @@ pub(crate) async fn preview<'m>(scope: &Scope<'m>, request: &Request<'m>) -> Res
     Ok(plan::make(request, scope.migrations, &view, scope.store.has_transactions())?)
 }
 
-/// Reads what the registry and the log know.
+/// Reads what the registry and the log know. Fails if the registry is another tool's.
 pub(crate) async fn read(store: &Store) -> Result<View, Error> {
     let view = async { store.view(&mut store.database().client().start_session().await?).await };
-    view.await.map_err(|error| unreadable(store, error))
+    ours(store, view.await)
 }
 
-/// Reads what the registry and the log know, with what a request needs in addition.
+/// What was read, if all of it is ours.
+fn ours(store: &Store, view: mongodb::error::Result<View>) -> Result<View, Error> {
+    let view = view.map_err(|error| unreadable(store, error))?;
+    match foreign::error(store.registry_name(), store.database().name(), &view.foreign) {
+        Some(error) => Err(error),
+        None => Ok(view),
+    }
+}
+
+/// Reads what the registry and the log know, with what a request needs in addition. Fails if the registry is another tool's.
 pub(crate) async fn read_for(store: &Store, request: &Request<'_>) -> Result<View, Error> {
     let view = async { view_for(store, request, &mut store.database().client().start_session().await?).await };
-    view.await.map_err(|error| unreadable(store, error))
+    ours(store, view.await)
 }
 
 async fn view_for(store: &Store, request: &Request<'_>, session: &mut ClientSession) -> mongodb::error::Result<View> {
@@ -207,7 +217,7 @@ async fn under_lock(
     before: Option<impl AsyncFnOnce() -> Result<Option<String>>>,
 ) -> Result<Done, Failed> {
     // Another run may have worked on the database before this one got the lock.
-    let view = view_for(&scope.store, request, &mut session).await.map_err(|error| unreadable(&scope.store, error))?;
+    let view = ours(&scope.store, view_for(&scope.store, request, &mut session).await)?;
     let plan = plan::make(request, scope.migrations, &view, scope.store.has_transactions())?;
     warn(scope, &plan, &shown.warnings);
     if plan.steps.is_empty() {

@@ -5,6 +5,7 @@
 mod damage;
 pub(crate) mod effects;
 mod fence;
+mod foreign;
 mod last_run;
 mod lease;
 mod log;
@@ -26,6 +27,7 @@ use crate::error::codes;
 
 pub(crate) use damage::Loss;
 pub(crate) use fence::{Change, Fence, Refusal};
+pub(crate) use foreign::{Author, Foreign, Tool};
 pub(crate) use lease::{Holder, LeaseAttempt, lease_time};
 pub(crate) use log::{About, Attempt, Ended, Record, Run, new_id};
 pub(crate) use opening::{Opened, Seen};

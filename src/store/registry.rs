@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, DateTime, Document, RawDocument, doc};
 
+use super::foreign::{Foreign, MARKS};
 use crate::model::{Subject, file_name};
 
 /// A registered migration, as far as its document says; migopy's documents have only `name`.
@@ -22,22 +23,33 @@ pub(crate) struct Entry {
     pub(crate) package: Option<String>,
 }
 
-/// The fields that [`Entry::read`] reads: the query for all entries asks for these and no more.
-pub(super) const FIELDS: [&str; 8] = ["_id", "name", "state", "checksum", "registered_at", "duration_ms", "run", "package"];
+/// The fields that [`Entry::read`] reads.
+const FIELDS: [&str; 9] =
+    ["_id", "name", "state", "checksum", "registered_at", "duration_ms", "run", "package", "tool_version"];
+
+/// The states that an entry may have. migopy writes none.
+const STATES: [&str; 2] = ["registered", "ignored"];
+
+/// What the query for all entries asks for, and no more: what an entry has, and what shows that a document is not ours.
+pub(super) fn fields() -> impl Iterator<Item = &'static str> {
+    FIELDS.into_iter().chain(MARKS)
+}
 
 impl Entry {
-    /// Reads a document. It may be another tool's and hold anything, so nothing in it is an error; without a name it registers
-    /// nothing.
-    pub(super) fn read(document: &RawDocument) -> Option<Self> {
+    /// Reads a document. It may be another tool's and hold anything, which registers nothing here.
+    pub(super) fn read(document: &RawDocument) -> Result<Self, Foreign> {
         let mut entry = Self::default();
-        let mut name = None;
+        let (mut name, mut has_our_state, mut is_marked, mut has_our_version) = (None, true, false, false);
         // One pass over its fields, since there may be many documents.
         for (key, value) in document.iter().map_while(Result::ok) {
             let text = || value.as_str().map(str::to_owned);
             match AsRef::<str>::as_ref(key) {
                 "_id" => entry.id = Bson::try_from(value).ok(),
                 "name" => name = text(),
-                "state" => entry.ignored = value.as_str() == Some("ignored"),
+                "state" => {
+                    entry.ignored = value.as_str() == Some("ignored");
+                    has_our_state = value.as_str().is_some_and(|state| STATES.contains(&state));
+                }
                 "checksum" => entry.checksum = text(),
                 "registered_at" => entry.registered_at = value.as_datetime(),
                 "duration_ms" => {
@@ -46,11 +58,14 @@ impl Entry {
                 }
                 "run" => entry.run = text(),
                 "package" => entry.package = text(),
-                _ => {}
+                "tool_version" => has_our_version = true,
+                other => is_marked |= MARKS.contains(&other),
             }
         }
-        entry.name = name?;
-        Some(entry)
+        match name {
+            Some(name) if has_our_version || has_our_state && !is_marked => Ok(Self { name, ..entry }),
+            _ => Err(Foreign::of(document)),
+        }
     }
 
     /// The digits that the name starts with.
@@ -130,7 +145,7 @@ mod tests {
             let written = document(Bson::Int32(7), migration, how, "run", DateTime::from_millis(1));
             let asked_for: Document = written
                 .iter()
-                .filter(|(key, _)| FIELDS.contains(&key.as_str()))
+                .filter(|(key, _)| fields().any(|field| field == key.as_str()))
                 .map(|(k, v)| (k.clone(), v.clone()))
                 .collect();
             let read = |document: &Document| Entry::read(&RawDocumentBuf::try_from(document).unwrap());
@@ -141,10 +156,25 @@ mod tests {
 
     #[test]
     fn strange_documents_do_no_harm() {
-        assert!(Entry::read(&rawdoc! {}).is_none());
-        assert!(Entry::read(&rawdoc! { "name": 7 }).is_none());
-        let entry =
-            Entry::read(&rawdoc! { "name": "x", "duration_ms": -1, "registered_at": "yesterday", "state": 1 }).unwrap();
+        assert!(Entry::read(&rawdoc! {}).is_err());
+        assert!(Entry::read(&rawdoc! { "name": 7 }).is_err());
+        let entry = Entry::read(&rawdoc! { "name": "x", "duration_ms": -1, "registered_at": "yesterday" }).unwrap();
         assert_eq!((entry.number(), entry.duration), ("0", None));
+    }
+
+    #[test]
+    fn what_another_tool_wrote_is_not_an_entry() {
+        for state in ["up", "applied", ""] {
+            assert!(Entry::read(&rawdoc! { "name": "x", "state": state }).is_err());
+        }
+        assert!(Entry::read(&rawdoc! { "name": "x", "state": 1 }).is_err());
+        for mark in MARKS {
+            let mut document = rawdoc! { "name": "x" };
+            document.append(mark, 1);
+            assert!(Entry::read(&document).is_err(), "{mark}");
+            // A later version may write it.
+            document.append("tool_version", "9.0.0");
+            assert!(Entry::read(&document).is_ok(), "{mark}");
+        }
     }
 }

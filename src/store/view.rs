@@ -4,6 +4,7 @@ use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Result;
 
+use super::foreign::Foreign;
 use super::lease::Lease;
 use super::log::{Attempt, Ended};
 use super::opening::Seen;
@@ -15,6 +16,8 @@ use super::{FENCE_ID, LEASE_ID, LOG, Store};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     pub(crate) entries: Vec<Entry>,
+    /// Documents in the registry that another tool wrote.
+    pub(crate) foreign: Vec<Foreign>,
     /// The last attempt of each migration, unless it succeeded or no longer counts.
     pub(crate) attempts: Vec<Attempt>,
     /// `None` if no run ever took it.
@@ -59,7 +62,7 @@ impl Store {
     pub(crate) async fn view(&self, session: &mut ClientSession) -> Result<View> {
         // The lock first, the log second, the registry last: what ends in between is then seen as ended.
         let lock_and_log = self.lock_and_log();
-        let fields: Document = registry::FIELDS.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect();
+        let fields: Document = registry::fields().map(|field| (field.to_owned(), Bson::Int32(1))).collect();
         // The entries are separate rows, since there are many.
         let entries = doc! { "$unionWith": { "coll": self.registry_name(), "pipeline": [{ "$project": fields }] } };
         let pipeline = lock_and_log.into_iter().chain([entries]);
@@ -69,7 +72,10 @@ impl Store {
             let current = cursor.current();
             // Only the rows of the lease and the log have the server's time.
             if !matches!(current.get("now"), Ok(Some(_))) {
-                view.entries.extend(Entry::read(current));
+                match Entry::read(current) {
+                    Ok(entry) => view.entries.push(entry),
+                    Err(foreign) => view.foreign.push(foreign),
+                }
                 continue;
             }
             // Another tool's document may hold values that cannot be decoded.

@@ -43,7 +43,7 @@ fn one_document_for_each_registered_migration_and_nothing_else() {
 #[test]
 fn what_migopy_registered_is_registered_by_its_stem() {
     let database = TestDatabase::new();
-    database.insert("migrations", [doc! { "name": "0001_a.py" }, doc! { "name": "0002_b.rs" }, doc! { "other": 1 }]);
+    database.insert("migrations", [doc! { "name": "0001_a.py" }, doc! { "name": "0002_b.rs" }]);
     simple().run("execute", &database).exits(0);
     assert_eq!(database.trace(), ["up 0010"]);
     let outcome = simple().run("execute:1", &database).exits(2);
@@ -64,6 +64,43 @@ fn migopy_sees_what_we_registered() {
         block_on(async { database.collection("migrations").count_documents(filter).await.unwrap() })
     };
     assert_eq!((count("0001_first.rs"), count("0003_own_error.rs"), count("0004_no_down.rs")), (1, 0, 0));
+}
+
+#[test]
+fn a_registry_with_another_tools_documents_is_left_alone() {
+    let cases = [
+        (doc! { "_id": "control", "version": 4, "locked": false }, "Meteor", "help:adopt"),
+        (doc! { "fileName": "0001_a.js", "appliedAt": "2024" }, "migrate-mongo", "adopt:migrate-mongo,from=migrations"),
+        (doc! { "name": "0001_a", "state": "up" }, "ts-migrate-mongoose", "help:adopt"),
+        (
+            doc! { "name": "0001_a.js", "batch": 1, "status": "applied" },
+            "mongo-migrate-kit",
+            "adopt:mongo-migrate-kit,from=migrations",
+        ),
+        (doc! { "version": 4, "dirty": true }, "golang-migrate", "adopt:golang-migrate,from=migrations"),
+        (doc! { "x": 1 }, "another tool", "help:adopt"),
+    ];
+    for (document, whose, adopt) in cases {
+        let database = TestDatabase::new();
+        // Two of them, so that the index on the names could not be created.
+        database.insert("migrations", [document.clone(), doc! { "y": 1 }]);
+        let before = database.documents("migrations");
+        for line in ["show_status", "execute", "execute:1 --yes", "ignore", "rollback:1", "accept:1", "forget:7_gone"] {
+            let outcome = simple().run(line, &database).exits(2);
+            if line.starts_with("forget") {
+                continue;
+            }
+            assert_has(&outcome.stderr, &["holds 2 documents that this tool did not write", whose, adopt]);
+            assert_has(&outcome.stderr, &["leave them as they are, and set MIGRATIONS_COLLECTION"]);
+            assert!(!outcome.stderr.contains("delete"), "{}", outcome.stderr);
+        }
+        assert_eq!(database.collections(), ["migrations"], "{document}");
+        assert_eq!(database.documents("migrations"), before);
+        // The way out.
+        simple().line(["execute"]).on(&database).env("MIGRATIONS_COLLECTION", "ours").run().exits(0);
+        assert_eq!(database.documents("migrations"), before);
+        assert_eq!(database.documents("ours").len(), 3);
+    }
 }
 
 #[test]
