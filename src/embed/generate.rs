@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::DEBUG;
 use super::files::{File, Found, Problem};
 use super::signature::{Function, Takes};
+use crate::model::sources::Sources;
 
 /// This crate's name in the generated code. `embedded!` imports it: a manager may depend on this crate under any name.
 const OURS: &str = "__cargo_migrations";
@@ -17,6 +19,8 @@ pub(super) struct Manager<'m> {
     pub(super) profile: &'m str,
     /// Whether it forbids the lint that generated code would allow.
     pub(super) forbids: bool,
+    /// The git commit, if there is one.
+    pub(super) sources: Option<&'m Sources>,
 }
 
 /// Returns the generated file: a module for each migration file, and the function `found`, which returns all migrations.
@@ -32,7 +36,7 @@ pub(super) struct Manager<'m> {
 ///
 /// The program compares the manager's folder with the one that it is started in.
 pub(super) fn code(found: &Found, manager: &Manager<'_>) -> String {
-    let Manager { folder, package, profile, forbids } = manager;
+    let Manager { folder, package, profile, forbids, sources } = manager;
     let module = if *forbids { "@module" } else { "@file" };
     let (mut modules, mut list, mut problems) = (String::new(), String::new(), String::new());
     for (index, file) in found.files.iter().enumerate() {
@@ -60,14 +64,26 @@ pub(super) fn code(found: &Found, manager: &Manager<'_>) -> String {
     // not compared.
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     let found_by = folder.to_str().map(|folder| format!(".found_by({package:?}, {folder:?})")).unwrap_or_default();
+    let checked_in = folder.to_str().filter(|_| *profile == DEBUG);
+    let built_from = sources.map(|sources| built_from(sources, checked_in)).unwrap_or_default();
     format!(
         "{first_line}\n\
          {modules}\
          const MIGRATIONS: &[fn() -> {OURS}::Migration] = &[\n{list}];\n\
          const PROBLEMS: &[(&str, &str)] = &[\n{problems}];\n\
          fn found() -> {OURS}::Embedded {{\n    \
-         {OURS}::Embedded::from_build_script({profile:?}, MIGRATIONS, PROBLEMS){found_by}\n}}\n"
+         {OURS}::Embedded::from_build_script({profile:?}, MIGRATIONS, PROBLEMS){found_by}{built_from}\n}}\n"
     )
+}
+
+/// Returns the call that says which commit the sources are of. A development build looks into the folder whether that is still so.
+fn built_from(sources: &Sources, folder: Option<&str>) -> String {
+    let option = |value: Option<String>| match value {
+        Some(value) => format!("::core::option::Option::Some({value})"),
+        None => "::core::option::Option::None".to_owned(),
+    };
+    let is_dirty = option(sources.is_dirty.map(|is_dirty| is_dirty.to_string()));
+    format!(".built_from({:?}, {is_dirty}, {})", sources.commit, option(folder.map(|folder| format!("{folder:?}"))))
 }
 
 /// Returns the expression for a problem: its message and its hint.
@@ -145,4 +161,18 @@ fn module_name(index: usize, file: &str) -> String {
         }
     }
     name.trim_end_matches('_').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_development_build_looks_again_whether_the_commit_is_that_one() {
+        let of = |is_dirty, folder| built_from(&Sources { commit: "1a".into(), is_dirty }, folder);
+        let some = |value: &str| format!("::core::option::Option::Some({value})");
+        assert_eq!(of(Some(true), None), format!(".built_from(\"1a\", {}, ::core::option::Option::None)", some("true")));
+        let folder = some("\"/work\"");
+        assert_eq!(of(None, Some("/work")), format!(".built_from(\"1a\", ::core::option::Option::None, {folder})"));
+    }
 }

@@ -10,6 +10,7 @@ mod cfg;
 mod checksum;
 mod files;
 mod generate;
+pub(crate) mod git;
 mod imports;
 mod lints;
 mod normal_form;
@@ -31,6 +32,7 @@ pub(crate) use files::stems;
 use generate::Manager;
 use lints::Lints;
 
+use crate::model::sources::Sources;
 use crate::model::variables::MANAGER_DIR;
 
 /// The generated file in `OUT_DIR`. Its first line is a comment that names the manager's folder.
@@ -69,6 +71,12 @@ pub fn embed(directory: impl Into<PathBuf>) -> Embed {
         instruct_cargo(&format!("rerun-if-changed={}", file.display()));
     }
     instruct_cargo(&format!("rerun-if-env-changed={MANAGER_DIR}"));
+    // A development build is not built again for each commit: the plugin passes it to the manager.
+    if variable("PROFILE") != DEBUG {
+        for file in git::files_of_commit(&embed.manager) {
+            instruct_cargo(&format!("rerun-if-changed={}", file.display()));
+        }
+    }
     DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner).push(embed.directory.clone());
     embed.generate(pattern::DEFAULT);
     embed
@@ -81,6 +89,7 @@ pub struct Embed {
     manager: PathBuf,
     out: PathBuf,
     lints: Lints,
+    sources: Option<Sources>,
     /// The generated file as the last run of the build script left it.
     before: Option<Generated>,
 }
@@ -97,7 +106,9 @@ impl Embed {
         let before =
             fs::read_to_string(&out).and_then(|text| Ok(Generated { text, at: fs::metadata(&out)?.modified()? })).ok();
         let lints = lints::of_package(&manager);
-        Self { directory, manager, out, lints, before }
+        // What a development build says about the working tree would be old after the next edit of another file.
+        let sources = if variable("PROFILE") == DEBUG { git::commit(&manager) } else { git::sources(&manager) };
+        Self { directory, manager, out, lints, sources, before }
     }
 
     /// Embeds the directory with another pattern for file names.
@@ -118,7 +129,6 @@ impl Embed {
     fn generate(&self, pattern: &str) {
         let mut found = files::find(&absolute(&self.manager.join(&self.directory)), pattern);
         found.problems.extend(second_directory(&DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner)));
-        let variable = |name: &str| env::var(name).unwrap_or_default();
         let code = generate::code(
             &found,
             &Manager {
@@ -126,6 +136,7 @@ impl Embed {
                 package: &variable("CARGO_PKG_NAME"),
                 profile: &variable("PROFILE"),
                 forbids: self.lints.forbids,
+                sources: self.sources.as_ref(),
             },
         );
         let written = match self.before.as_ref().filter(|before| before.text == code) {
@@ -158,6 +169,13 @@ fn second_directory(directories: &[PathBuf]) -> Option<Problem> {
         ),
         hint: "keep one of the calls in build.rs, and move all migration files into its directory".into(),
     })
+}
+
+/// What cargo calls every profile that inherits from `dev`.
+const DEBUG: &str = "debug";
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_default()
 }
 
 /// Returns a variable that cargo sets for build scripts.

@@ -6,14 +6,18 @@ pub(crate) mod names;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 pub use action::{Action, IntoAction, TakesDatabase, TakesDb, TakesTransaction};
 pub(crate) use action::{InTransaction, Kind, OnDatabase};
 
+use crate::embed::git;
 use crate::error::{Error, ErrorKind, Remark};
 use crate::line::words::listed;
 use crate::model::Subject;
 use crate::model::file_name;
+use crate::model::sources::Sources;
+use crate::store::origin;
 
 /// One migration: its name, what is known of its file, and the functions that run it.
 ///
@@ -226,6 +230,18 @@ impl Embedded {
     pub fn found_by(mut self, package: &'static str, folder: &'static str) -> Self {
         self.of_another_checkout = checkout::started_in_another(package, folder);
         self.migrations.iter_mut().for_each(|migration| migration.package = Some(package));
+        self
+    }
+
+    /// Adds the git commit of the sources, and whether the working tree had changes. A development build names its folder: it is not
+    /// built again for each commit, so it looks whether the commit is still that one.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn built_from(self, commit: &'static str, is_dirty: Option<bool>, folder: Option<&'static str>) -> Self {
+        let sources = Sources { commit: commit.to_owned(), is_dirty };
+        if folder.is_none_or(|folder| git::commit(Path::new(folder)).as_ref() == Some(&sources)) {
+            origin::set_sources(sources);
+        }
         self
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod file_name;
 mod plugin_subtask;
 #[cfg(feature = "manager")]
 pub(crate) mod right;
+pub(crate) mod sources;
 #[cfg(feature = "manager")]
 mod state;
 #[cfg(feature = "manager")]

@@ -54,6 +54,17 @@ pub(crate) const TARGET_DIR: &str = "CARGO_MIGRATIONS_TARGET_DIR";
 #[cfg(any(feature = "cli", feature = "manager"))]
 pub(crate) const WORKSPACE_ROOT: &str = "CARGO_MIGRATIONS_WORKSPACE_ROOT";
 
+/// The state of the sources when the plugin had the manager built; see `model::sources` for its form. The plugin sets it for the
+/// manager, so that a development build need not be built again after every commit.
+#[cfg(any(feature = "cli", feature = "manager"))]
+pub(crate) const SOURCES: &str = "CARGO_MIGRATIONS_SOURCES";
+
+/// Folders into which git, and so the search for a repository, does not go up.
+pub(crate) const GIT_CEILING: &str = "GIT_CEILING_DIRECTORIES";
+
+/// Variables that name a repository to git, whatever folder it is started in.
+pub(crate) const GIT_OWN: [&str; 3] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"];
+
 /// The folder of the manager that is built.
 ///
 /// Two workspaces that share a target directory, and have a package of the same name in the same place, are one to cargo.

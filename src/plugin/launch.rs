@@ -7,6 +7,7 @@ use super::build::{self, Building, Built};
 use super::cargo_config::CargoConfig;
 use super::guess::Guess;
 use super::workspace::{self, Workspace};
+use crate::embed::git;
 use crate::error::Error;
 use crate::line::flags::Args;
 use crate::model::variables;
@@ -26,6 +27,9 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
     };
     let (package, binary) = workspace.manager()?;
     let manifest = package.manifest_path.as_std_path();
+    // While cargo builds. It takes no longer than that, unless the repository is huge.
+    let folder = manifest.parent().unwrap_or(manifest).to_owned();
+    let sources = std::thread::spawn(move || git::sources(&folder));
     let building = match early.filter(|(_, guess)| guess.manifest == manifest && guess.binary == binary) {
         Some((building, _)) => building,
         None => Building::start(args, &config, manifest, binary, None)?,
@@ -34,6 +38,7 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
     if let Built::AnotherWorkspaces { folder } = &built {
         built = Building::start(args, &config, manifest, binary, Some(folder))?.finish(package, binary)?;
     }
+    let sources = sources.join().unwrap_or_default();
     let manager = match built {
         Built::Executable(path) => path,
         Built::Failed(code) => {
@@ -59,7 +64,11 @@ pub(super) fn launch(args: &Args, words: &[OsString]) -> Result<ExitCode, Error>
         .envs(config.variables())
         .env(variables::CARGO, workspace::cargo())
         .env(variables::TARGET_DIR, workspace.target_directory())
-        .env(variables::WORKSPACE_ROOT, workspace.root());
+        .env(variables::WORKSPACE_ROOT, workspace.root())
+        .env_remove(variables::SOURCES);
+    if let Some(sources) = sources {
+        command.env(variables::SOURCES, sources.to_text());
+    }
     replace_process(command)
         .map_err(|error| Error::failed(format!("the manager {} cannot be started", manager.display())).caused_by(error))
 }

@@ -24,10 +24,16 @@ pub(crate) struct History<'a> {
     pub(crate) at_work: Option<&'a str>,
 }
 
+/// The column of the commit.
+const COMMIT: usize = 6;
+
+/// How much of a commit's name is shown.
+const SHORT: usize = 9;
+
 impl Report for History<'_> {
     /// One row for each migration that was begun, oldest first.
     fn table(&self) -> Vec<Vec<String>> {
-        let mut rows = vec![table::head(["WHEN", "SUBTASK", "NAME", "OUTCOME", "TOOK", "WHO", "ERROR"])];
+        let mut rows = vec![table::head(["WHEN", "SUBTASK", "NAME", "OUTCOME", "TOOK", "WHO", "COMMIT", "ERROR"])];
         // The end of each migration, by run and name.
         let mut ends: HashMap<(&str, &str), &Document> = HashMap::new();
         for event in self.events.iter().filter(|event| text(event, "event") == "migration_ended") {
@@ -36,6 +42,12 @@ impl Report for History<'_> {
         for start in self.events.iter().filter(|event| text(event, "event") == "migration_started") {
             let end = ends.get(&(text(start, "run"), text(start, "name"))).copied();
             rows.push(self.row(start, end));
+        }
+        // Where the sources are in no repository, no row has one.
+        if rows.iter().skip(1).all(|row| row[COMMIT].is_empty()) {
+            rows.iter_mut().for_each(|row| {
+                row.remove(COMMIT);
+            });
         }
         rows
     }
@@ -91,9 +103,16 @@ impl History<'_> {
             format!("{color}{outcome}{color:#}"),
             took.map(|ms| human_duration(Duration::from_millis(ms))).unwrap_or_default(),
             format!("{}@{}", text(start, "who"), text(start, "where")),
+            commit(start),
             error.to_owned(),
         ]
     }
+}
+
+/// The start of the commit's name, and whether the working tree had changes.
+fn commit(start: &Document) -> String {
+    let commit: String = text(start, "commit").chars().take(SHORT).collect();
+    if start.get_bool("dirty").unwrap_or(false) { format!("{commit} (dirty)") } else { commit }
 }
 
 fn event_json(event: &Document) -> Value {

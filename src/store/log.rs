@@ -126,6 +126,7 @@ impl Record {
     /// `dump` is the dump that was taken before the run.
     pub(crate) fn run_started(&mut self, migrations: usize, dump: Option<&str>, at: DateTime) -> Document {
         let mut event = self.event("run_started", at);
+        event.extend(super::origin::sources());
         if let Some(dump) = dump {
             event.insert("dump", dump);
         }
@@ -151,6 +152,7 @@ impl Record {
 
     pub(crate) fn migration_started(&mut self, about: &About<'_>, at: DateTime) -> Document {
         let mut event = self.event("migration_started", at);
+        event.extend(super::origin::sources());
         event.extend(about.document());
         event
     }

@@ -1,9 +1,10 @@
 //! Who runs this, and where, as entries and events record it.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use mongodb::bson::{Document, doc};
 
+use crate::model::sources::Sources;
 use crate::model::variables;
 
 /// This crate's version.
@@ -24,6 +25,33 @@ pub(crate) fn who_and_where() -> (&'static str, &'static str) {
 pub(crate) fn document() -> Document {
     let (who, place) = who_and_where();
     doc! { "who": who, "where": place, "tool_version": VERSION }
+}
+
+/// What the build script knows about the sources.
+static BUILT_FROM: OnceLock<Sources> = OnceLock::new();
+
+/// Notes what the build script knows about the sources.
+pub(crate) fn set_sources(sources: Sources) {
+    // A program has one set of sources, however often it asks for its migrations.
+    let _ = BUILT_FROM.set(sources);
+}
+
+/// The fields `commit` and `dirty`, as far as they are known. The plugin, which has just had the program built, knows best.
+pub(super) fn sources() -> Document {
+    static OF_PLUGIN: LazyLock<Option<Sources>> =
+        LazyLock::new(|| std::env::var(variables::SOURCES).ok().as_deref().and_then(Sources::read));
+    fields(OF_PLUGIN.as_ref().or_else(|| BUILT_FROM.get()))
+}
+
+fn fields(sources: Option<&Sources>) -> Document {
+    let mut document = Document::new();
+    if let Some(Sources { commit, is_dirty }) = sources {
+        document.insert("commit", commit);
+        if let Some(is_dirty) = is_dirty {
+            document.insert("dirty", *is_dirty);
+        }
+    }
+    document
 }
 
 /// The user's name from the environment. A variable that is set, but empty, names no one.
@@ -66,6 +94,14 @@ fn host() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_known_about_the_sources_is_stored() {
+        let of = |is_dirty| fields(Some(&Sources { commit: "1a".into(), is_dirty }));
+        assert_eq!(of(Some(true)), doc! { "commit": "1a", "dirty": true });
+        assert_eq!(of(None), doc! { "commit": "1a" });
+        assert_eq!(fields(None), doc! {});
+    }
 
     #[test]
     fn a_variable_that_is_set_and_not_empty_names_the_user() {

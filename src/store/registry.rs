@@ -123,6 +123,7 @@ fn facts(id: Bson, migration: Subject<'_>) -> Document {
     if let Some(package) = migration.package {
         document.insert("package", package);
     }
+    document.extend(super::origin::sources());
     document
 }
 

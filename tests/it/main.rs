@@ -52,6 +52,7 @@ mod restore_refused;
 mod rights;
 mod service;
 mod snapshots;
+mod sources;
 mod ssh;
 mod stopping;
 mod tenants;

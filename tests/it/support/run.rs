@@ -33,6 +33,8 @@ impl Line {
         }
         // The workspaces share what is compiled, but each has its own binaries and its own local server.
         command.env("CARGO_BUILD_BUILD_DIR", target()).env("CARGO_INCREMENTAL", "0").env("USER", "tester");
+        // The workspaces below the target folder do not belong to the repository of this checkout.
+        command.env("GIT_CEILING_DIRECTORIES", target());
         Self { command }
     }
 
