@@ -30,6 +30,8 @@ mod db;
 #[cfg(feature = "manager")]
 mod dispatch;
 #[cfg(feature = "manager")]
+mod doctor;
+#[cfg(feature = "manager")]
 mod dump;
 #[cfg(feature = "manager")]
 mod durable;

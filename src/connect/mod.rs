@@ -49,6 +49,11 @@ impl Connection {
         Self { database: self.database.client().database(database), is_shared: true, ..self.clone() }
     }
 
+    /// The driver's options, as the connection string or the other settings give them.
+    pub(crate) fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
     /// Returns the same connection with a client of its own: whatever happens to the connections of this one, it has another.
     ///
     /// It belongs to the runtime that this is called on.

@@ -101,6 +101,24 @@ impl Folder {
         Ok(dumps)
     }
 
+    /// Lists the names of the incomplete dumps: a dump is being taken, or was cut off.
+    pub(crate) fn partial(&self) -> Result<Vec<String>, Error> {
+        let entries = match fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io(&self.path, "read")(error)),
+        };
+        let is_partial = |name: &String| name.strip_suffix(PARTIAL).is_some_and(is_own_name);
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(is_partial)
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// Finds a dump: by its name, by the path of a folder elsewhere, or the `latest` of that database.
     pub(crate) fn find(&self, name: &str, database: &str) -> Result<Dump, Error> {
         let mut dumps = self.list()?;

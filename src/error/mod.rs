@@ -20,6 +20,8 @@ use std::fmt;
 
 #[cfg(feature = "manager")]
 pub(crate) use remark::Remark;
+#[cfg(feature = "manager")]
+pub(crate) use rights::privilege;
 
 /// What migrations and subtasks return, so that `?` takes any error.
 ///

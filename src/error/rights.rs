@@ -17,19 +17,15 @@ struct Lacking<'t> {
 /// The refusal in plain words: which action on which collection is refused, and what to grant. `None` if the text has another form.
 pub(super) fn explained(message: &str) -> Option<String> {
     let Lacking { database, command, collections, actions, role } = read(message)?;
-    let quoted = |name: &&str| format!("{name:?}");
     let on: Vec<String> = collections.iter().map(|name| format!("{database}.{name}")).collect();
     let (on, is_cluster) = if on.is_empty() { (database.to_owned(), role == Some(CLUSTER)) } else { (on.join(", "), false) };
     let privileges: Vec<String> = if is_cluster {
-        vec!["{ cluster: true }".to_owned()]
+        vec![on_resource("{ cluster: true }", &actions)]
     } else if collections.is_empty() {
-        vec![format!("{{ db: {database:?}, collection: \"\" }}")]
+        vec![privilege(database, None, &actions)]
     } else {
-        collections.iter().map(|name| format!("{{ db: {database:?}, collection: {name:?} }}")).collect()
+        collections.iter().map(|name| privilege(database, Some(name), &actions)).collect()
     };
-    let list = actions.iter().map(quoted).collect::<Vec<_>>().join(", ");
-    let privileges: Vec<String> =
-        privileges.into_iter().map(|resource| format!("{{ resource: {resource}, actions: [{list}] }}")).collect();
     let where_role = if role == Some(CLUSTER) { "admin" } else { database };
     let role = role.map(|role| format!("the role {role} on {where_role}, or ")).unwrap_or_default();
     Some(format!(
@@ -37,6 +33,16 @@ pub(super) fn explained(message: &str) -> Option<String> {
         actions.join(" and "),
         privileges.join(" and ")
     ))
+}
+
+/// What to grant, as the shell writes it. `None` stands for all of the database.
+pub(crate) fn privilege(database: &str, collection: Option<&str>, actions: &[&str]) -> String {
+    on_resource(&format!("{{ db: {database:?}, collection: {:?} }}", collection.unwrap_or_default()), actions)
+}
+
+fn on_resource(resource: &str, actions: &[&str]) -> String {
+    let list = actions.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    format!("{{ resource: {resource}, actions: [{list}] }}")
 }
 
 const CLUSTER: &str = "clusterMonitor";

@@ -181,6 +181,14 @@ pub trait MigrationsManager: Sized {
         builtin::unlock(self, cx, option).await
     }
 
+    /// Looks for what may keep runs from working.
+    ///
+    /// # Errors
+    /// Something is wrong.
+    async fn doctor(&self, cx: &Context, option: Option<&str>) -> Result<()> {
+        builtin::doctor(self, cx, option).await
+    }
+
     /// Dumps the database.
     ///
     /// # Errors

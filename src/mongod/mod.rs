@@ -1,6 +1,6 @@
 //! Real `mongod` servers on a loopback port: the local development server, and throwaway servers.
 
-mod binary;
+pub(crate) mod binary;
 pub(crate) mod local;
 mod process;
 mod replica_set;

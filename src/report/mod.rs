@@ -5,6 +5,7 @@
 mod bars;
 mod checked;
 mod databases;
+mod diagnosis;
 mod dumped;
 mod dumps;
 mod effects;
@@ -36,6 +37,7 @@ use crate::model::{Direction, Effects, EventName, Subject};
 
 pub(crate) use checked::Checked;
 pub(crate) use databases::{DatabaseEnd, Databases, End};
+pub(crate) use diagnosis::{Diagnosis, Finding, Verdict};
 pub(crate) use dumped::{DumpProved, DumpRemoved, DumpTaken, DumpVerified, Restored};
 pub(crate) use dumps::{DumpRow, Dumps, ManifestOf};
 pub(crate) use history::History;

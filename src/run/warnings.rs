@@ -93,7 +93,7 @@ pub(super) fn failed_stay(goal: &Goal<'_>, known: &Known<'_, '_>) -> Option<Rema
 }
 
 /// A warning if files were edited after they were registered.
-pub(super) fn changed(files: &[Standing<'_, '_>]) -> Option<Remark> {
+pub(crate) fn changed(files: &[Standing<'_, '_>]) -> Option<Remark> {
     let is_edited = |standing: &&Standing<'_, '_>| standing.is_changed() && standing.other_program().is_none();
     let changed: Vec<&str> = files.iter().filter(is_edited).map(|standing| standing.migration.stem()).collect();
     let (was, it, name) = match changed[..] {

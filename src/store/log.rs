@@ -295,6 +295,12 @@ impl Store {
         Ok(events)
     }
 
+    /// The last run's first event.
+    pub(crate) async fn last_start(&self) -> mongodb::error::Result<Option<Document>> {
+        let starts = doc! { "registry": self.registry_name(), "event": "run_started" };
+        self.log().find_one(starts).sort(doc! { "fence": -1, "seq": -1 }).await
+    }
+
     /// The migration that a run is working on, and for how long by the server's clock.
     pub(crate) async fn running(&self, run: &str) -> mongodb::error::Result<Option<(String, Option<Duration>)>> {
         let pipeline = [

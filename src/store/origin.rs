@@ -43,6 +43,14 @@ pub(super) fn sources() -> Document {
     fields(OF_PLUGIN.as_ref().or_else(|| BUILT_FROM.get()))
 }
 
+/// The commit, and `with changes` if the working tree had some.
+pub(crate) fn commit() -> Option<String> {
+    let sources = sources();
+    let commit = sources.get_str("commit").ok()?;
+    let changes = if sources.get_bool("dirty").unwrap_or(false) { " with changes" } else { "" };
+    Some(format!("{commit}{changes}"))
+}
+
 fn fields(sources: Option<&Sources>) -> Document {
     let mut document = Document::new();
     if let Some(Sources { commit, is_dirty }) = sources {

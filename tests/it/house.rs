@@ -8,7 +8,7 @@ use regex::Regex;
 use super::support::CRATE;
 
 /// The rooms of `src`, from the ground up. A room may import only those that come before it.
-const FLOORS: [&str; 24] = [
+const FLOORS: [&str; 25] = [
     "model",
     "error",
     "crash",
@@ -29,6 +29,7 @@ const FLOORS: [&str; 24] = [
     "environment",
     "dump",
     "run",
+    "doctor",
     "context",
     "manager",
     "runner",

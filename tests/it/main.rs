@@ -16,6 +16,7 @@ mod connections;
 mod corrections;
 mod crashes;
 mod deployed;
+mod doctor;
 mod dotenv;
 mod dump;
 mod dump_bytes;

@@ -89,6 +89,7 @@ Look:
   plan[:TASK]                 Show what a task would do: `plan:rollback,to=0004`
   check                       Check the migration files and the manager, without a server
   history[:MIGRATION]         Show the log: what was run, by whom, and how it ended
+  doctor                      Look for what may keep runs from working
   help[:SUBTASK]              List the subtasks, or describe one
 
 Correct the registry and the lock:

@@ -1,20 +1,21 @@
 //! Users who lack a right: it is noticed before a migration runs, and the error says which one.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use cargo_migrations::mongod::Throwaway;
 use cargo_migrations::mongodb::bson::{Document, doc};
 use cargo_migrations::mongodb::{Client, Database};
 
-use super::support::{Line, Outcome, TestDatabase, assert_has, block_on, simple};
+use super::support::{CRATE, Line, Outcome, TestDatabase, assert_has, block_on, simple};
 
 const PASSWORD: &str = "s3cr3t-r1ghts";
 
 /// A server that asks for logins.
 struct Secured {
     server: Throwaway,
-    /// The members of a replica set log in to each other with it.
-    _key: tempfile::TempDir,
+    /// With the key that the members of a replica set log in to each other with, and the dumps.
+    folder: tempfile::TempDir,
 }
 
 fn standalone() -> &'static Secured {
@@ -38,7 +39,7 @@ impl Secured {
         let set = ["--auth", "--replSet", "secured", "--keyFile", &key];
         let arguments = if is_replica_set { &set[..] } else { &set[..1] };
         let server = block_on(Throwaway::start(arguments)).unwrap();
-        let this = Self { server, _key: folder };
+        let this = Self { server, folder };
         block_on(async {
             // As long as there is no user, a client on the same machine may do this much.
             let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", this.server.port());
@@ -72,6 +73,11 @@ impl Secured {
                 doc! { "resource": { "db": name, "collection": *collection }, "actions": actions }
             })
             .collect();
+        self.user_with(name, &privileges);
+    }
+
+    /// Makes a user with these privileges.
+    fn user_with(&self, name: &str, privileges: &[Document]) {
         let (admin, role) = (self.database("admin"), format!("role_{name}"));
         block_on(async {
             let command = doc! { "createRole": &role, "privileges": privileges, "roles": [] };
@@ -82,8 +88,13 @@ impl Secured {
 
     /// Runs a line as the user of that name on the database of that name.
     fn run(&self, name: &str, args: &str) -> Outcome {
+        self.run_as(name, name, args)
+    }
+
+    fn run_as(&self, user: &str, database: &str, args: &str) -> Outcome {
         let line = Line::new(simple().path("manager"), simple().root()).args(args.split_whitespace());
-        line.env("MONGO_URI", self.uri(name)).env("MONGO_DATABASE", name).run()
+        let dumps = self.folder.path().join(database);
+        line.env("MONGO_URI", self.uri(user)).env("MONGO_DATABASE", database).env("MONGO_DUMP_DIRECTORY", dumps).run()
     }
 
     fn count(&self, name: &str, collection: &str) -> u64 {
@@ -331,4 +342,162 @@ fn a_user_with_all_rights_pays_one_command_for_the_check() {
         let (with, without) = (sent(server.run("all_rights", line)), sent(simple().run(line, &other)));
         assert_eq!(with.len(), without.len() + more, "{line}: {with:?}, {without:?}");
     }
+}
+
+/// The rights of a subtask as the documentation has them: a resource's collection, and the actions on it.
+fn documented(subtask: &str, is_standalone: bool) -> Vec<(&'static str, Vec<String>)> {
+    let text = std::fs::read_to_string(Path::new(CRATE).join("docs/rights.md")).unwrap();
+    let row = text.lines().find(|line| line.starts_with(&format!("| `{subtask}` |"))).expect("a row of the table");
+    let columns = ["migrations", "migrations_log", "migrations_lock", ""];
+    let actions = |cell: &str| -> Vec<String> {
+        let named = cell.split(',').map(str::trim).filter(|action| !action.is_empty());
+        let asked_for = named.filter(|action| is_standalone || !action.ends_with(" (standalone)"));
+        asked_for.map(|action| action.trim_end_matches(" (standalone)").to_owned()).collect()
+    };
+    columns.into_iter().zip(row.split('|').skip(2).map(actions)).filter(|(_, actions)| !actions.is_empty()).collect()
+}
+
+/// Runs a subtask on a database of its own, as a user with these rights, after what has to be there.
+fn run_with(server: &Secured, name: &str, line: &str, rights: &[(&str, Vec<String>)]) -> Outcome {
+    let subtask = line.split([':', ' ']).next().unwrap();
+    let mut privileges: Vec<Document> = rights
+        .iter()
+        .map(|(on, actions)| doc! { "resource": { "db": name, "collection": *on }, "actions": actions.clone() })
+        .collect();
+    if ["execute", "rollback", "to", "redo"].contains(&subtask) {
+        // What the migrations do.
+        privileges.push(doc! { "resource": { "db": name, "collection": "trace" }, "actions": ["insert"] });
+    }
+    server.user_with(name, &privileges);
+    let database = server.database(name);
+    let registry = database.collection::<Document>("migrations");
+    if ["rollback", "to", "redo", "accept", "forget", "history", "dbdump", "restore"].contains(&subtask) {
+        server.run_as("root", name, "execute:1").exits(0);
+    }
+    block_on(async {
+        match subtask {
+            "accept" => drop(registry.update_one(doc! {}, doc! { "$set": { "checksum": "sha256:0" } }).await.unwrap()),
+            "forget" => drop(registry.insert_one(doc! { "name": "0007_gone.rs" }).await.unwrap()),
+            "unlock" => {
+                // It is damaged, and its other document is gone.
+                let lock = database.collection::<Document>("migrations_lock");
+                lock.insert_one(doc! { "_id": "lease", "term": "x" }).await.unwrap();
+            }
+            _ => {}
+        }
+    });
+    if subtask == "restore" {
+        server.run_as("root", name, "dbdump").exits(0);
+    }
+    server.run_as(name, name, line)
+}
+
+const LINES: [&str; 17] = [
+    "show_status",
+    "execute",
+    "ignore",
+    "rollback:1",
+    "to:0 --yes",
+    "redo:1",
+    "plan",
+    "baseline:2",
+    "accept:1 --yes",
+    "forget:7 --yes",
+    "check",
+    "history",
+    "unlock --yes",
+    "dbdump",
+    "restore:latest --yes",
+    "dumps",
+    "help",
+];
+
+#[test]
+fn the_documented_rights_suffice_for_each_subtask() {
+    for (server, is_standalone) in [(standalone(), true), (replica_set(), false)] {
+        for line in LINES {
+            let subtask = line.split([':', ' ']).next().unwrap();
+            let name = format!("least_{subtask}_{is_standalone}");
+            let outcome = run_with(server, &name, line, &documented(subtask, is_standalone)).exits(0);
+            // On a standalone server, a dump is said not to be a snapshot.
+            let has_warning = outcome.stderr.contains("warning") && !(subtask == "dbdump" && is_standalone);
+            assert!(!has_warning, "{line}: {}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn none_of_the_documented_rights_can_be_left_out() {
+    for (server, is_standalone) in [(standalone(), true), (replica_set(), false)] {
+        for line in
+            ["show_status", "execute", "rollback:1", "accept:1 --yes", "unlock --yes", "dbdump", "restore:latest --yes"]
+        {
+            let subtask = line.split([':', ' ']).next().unwrap();
+            let rights = documented(subtask, is_standalone);
+            for (index, (on, actions)) in rights.iter().enumerate() {
+                for action in actions {
+                    // Only speed depends on the indexes of the log, the first run alone creates the lock's documents, and what an
+                    // update or `createCollection` restores is rare: an empty timestamp, a capped collection or a view.
+                    let is_exempt = match (*on, action.as_str()) {
+                        ("migrations_log", "createIndex") | ("", "update" | "createCollection") => true,
+                        ("migrations_lock", "insert") => ["rollback", "accept"].contains(&subtask),
+                        _ => false,
+                    };
+                    if is_exempt {
+                        continue;
+                    }
+                    let mut fewer = rights.clone();
+                    fewer[index].1.retain(|other| other != action);
+                    fewer.retain(|(_, actions)| !actions.is_empty());
+                    let name = format!("no_{}_{is_standalone}_{index}_{action}", &subtask[..4]);
+                    let outcome = run_with(server, &name, line, &fewer);
+                    let is_missed = outcome.code != 0 || outcome.stderr.contains("warning: the server does not keep");
+                    assert!(is_missed, "{line} without {action} on {on:?}: {}", outcome.stderr);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn doctor_says_which_subtasks_lack_which_rights_and_what_it_cannot_know() {
+    let server = replica_set();
+    server.user_with("looks", &[doc! { "resource": { "db": "looks", "collection": "" }, "actions": ["find"] }]);
+    let outcome = server.run("looks", "doctor --format json").exits(4);
+    let findings = outcome.json()["findings"].as_array().unwrap().clone();
+    let of = |check: &str| -> Vec<String> {
+        let of_check = findings.iter().filter(|finding| finding["check"] == check);
+        of_check.map(|finding| format!("{} {} {}", finding["state"], finding["text"], finding["remedy"])).collect()
+    };
+    let lacking = of("rights").join("\n");
+    assert_has(
+        &lacking,
+        &[
+            r#""wrong" "`execute`, `ignore`, `accept` lack insert, update, createIndex on looks.migrations and "#,
+            r#""note" "`dbdump` lacks listCollections, listIndexes on looks""#,
+            "grant looks the privilege { resource: { db: ",
+        ],
+    );
+    assert!(!lacking.contains("show_status"), "{lacking}");
+    for (check, why) in [("compatibility", "`getParameter` needs getParameter"), ("oplog", "`collStats` needs collStats")] {
+        assert_has(&of(check).join(" "), &[r#""unknown" "not known: not authorized"#, why, "grant the user"]);
+    }
+    assert_has(&of("lock").join(" "), &[r#""ok" "free""#]);
+    assert_has(&of("majority").join(" "), &[r#""ok""#]);
+
+    server.user_with("nothing", &[]);
+    let outcome = server.run("nothing", "doctor").exits(4);
+    let line = |check: &str| outcome.stdout.lines().find(|line| line.starts_with(check)).unwrap_or_default().to_owned();
+    for check in ["lock", "migrations", "clock", "oplog", "compatibility"] {
+        assert_has(&outcome.stdout, &[check]);
+    }
+    for check in ["lock", "migrations"] {
+        assert_has(&line(check), &["unknown", "not known: "]);
+    }
+    assert_has(&line("server"), &["MongoDB "]);
+
+    let root = server.run_as("root", "looks", "doctor --format json").json();
+    let is_unknown = |finding: &&serde_json::Value| finding["state"] == "unknown";
+    assert_eq!(root["findings"].as_array().unwrap().iter().find(is_unknown), None);
+    assert!(root["findings"].as_array().unwrap().iter().any(|finding| finding["check"] == "oplog"));
 }

@@ -31,8 +31,8 @@ macro_rules! built_ins {
 }
 
 built_ins! {
-    show_status execute rollback to redo plan ignore baseline accept forget check history unlock dbdump restore dumps mongod
-    completions help
+    show_status execute rollback to redo plan ignore baseline accept forget check history doctor unlock dbdump restore dumps
+    mongod completions help
 }
 
 /// The subtask that runs when the line has none, unless the manager names another.
@@ -75,4 +75,40 @@ async fn run_migrations<M: MigrationsManager>(
     });
     run::run(&scope, &request, confirm, before).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::right::{On, Right};
+
+    struct Plain;
+
+    impl MigrationsManager for Plain {}
+
+    /// `find, insert, update (standalone)`
+    fn cell(rights: &[Right], on: On) -> String {
+        let rights = rights.iter().filter(|right| right.on == on);
+        let actions = rights.flat_map(|right| {
+            let addition = if right.is_for_standalone { " (standalone)" } else { "" };
+            right.actions.iter().map(move |action| format!("{action}{addition}"))
+        });
+        actions.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn the_documentation_has_the_rights_of_each_subtask() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rights.md");
+        let documentation = std::fs::read_to_string(path).unwrap();
+        let written: Vec<&str> = documentation.lines().filter(|line| line.starts_with("| `")).collect();
+        let declared: Vec<String> = all::<Plain>()
+            .iter()
+            .filter_map(Subtask::declaration)
+            .map(|Declaration { name, rights, .. }| {
+                let cells = [On::Registry, On::Log, On::Lock, On::Database].map(|on| cell(rights, on));
+                format!("| `{name}` | {} |", cells.join(" | "))
+            })
+            .collect();
+        assert_eq!(written, declared, "the table in {path} has to be\n{}", declared.join("\n"));
+    }
 }
