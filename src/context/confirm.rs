@@ -116,7 +116,7 @@ fn question(plan: &Plan<'_>, place: &str) -> String {
     match first.filter(|first| plan.steps.iter().all(|step| step.direction == *first)) {
         Some(Direction::Up) => format!("Execute {count} on {place}?"),
         Some(Direction::Down) => format!("Roll back {count} on {place}?"),
-        Some(Direction::Ignore) => format!("Register {count} on {place} without running?"),
+        Some(Direction::Ignore | Direction::Adopt) => format!("Register {count} on {place} without running?"),
         Some(Direction::Accept) => format!("Register what the file of {count} has now on {place}?"),
         Some(Direction::Forget) => format!("Take {count} out of the registry of {place}?"),
         None => format!("{} on {place}?", capitalized(&plan.tally().request())),

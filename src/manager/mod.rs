@@ -157,6 +157,14 @@ pub trait MigrationsManager: Sized {
         builtin::forget(self, cx, migration).await
     }
 
+    /// Registers what another tool's records say is done.
+    ///
+    /// # Errors
+    /// No tool is given, a record failed or matches nothing, the person who was asked said no, or the server failed.
+    async fn adopt(&self, cx: &Context, tool: Option<&str>) -> Result<()> {
+        builtin::adopt(self, cx, tool).await
+    }
+
     /// Checks the migration files and the manager, without a server.
     ///
     /// # Errors

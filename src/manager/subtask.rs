@@ -251,6 +251,8 @@ impl<M> Subtask<M> {
             First::Subtask => Some("[:SUBTASK]".to_owned()),
             First::Task => Some("[:TASK]".to_owned()),
             First::OneOf(words) => Some(format!("[:{}]", words.join("|"))),
+            // A column has no room for many.
+            First::NeedsOneOf(words) if words.len() > 3 => Some(":…".to_owned()),
             First::NeedsOneOf(words) => Some(format!(":{}", words.join("|"))),
         }
     }

@@ -9,12 +9,14 @@ pub(crate) enum Direction {
     Ignore,
     /// Its registration gets the name and the checksum that its file has now.
     Accept,
+    /// Registered without running, since another tool has run it.
+    Adopt,
     /// Taken out of the registry without running: its file is gone.
     Forget,
 }
 
 impl Direction {
-    const ALL: [Self; 5] = [Self::Up, Self::Down, Self::Ignore, Self::Accept, Self::Forget];
+    const ALL: [Self; 6] = [Self::Up, Self::Down, Self::Ignore, Self::Accept, Self::Adopt, Self::Forget];
 
     /// The word that is stored and printed as JSON.
     pub(crate) fn as_str(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Direction {
             Self::Down => "down",
             Self::Ignore => "ignore",
             Self::Accept => "accept",
+            Self::Adopt => "adopt",
             Self::Forget => "forget",
         }
     }
@@ -36,7 +39,7 @@ impl Direction {
     pub(crate) fn runs_code(self) -> bool {
         match self {
             Self::Up | Self::Down => true,
-            Self::Ignore | Self::Accept | Self::Forget => false,
+            Self::Ignore | Self::Accept | Self::Adopt | Self::Forget => false,
         }
     }
 }

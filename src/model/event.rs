@@ -35,6 +35,7 @@ events! {
     MigrationRolledBack "migration_rolled_back" ["subtask" "name" "number" "duration_ms" "effects" "further_commands" "notes"]
     MigrationIgnored "migration_ignored" ["subtask" "name" "number" "duration_ms"]
     MigrationAccepted "migration_accepted" ["subtask" "name" "number" "duration_ms"]
+    MigrationAdopted "migration_adopted" ["subtask" "name" "number" "duration_ms"]
     MigrationForgotten "migration_forgotten" ["subtask" "name" "number" "duration_ms"]
     MigrationFailed "migration_failed" ["subtask" "name" "number" "duration_ms" "error" "hint" "effects" "further_commands" "notes"]
     Progress "progress" ["position" "total" "message" "unit"]

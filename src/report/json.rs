@@ -67,6 +67,7 @@ impl Sink for Json {
                     Direction::Ignore => EventName::MigrationIgnored,
                     Direction::Down => EventName::MigrationRolledBack,
                     Direction::Accept => EventName::MigrationAccepted,
+                    Direction::Adopt => EventName::MigrationAdopted,
                     Direction::Forget => EventName::MigrationForgotten,
                 };
                 self.open.done(self.stderr.label(), about.direction);

@@ -2,6 +2,7 @@
 //!
 //! stdout is for results, stderr for the rest. A result is a [`Report`], one file each, with its table and its JSON.
 
+mod adoption;
 mod bars;
 mod checked;
 mod databases;
@@ -35,6 +36,7 @@ use crate::error::Remark;
 use crate::line::flags::{Args, Format};
 use crate::model::{Direction, Effects, EventName, Subject};
 
+pub(crate) use adoption::{AdoptedRow, Adopting, Match};
 pub(crate) use checked::Checked;
 pub(crate) use databases::{DatabaseEnd, Databases, End};
 pub(crate) use diagnosis::{Diagnosis, Finding, Verdict};

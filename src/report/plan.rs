@@ -73,7 +73,7 @@ fn cells(step: &PlannedStep<'_>) -> Vec<String> {
     let color = match step.direction {
         Direction::Up => AnsiColor::Green.on_default(),
         Direction::Down => AnsiColor::Red.on_default(),
-        Direction::Ignore | Direction::Accept | Direction::Forget => AnsiColor::Cyan.on_default(),
+        Direction::Ignore | Direction::Accept | Direction::Adopt | Direction::Forget => AnsiColor::Cyan.on_default(),
     };
     let state = [
         step.state.as_str(),

@@ -18,6 +18,7 @@ pub(super) fn verb(direction: Direction) -> Verb {
         Direction::Down => Verb { plain: "roll back", running: "Rolling back", done: "rolled back" },
         Direction::Ignore => Verb { plain: "ignore", running: "Ignoring", done: "ignored" },
         Direction::Accept => Verb { plain: "accept", running: "Accepting", done: "accepted" },
+        Direction::Adopt => Verb { plain: "adopt", running: "Adopting", done: "adopted" },
         Direction::Forget => Verb { plain: "forget", running: "Forgetting", done: "forgotten" },
     }
 }
@@ -29,6 +30,7 @@ pub(crate) struct Tally {
     up: usize,
     ignored: usize,
     accepted: usize,
+    adopted: usize,
     forgotten: usize,
 }
 
@@ -39,12 +41,13 @@ impl Tally {
             Direction::Up => &mut self.up,
             Direction::Ignore => &mut self.ignored,
             Direction::Accept => &mut self.accepted,
+            Direction::Adopt => &mut self.adopted,
             Direction::Forget => &mut self.forgotten,
         } += 1;
     }
 
     pub(crate) fn total(&self) -> usize {
-        self.down + self.up + self.ignored + self.accepted + self.forgotten
+        self.down + self.up + self.ignored + self.accepted + self.adopted + self.forgotten
     }
 
     /// `roll back 1 migration, execute 2`
@@ -68,6 +71,7 @@ impl Tally {
             (self.up, Direction::Up),
             (self.ignored, Direction::Ignore),
             (self.accepted, Direction::Accept),
+            (self.adopted, Direction::Adopt),
             (self.forgotten, Direction::Forget),
         ];
         all.into_iter().filter(|(count, _)| *count > 0).collect()

@@ -179,7 +179,7 @@ pub(crate) fn not_repaired(restore: &Partial) -> Error {
 /// `up, by deploy@web-2, 2026-02-03 04:05:06Z`
 pub(crate) fn interrupted(attempt: &Attempt) -> String {
     let what = match attempt.direction {
-        Direction::Up | Direction::Ignore | Direction::Accept => "up",
+        Direction::Up | Direction::Ignore | Direction::Accept | Direction::Adopt => "up",
         Direction::Down | Direction::Forget => "down",
     };
     let at = attempt.at.map(human_time).unwrap_or_default();
@@ -234,7 +234,7 @@ pub(crate) fn not_registered(step: &Step<'_>, error: mongodb::error::Error) -> E
             ))
         }
         (Direction::Down, _) => error(format!("{name} was rolled back, but the log could not be written")),
-        (Direction::Ignore, _) => error(format!("the migration {name} could not be registered")),
+        (Direction::Ignore | Direction::Adopt, _) => error(format!("the migration {name} could not be registered")),
         (Direction::Accept | Direction::Forget, _) => {
             error(format!("it is not known whether the registry was changed for {name}"))
                 .with_hint(format!("`{program}` shows where it stands"))

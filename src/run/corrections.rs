@@ -24,6 +24,7 @@ pub(super) fn accept<'m>(standing: &Standing<'m, '_>, known: &Known<'_, '_>) -> 
         registered: entry.as_read().into_iter().collect(),
         registered_as,
         again: None,
+        adopted: None,
         look: Look { is_changed: standing.is_changed(), ..Look::of(standing.state) },
     };
     if let (State::Registered | State::Ignored, Some(entry)) = (before, standing.entry()) {
@@ -92,6 +93,7 @@ pub(super) fn forget(word: &str, known: &Known<'_, '_>, view: &View) -> Result<S
                 registered: of_stem.filter_map(Entry::as_read).collect(),
                 registered_as: None,
                 again: None,
+                adopted: None,
                 look: Look::of(*before),
             })
         }

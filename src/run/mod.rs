@@ -1,5 +1,7 @@
 //! The one loop that carries out a plan, always under the lock: it runs each migration, registers it, and reports what happened.
 
+mod adopt;
+pub(crate) mod adoption;
 pub(crate) mod advice;
 mod corrections;
 mod foreign;
@@ -33,6 +35,7 @@ use crate::process::exit::UnderWay;
 use crate::process::stop;
 use crate::report::{About, Event, Outcome, Tally};
 use crate::store::{Attempt, Record, Run, Store, View};
+pub(crate) use adopt::adopt;
 pub(crate) use indexes::duplicates_remark;
 use lock::LockGuard;
 use plan::Plan;
@@ -234,11 +237,22 @@ async fn under_lock(
         Some(before) => before().await?,
         None => None,
     };
-    let has_unique_names = indexes::create(scope, &view, &plan).await;
+    carry_out(scope, lock, &view, &plan, dump).await
+}
+
+/// Carries out a plan that was made under the lock from that view.
+async fn carry_out(
+    scope: &Scope<'_>,
+    lock: &LockGuard,
+    view: &View,
+    plan: &Plan<'_>,
+    dump: Option<String>,
+) -> Result<Done, Failed> {
+    let has_unique_names = indexes::create(scope, view, plan).await;
     let _listening = scope.stop.listen();
     let _under_way = UnderWay::begin();
     let begun = Begun { record: None, dump, has_unique_names };
-    run_steps(scope, lock, &plan, settles(&view, &plan), begun).await
+    run_steps(scope, lock, plan, settles(view, plan), begun).await
 }
 
 /// Whether no attempt is open once all steps of the plan are done.

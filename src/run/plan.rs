@@ -125,6 +125,7 @@ fn steps<'m>(request: &Request<'m>, selection: &Selection<'_, 'm, '_>, known: &K
             before: if is_redone { State::Unregistered } else { standing.effective() },
             registered: if is_redone { Vec::new() } else { registered.collect() },
             registered_as: None,
+            adopted: None,
             again: request.again(direction, selection.steps.len() - index - 1),
             look,
         });

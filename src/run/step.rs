@@ -6,6 +6,7 @@ use mongodb::bson::Document;
 
 use crate::migration::{Action, Migration};
 use crate::model::{Direction, State, Subject, file_name};
+use crate::store::Adopted;
 
 /// One migration, and what is to be done with it.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Step<'m> {
     pub(crate) registered: Vec<Document>,
     /// The name under which it is registered, if it gets a new one.
     pub(crate) registered_as: Option<String>,
+    /// What another tool's records say of it, if it is adopted.
+    pub(crate) adopted: Option<Adopted>,
     /// The task that does this step and those after it if the run ends before. `None`: a plain `execute`, a rollback of this migration,
     /// or the same task.
     pub(crate) again: Option<String>,
@@ -94,7 +97,7 @@ impl Step<'_> {
         match self.direction {
             Direction::Up => Some(migration.up()),
             Direction::Down => migration.down(),
-            Direction::Ignore | Direction::Accept | Direction::Forget => None,
+            Direction::Ignore | Direction::Accept | Direction::Adopt | Direction::Forget => None,
         }
     }
 
@@ -122,11 +125,16 @@ impl fmt::Display for Step<'_> {
             Direction::Down => "roll back",
             Direction::Ignore => "ignore",
             Direction::Accept => "accept",
+            Direction::Adopt => "adopt",
             Direction::Forget => "forget",
         };
         write!(f, "{what} {}", self.migration.stem())?;
         match (self.direction, &self.registered_as) {
             (_, Some(name)) => write!(f, ", registered as {}", file_name::stem(name))?,
+            (Direction::Adopt, None) => {
+                let theirs = self.adopted.as_ref().map(|adopted| adopted.name.as_str()).unwrap_or_default();
+                write!(f, ", {theirs} there")?;
+            }
             (Direction::Accept, None) => f.write_str(", edited after it ran")?,
             _ => {}
         }

@@ -220,6 +220,7 @@ impl Steps<'_> {
             Direction::Up => Some(Registration::Executed(took)),
             // It is registered already (its rollback was interrupted), and stays as it is.
             Direction::Ignore if step.registered.is_empty() => Some(Registration::Ignored),
+            Direction::Adopt => step.adopted.as_ref().map(Registration::Adopted),
             Direction::Ignore | Direction::Down | Direction::Accept | Direction::Forget => None,
         };
         let id = || step.registered.first().and_then(|filter| filter.get("_id")).cloned().unwrap_or_else(new_id);

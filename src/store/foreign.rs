@@ -15,6 +15,16 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::MigrateMongo,
+        Self::MongoMigrateKit,
+        Self::PymongoMigrate,
+        Self::MongodbMigrations,
+        Self::Mongomig,
+        Self::Mongock,
+        Self::GolangMigrate,
+    ];
+
     /// The word on the line.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

@@ -12,6 +12,7 @@ mod log;
 mod opening;
 pub(crate) mod origin;
 mod partial;
+mod records;
 mod registry;
 mod rights;
 mod statements;
@@ -32,7 +33,8 @@ pub(crate) use lease::{Holder, LeaseAttempt, lease_time};
 pub(crate) use log::{About, Attempt, Ended, Record, Run, new_id};
 pub(crate) use opening::{Opened, Seen};
 pub(crate) use partial::Partial;
-pub(crate) use registry::{Entry, Registration, acceptance, document as registration};
+pub(crate) use records::{Outcome, Theirs};
+pub(crate) use registry::{Adopted, Entry, Registration, acceptance, document as registration};
 pub(crate) use view::View;
 
 /// The collection of the log: start and end of every run and of every migration in it.

@@ -81,16 +81,31 @@ impl Entry {
 
 /// How a migration came to be registered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Registration {
+pub(crate) enum Registration<'a> {
     Executed(Duration),
     Ignored,
+    Adopted(&'a Adopted),
+}
+
+/// Where another tool's records say that a migration is done, and what they say of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Adopted {
+    pub(crate) tool: &'static str,
+    pub(crate) collection: String,
+    /// What the tool calls it.
+    pub(crate) name: String,
+    pub(crate) at: Option<DateTime>,
+    pub(crate) who: Option<String>,
+    pub(crate) place: Option<String>,
+    pub(crate) took: Option<Duration>,
 }
 
 /// The document that registers a migration. The caller chooses its `_id`, so that writing it again changes nothing.
-pub(crate) fn document(id: Bson, migration: Subject<'_>, how: Registration, run: &str, at: DateTime) -> Document {
+pub(crate) fn document(id: Bson, migration: Subject<'_>, how: Registration<'_>, run: &str, at: DateTime) -> Document {
     let (state, duration) = match how {
         Registration::Executed(duration) => ("registered", Some(duration)),
         Registration::Ignored => ("ignored", None),
+        Registration::Adopted(adopted) => ("registered", adopted.took),
     };
     let mut document = facts(id, migration);
     document.insert("state", state);
@@ -100,7 +115,24 @@ pub(crate) fn document(id: Bson, migration: Subject<'_>, how: Registration, run:
     }
     document.insert("run", run);
     document.extend(super::origin::document());
+    if let Registration::Adopted(adopted) = how {
+        adopt(&mut document, adopted, at);
+    }
     document
+}
+
+/// When, where and by whom it was run is what the other tool's record says. What that does not say is not known.
+fn adopt(document: &mut Document, adopted: &Adopted, at: DateTime) {
+    document.insert("registered_at", adopted.at.unwrap_or(at));
+    for (key, value) in [("who", &adopted.who), ("where", &adopted.place)] {
+        match value {
+            Some(value) => drop(document.insert(key, value)),
+            None => drop(document.remove(key)),
+        }
+    }
+    let Adopted { tool, collection, name, .. } = adopted;
+    document.insert("adopted_from", doc! { "tool": *tool, "collection": collection, "name": name });
+    document.insert("adopted_at", at);
 }
 
 /// What changes in the document of a registered migration when a new name or new code of its file is accepted. The rest says how it

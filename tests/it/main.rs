@@ -7,6 +7,7 @@
 
 mod support;
 
+mod adopt;
 mod builtins;
 mod cargo_config;
 mod checksums;

@@ -97,6 +97,7 @@ Correct the registry and the lock:
   baseline:MIGRATION          Register migrations up to a number without running
   accept:MIGRATION            Register a file's new code, or its new name
   forget:MIGRATION            Take a migration without a file out of the registry
+  adopt:…[,from=…]            Register what another tool's records say is done
   unlock[:restore]            Show who has the lock, and free it
 
 Dump and restore:

@@ -473,7 +473,7 @@ fn doctor_says_which_subtasks_lack_which_rights_and_what_it_cannot_know() {
     assert_has(
         &lacking,
         &[
-            r#""wrong" "`execute`, `ignore`, `accept` lack insert, update, createIndex on looks.migrations and "#,
+            r#""wrong" "`execute`, `ignore`, `accept`, `adopt` lack insert, update, createIndex on looks.migrations and "#,
             r#""note" "`dbdump` lacks listCollections, listIndexes on looks""#,
             "grant looks the privilege { resource: { db: ",
         ],

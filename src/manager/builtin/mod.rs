@@ -31,8 +31,8 @@ macro_rules! built_ins {
 }
 
 built_ins! {
-    show_status execute rollback to redo plan ignore baseline accept forget check history doctor unlock dbdump restore dumps
-    mongod completions help
+    show_status execute rollback to redo plan ignore baseline accept forget adopt check history doctor unlock dbdump restore
+    dumps mongod completions help
 }
 
 /// The subtask that runs when the line has none, unless the manager names another.
