@@ -97,7 +97,7 @@ fn topology(hello: &Document) -> Finding {
                     .with_remedy("get a majority of its members to answer, so that they elect a primary")
             }
         }
-        Err(_) if hello.get_str("msg") == Ok("isdbgrid") => Finding::good(about, "sharded cluster"),
+        Err(_) if hello.get_str("msg").is_ok_and(|text| text == "isdbgrid") => Finding::good(about, "sharded cluster"),
         Err(_) => Finding::note(about, "standalone server: it has no transactions, and dumps are not of one point in time")
             .with_remedy("make it a replica set of one: `mongod --replSet …`, then `rs.initiate()`"),
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::answer::{NoAnswer, within};
+use crate::dump;
 use crate::error::{Error, ErrorKind};
 use crate::line::program::program;
 use crate::line::words::shortened;
@@ -17,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn examine(store: &Store, migrations: &[Migration]) -> Vec<Finding> {
     let mut findings = vec![of_lock(store).await.unwrap_or_else(|no_answer| no_answer.finding("lock"))];
+    findings.push(leftovers(store).await.unwrap_or_else(|no_answer| no_answer.finding("leftovers")));
     findings.extend(match tokio::time::timeout(PATIENCE, run::read(store)).await {
         Ok(Ok(view)) => of_migrations(migrations, &view),
         Ok(Err(error)) => vec![unreadable(error)],
@@ -53,6 +55,18 @@ async fn of_lock(store: &Store) -> Result<Finding, NoAnswer> {
     } else {
         Finding::note(about, format!("{held}, and has expired")).with_remedy("the next run takes it over by itself")
     })
+}
+
+/// What restores have loaded and not put into place.
+async fn leftovers(store: &Store) -> Result<Finding, NoAnswer> {
+    let about = "leftovers";
+    let names = within(dump::leftovers(store.database())).await?;
+    if names.is_empty() {
+        return Ok(Finding::good(about, "no collections that a restore has loaded and not put into place"));
+    }
+    let text = format!("collections that a restore has loaded and not put into place: {}", shortened(&names));
+    Ok(Finding::note(about, text)
+        .with_remedy(format!("if no restore is at work, drop them with `{} unlock:restore`", program())))
 }
 
 fn of_migrations(migrations: &[Migration], view: &View) -> Vec<Finding> {

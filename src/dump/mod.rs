@@ -23,7 +23,7 @@ mod verify;
 mod write;
 
 pub(crate) use folder::Folder;
-pub(crate) use load::{Choice, Keep, Mode, Replaced, Restore, Wanted, drop_leftovers, has_leftovers, load_log};
+pub(crate) use load::{Choice, Keep, Mode, Replaced, Restore, Wanted, drop_leftovers, leftovers, load_log};
 pub(crate) use manifest::Selection;
 pub(crate) use prove::prove;
 pub(crate) use stored::Dump;

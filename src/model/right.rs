@@ -69,12 +69,10 @@ pub(crate) const RESTORES: &[Right] = &[right(
         "insert",
         "update",
         "listCollections",
-        "listIndexes",
         "createCollection",
         "createIndex",
         "dropCollection",
         "renameCollectionSameDB",
-        "bypassDocumentValidation",
     ],
 )];
 
@@ -87,6 +85,5 @@ pub(crate) fn role(rights: &[Right]) -> &'static str {
     if has_only(&["find", "listCollections", "listIndexes"]) {
         return "read";
     }
-    let is_bypassed = rights.iter().any(|right| right.actions.contains(&"bypassDocumentValidation"));
-    if is_bypassed { "dbOwner" } else { "readWrite" }
+    "readWrite"
 }

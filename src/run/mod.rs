@@ -4,12 +4,14 @@ mod adopt;
 pub(crate) mod adoption;
 pub(crate) mod advice;
 mod corrections;
+mod done;
 mod foreign;
 mod indexes;
 pub(crate) mod lock;
 pub(crate) mod majority;
 mod opening;
 pub(crate) mod plan;
+mod reading;
 pub(crate) mod request;
 pub(crate) mod restore;
 mod scope;
@@ -20,25 +22,27 @@ mod step;
 mod steps;
 pub(crate) mod warnings;
 
-use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
 use mongodb::ClientSession;
 
 use crate::db::Db;
 use crate::error::chain::error_text;
-use crate::error::{Error, ErrorKind, Remark, Result, describe};
+use crate::error::{Error, ErrorKind, Remark, Result};
 use crate::line::program::program;
 use crate::model::file_name::stem;
 use crate::model::{Direction, Effects};
 use crate::process::exit::UnderWay;
 use crate::process::stop;
-use crate::report::{About, Event, Outcome, Tally};
-use crate::store::{Attempt, Record, Run, Store, View};
+use crate::report::{About, Event, Outcome};
+use crate::store::{Attempt, Record, Run, View};
 pub(crate) use adopt::adopt;
+pub(crate) use done::{Done, Failed};
 pub(crate) use indexes::duplicates_remark;
 use lock::LockGuard;
 use plan::Plan;
+use reading::{ours, unreadable, view_for};
+pub(crate) use reading::{read, read_for};
 use request::Request;
 pub(crate) use scope::Scope;
 use step::Step;
@@ -46,50 +50,6 @@ use steps::{Next, Steps};
 
 /// How much longer the start of a run may take to be confirmed once the run was asked to stop.
 const BEGIN_WAITS: Duration = Duration::from_secs(2);
-
-type BoxError = Box<dyn StdError + Send + Sync>;
-
-/// The steps that a run has done, in order.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Done {
-    pub(crate) steps: Vec<(Direction, String)>,
-}
-
-impl Done {
-    /// The stems of the migrations that were executed.
-    pub(crate) fn executed(self) -> Vec<String> {
-        self.steps.into_iter().filter(|(direction, _)| *direction == Direction::Up).map(|(_, stem)| stem).collect()
-    }
-
-    fn tally(&self) -> Tally {
-        self.steps.iter().map(|(direction, _)| *direction).collect()
-    }
-}
-
-/// Why a run ended early, and what it had done until then.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) done: Done,
-    pub(crate) error: BoxError,
-}
-
-impl From<BoxError> for Failed {
-    fn from(error: BoxError) -> Self {
-        Self { done: Done::default(), error }
-    }
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        BoxError::from(error).into()
-    }
-}
-
-impl From<Failed> for BoxError {
-    fn from(failed: Failed) -> Self {
-        failed.error
-    }
-}
 
 /// Whether a person has confirmed the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,39 +125,6 @@ async fn check_rights(scope: &Scope<'_>, plan: &Plan<'_>) -> Result<(), Error> {
 pub(crate) async fn preview<'m>(scope: &Scope<'m>, request: &Request<'m>) -> Result<Plan<'m>> {
     let view = read_for(&scope.store, request).await?;
     Ok(plan::make(request, scope.migrations, &view, scope.store.has_transactions())?)
-}
-
-/// Reads what the registry and the log know. Fails if the registry is another tool's.
-pub(crate) async fn read(store: &Store) -> Result<View, Error> {
-    let view = async { store.view(&mut store.database().client().start_session().await?).await };
-    ours(store, view.await)
-}
-
-/// What was read, if all of it is ours.
-fn ours(store: &Store, view: mongodb::error::Result<View>) -> Result<View, Error> {
-    let view = view.map_err(|error| unreadable(store, error))?;
-    match foreign::error(store.registry_name(), store.database().name(), &view.foreign) {
-        Some(error) => Err(error),
-        None => Ok(view),
-    }
-}
-
-/// Reads what the registry and the log know, with what a request needs in addition. Fails if the registry is another tool's.
-pub(crate) async fn read_for(store: &Store, request: &Request<'_>) -> Result<View, Error> {
-    let view = async { view_for(store, request, &mut store.database().client().start_session().await?).await };
-    ours(store, view.await)
-}
-
-async fn view_for(store: &Store, request: &Request<'_>, session: &mut ClientSession) -> mongodb::error::Result<View> {
-    let mut view = store.view(session).await?;
-    if request.goal.is_about_last_run() {
-        view.last_run = store.last_run(&view.entries, session).await?;
-    }
-    Ok(view)
-}
-
-fn unreadable(store: &Store, error: mongodb::error::Error) -> Error {
-    describe::unreadable(&format!("the registry `{}`", store.registry_name()), error)
 }
 
 /// Prints the plan's warnings, without those that were printed before.

@@ -154,7 +154,7 @@ pub(crate) async fn accept(scope: &Scope<'_>, confirm: impl AsyncFn(&Partial) ->
     let partial = view.cut_off_restore();
     match partial {
         Some(partial) => confirm(partial).await?,
-        None if !dump::has_leftovers(database).await? => return Ok(Accepted::Nothing),
+        None if dump::leftovers(database).await?.is_empty() => return Ok(Accepted::Nothing),
         // They belong to no database that anybody uses.
         None => {}
     }

@@ -46,7 +46,7 @@ fn where_all_is_well_it_says_so_and_changes_nothing() {
     assert_has(&of("migrations"), &["ok 0 migrations registered, 3 unregistered: `0001_a`, `0002_b`, `0010_c`"]);
     assert_has(&of("oplog"), &["ok the last "]);
     assert_has(&of("time-outs"), &["ok none"]);
-    assert_has(&of("leftovers"), &["ok no unfinished dumps in "]);
+    assert_has(&of("leftovers"), &["ok no unfinished dumps in ", "ok no collections that a restore has loaded"]);
     assert_has(&of("mongod"), &["version "]);
     assert_has(&of("tool"), &["ok cargo-migrations ", "run by tester@"]);
 
@@ -62,7 +62,7 @@ fn what_is_wrong_is_named_with_its_remedy() {
     simple().run("execute:1", &database).exits(0);
     let log = database.documents("migrations_log");
     // An attempt that ended nowhere, on a host whose clock is an hour fast.
-    let started = log.iter().find(|event| event.get_str("event") == Ok("migration_started")).unwrap().clone();
+    let started = log.iter().find(|event| event.get_str("event").unwrap() == "migration_started").unwrap().clone();
     let fast = DateTime::from_millis(DateTime::now().timestamp_millis() + 3_600_000);
     let hour = u32::try_from(fast.timestamp_millis() / 1000).unwrap().to_be_bytes();
     let id = ObjectId::from_bytes([hour[0], hour[1], hour[2], hour[3], 0, 0, 0, 0, 0, 0, 0, 1]);
@@ -78,6 +78,7 @@ fn what_is_wrong_is_named_with_its_remedy() {
         let lock = database.collection("migrations_lock");
         lock.update_one(doc! { "_id": "lease" }, doc! { "$set": { "term": 9_i64, "owner": 7 } }).await.unwrap();
     });
+    database.insert("migrations_restore.7.0.posts", [doc! {}]);
     let dumps = tempfile::tempdir().unwrap();
     std::fs::create_dir(dumps.path().join("2026-02-01_00_00_00_000.partial")).unwrap();
     let uri = format!("{}&serverSelectionTimeoutMS=3000&connectTimeoutMS=900", super::support::server_uri());
@@ -91,6 +92,13 @@ fn what_is_wrong_is_named_with_its_remedy() {
     assert_has(&of("clock"), &["the host of the last run is ", " min fast, compared", "| let NTP set both clocks"]);
     assert_has(&of("time-outs"), &["wrong serverSelectionTimeoutMS=3000", "wrong connectTimeoutMS=900", "2000 or more"]);
     assert_has(&of("leftovers"), &["note unfinished dumps in ", "2026-02-01_00_00_00_000.partial", "| if no dump is being"]);
+    assert_has(
+        &of("leftovers"),
+        &[
+            "note collections that a restore has loaded and not put into place: `migrations_restore.7.0.posts`",
+            " unlock:restore`",
+        ],
+    );
     assert_has(&of("mongod"), &["wrong /bin/false cannot be run"]);
 }
 

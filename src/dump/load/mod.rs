@@ -169,9 +169,9 @@ impl<'d> Restore<'d> {
     }
 }
 
-/// Whether restores have left something under temporary names, if no restore is under way.
-pub(crate) async fn has_leftovers(database: &Database) -> Result<bool> {
-    Ok(!catalog::list_temporary(database).await?.is_empty())
+/// The collections that restores have left under temporary names, if no restore is under way.
+pub(crate) async fn leftovers(database: &Database) -> mongodb::error::Result<Vec<String>> {
+    Ok(catalog::list_temporary(database).await?.into_iter().map(|collection| collection.name).collect())
 }
 
 /// Drops what restores have left under temporary names, and returns how many collections that were. No restore may be under way.

@@ -28,8 +28,8 @@ With `inplace=yes`, a restore that fails leaves a part of the dump. What a serve
 rename (time-series collections) is always created last. `only=` restores the registry only
 if it names it.
 
-Without collections that have a validator, the role readWrite is enough. The role restore is
-needed for time-series collections.",
+A collection with a validator needs bypassDocumentValidation, too, as in the role dbOwner. A
+time-series collection needs the role restore.",
     first: First::NeedsDump,
     options: &[
         Named { name: "to", value: "NAME", help: "restore into another database of the server", kind: ValueKind::Text },
