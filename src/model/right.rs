@@ -64,16 +64,7 @@ pub(crate) const DUMPS: &[Right] = &[right(On::Database, &["find", "listCollecti
 /// To replace what the database holds.
 pub(crate) const RESTORES: &[Right] = &[right(
     On::Database,
-    &[
-        "find",
-        "insert",
-        "update",
-        "listCollections",
-        "createCollection",
-        "createIndex",
-        "dropCollection",
-        "renameCollectionSameDB",
-    ],
+    &["find", "insert", "update", "listCollections", "createCollection", "createIndex", "dropCollection"],
 )];
 
 /// A subtask that sends nothing to a server, or only what every user may.

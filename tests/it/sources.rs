@@ -25,7 +25,8 @@ fn commit_all(folder: &Path) -> String {
 fn committed() -> (Workspace, String) {
     let workspace = Workspace::new();
     workspace.tracing_migration("0001_a.rs");
-    workspace.write(".gitignore", "/target\n/mongodumps\n/manager\n");
+    // Cargo completes the lock file at some time during the first build.
+    workspace.write(".gitignore", "/target\n/mongodumps\n/manager\n/Cargo.lock\n");
     git(workspace.root(), &["init", "--quiet"]);
     let commit = commit_all(workspace.root());
     (workspace, commit)
