@@ -159,7 +159,7 @@ async fn last_runs_clock(store: &Store) -> Result<Finding, NoAnswer> {
     match (start.get_object_id("_id"), start.get_datetime("at")) {
         (Ok(id), Ok(at)) => {
             let difference = id.timestamp().timestamp_millis() - at.timestamp_millis();
-            Ok(skew(&format!("{place}, the host of the last run"), difference))
+            Ok(skew(&format!("{place} (the host of the last run)"), difference))
         }
         _ => Ok(Finding::unknown("clock", format!("the log does not say what time it was on {place}"))),
     }
