@@ -21,6 +21,7 @@ mod take;
 mod temporary;
 mod verify;
 mod write;
+mod writeback;
 
 pub(crate) use folder::Folder;
 pub(crate) use load::{Choice, Keep, Mode, Replaced, Restore, Wanted, drop_leftovers, leftovers, load_log};

@@ -15,6 +15,7 @@ use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
 use mongodb::{ClientSession, Database};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 
+use super::writeback::Writeback;
 use super::{io, manifest};
 use crate::error::{Error, Result};
 use crate::report::Progress;
@@ -255,17 +256,20 @@ impl Output {
 struct HashingFile {
     file: File,
     digest: ring::digest::Context,
+    writeback: Writeback,
 }
 
 impl HashingFile {
     fn create(path: &Path) -> std::io::Result<Self> {
-        Ok(Self { file: File::create_new(path)?, digest: ring::digest::Context::new(&ring::digest::SHA256) })
+        let digest = ring::digest::Context::new(&ring::digest::SHA256);
+        Ok(Self { file: File::create_new(path)?, digest, writeback: Writeback::default() })
     }
 }
 
 impl Write for HashingFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let count = self.file.write(bytes)?;
+        self.writeback.appended(&self.file, count);
         self.digest.update(&bytes[..count]);
         Ok(count)
     }
