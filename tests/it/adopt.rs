@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use cargo_migrations::mongodb::bson::oid::ObjectId;
 use cargo_migrations::mongodb::bson::{DateTime, Document, doc};
 
-use super::support::{Outcome, TestDatabase, assert_has, server_uri, simple};
+use super::support::{Line, Outcome, TestDatabase, assert_has, places, server_uri, simple};
 
 /// The folder of the installed tools. `None`, with a note, if there is no npm.
 fn tools() -> Option<&'static Path> {
@@ -274,4 +274,25 @@ fn a_wrong_tool_or_collection_is_an_error_and_nothing_is_written() {
         assert_has(&outcome.stderr, &[expected, "hint: "]);
     }
     assert_eq!(database.collections(), ["other"]);
+}
+
+#[test]
+fn several_databases_adopt_after_one_question() {
+    let tenants: Vec<_> = (0..2).map(|_| TestDatabase::new()).collect();
+    let names = tenants.iter().map(TestDatabase::name).collect::<Vec<_>>().join(",");
+    let run = |args: &str| {
+        let line = Line::new(places().path("manager"), places().root()).args(args.split_whitespace());
+        line.env("MONGO_URI", server_uri()).env("LISTED", &names).run()
+    };
+    let records = |names: &[&str]| -> Vec<_> {
+        names.iter().map(|name| doc! { "fileName": format!("{name}.js"), "appliedAt": DateTime::now() }).collect()
+    };
+    tenants[0].insert("changelog", records(&["0001_a"]));
+    tenants[1].insert("changelog", records(&["0001_a", "0002_slow", "0099_other"]));
+    // If one of them is refused, nothing is adopted on any of them.
+    run("listed adopt:migrate-mongo").exits(3);
+    assert!(tenants.iter().all(|tenant| tenant.registered().is_empty()));
+    run("listed adopt:migrate-mongo --yes").exits(0);
+    assert_eq!(tenants[0].registered(), ["0001_a.rs"]);
+    assert_eq!(tenants[1].registered(), ["0001_a.rs", "0002_slow.rs"]);
 }

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cargo_migrations::mongodb::bson::Document;
+use cargo_migrations::mongodb::bson::{DateTime, Document, doc};
 
 use super::support::recover::{AT_A_TIME, Frozen, check_reported_states, in_parallel, recover, wait_for_lease_to_expire};
 use super::support::{
@@ -86,6 +86,17 @@ fn rollback_killed_at_every_point_on_a_standalone_server() {
 #[test]
 fn ignore_killed_at_every_point() {
     killed_at_every_point(on_replica_set, "execute:1", "ignore");
+}
+
+#[test]
+fn adopt_killed_at_every_point() {
+    let new = || {
+        let scene = on_replica_set();
+        let records = ["0001_plain.js", "0002_tx.js", "0003_plain.js"];
+        scene.database.insert("changelog", records.map(|name| doc! { "fileName": name, "appliedAt": DateTime::now() }));
+        scene
+    };
+    killed_at_every_point(new, "show_status", "adopt:migrate-mongo --yes");
 }
 
 #[test]

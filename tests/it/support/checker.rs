@@ -48,15 +48,18 @@ pub(crate) fn check(scene: &Scene) -> BTreeMap<String, Truth> {
         let events: Vec<&Document> =
             log.iter().filter(|event| event.get_str("name").ok() == Some(&*format!("{stem}.rs"))).collect();
         let is_registered = registered.contains(stem);
+        // Registered without running.
+        let ignored = registry.iter().any(|entry| {
+            text(entry, "name") == format!("{stem}.rs")
+                && (text(entry, "state") == "ignored" || entry.contains_key("adopted_from"))
+        });
         never_up_while_registered(stem, &events);
         if is_transactional(stem) {
             // Its effect and its registration are one transaction.
             let times = effects.get(number).copied().unwrap_or_default();
-            let ignored = registry.iter().any(|e| text(e, "name") == format!("{stem}.rs") && text(e, "state") == "ignored");
             assert_eq!(times, i32::from(is_registered && !ignored), "the effect of {stem}, registered: {is_registered}");
         } else if is_registered {
             let ran = scene.witnessed(&format!("end up {number}"));
-            let ignored = registry.iter().any(|e| text(e, "name") == format!("{stem}.rs") && text(e, "state") == "ignored");
             assert!(ran > 0 || ignored, "{stem} is registered, but never ran to its end");
         }
         truths.insert(stem.clone(), truth(is_registered, events.last().expect("an event")));
@@ -111,7 +114,7 @@ fn never_up_while_registered(stem: &str, events: &[&Document]) {
     for event in events {
         match (text(event, "event"), text(event, "direction"), event.get_str("outcome").ok()) {
             ("migration_started", "up", _) => assert!(!is_up, "{stem} is run again: {events:#?}"),
-            ("migration_ended", "up" | "ignore", Some("done")) => is_up = true,
+            ("migration_ended", "up" | "ignore" | "adopt", Some("done")) => is_up = true,
             (_, "down", _) => is_up = false,
             _ => {}
         }
@@ -131,7 +134,7 @@ fn truth(is_registered: bool, last: &Document) -> Truth {
         (false, true) if last.get_str("outcome").ok() == Some("failed") => Truth::Failed,
         (false, true) => Truth::Unregistered,
         (false, false) if down && was_registered => Truth::Unregistered,
-        (false, false) if text(last, "direction") == "ignore" => Truth::Unregistered,
+        (false, false) if ["ignore", "adopt"].contains(&text(last, "direction")) => Truth::Unregistered,
         (false, false) => Truth::Interrupted,
     }
 }
