@@ -18,6 +18,8 @@ pub mod plugin;
 mod terminal;
 
 #[cfg(feature = "manager")]
+mod backfill;
+#[cfg(feature = "manager")]
 mod config;
 #[cfg(feature = "manager")]
 mod connect;
@@ -58,6 +60,7 @@ pub use error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "manager")]
 pub use {
+    backfill::{Backfill, Backfilled, Write},
     config::{Config, FromEnv},
     context::{Context, Options},
     db::{Db, Transaction, TxCollection},
@@ -90,7 +93,7 @@ pub mod prelude {
     pub use mongodb::bson::{Document, doc};
 
     pub use crate::config::FromEnv as _;
-    pub use crate::{Config, Context, Db, Flow, MigrationsManager, Result, Subtasks, Transaction, builtin};
+    pub use crate::{Config, Context, Db, Flow, MigrationsManager, Result, Subtasks, Transaction, Write, builtin};
 }
 
 /// Declares the module of the migrations that the build script found, with a function `embedded` that returns them.

@@ -1,6 +1,7 @@
 //! The database as migrations get it: the driver's, with additions.
 
 mod collection;
+mod migrating;
 mod transaction;
 
 use std::ops::Deref;
@@ -13,6 +14,7 @@ use crate::connect::{Connection, Recorder};
 use crate::durable;
 use crate::durable::attempt;
 pub use collection::TxCollection;
+pub(crate) use migrating::Migrating;
 pub use transaction::Transaction;
 
 use crate::error::{Error, Result};
@@ -54,6 +56,8 @@ pub struct Db {
     has_client: bool,
     has_transactions: bool,
     stop: Stop,
+    /// `None` in a subtask.
+    migrating: Option<Arc<Migrating>>,
 }
 
 impl Db {
@@ -62,7 +66,26 @@ impl Db {
         let plain = connection.database.clone();
         let durable = plain.client().database_with_options(plain.name(), options);
         let (has_transactions, recorder) = (connection.has_transactions, Arc::clone(&connection.recorder));
-        Self { database: durable, plain, reporter, recorder, has_client: !connection.is_shared, has_transactions, stop }
+        Self {
+            database: durable,
+            plain,
+            reporter,
+            recorder,
+            has_client: !connection.is_shared,
+            has_transactions,
+            stop,
+            migrating: None,
+        }
+    }
+
+    /// The database as it is given to a migration.
+    pub(crate) fn for_migration(&self, migrating: &Arc<Migrating>) -> Self {
+        Self { migrating: Some(Arc::clone(migrating)), ..self.clone() }
+    }
+
+    /// The migration that it was given to.
+    pub(crate) fn migrating(&self) -> Option<&Migrating> {
+        self.migrating.as_deref()
     }
 
     /// Begins to record what a migration does.

@@ -6,7 +6,7 @@ mod retry;
 
 use mongodb::options::{Acknowledgment, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern};
 
-pub(crate) use retry::{is_duplicate, retry};
+pub(crate) use retry::{is_duplicate, patiently, retry, unconfirmed};
 
 /// A majority of the members has the write, and it is in the journal.
 pub(crate) fn write_concern() -> WriteConcern {

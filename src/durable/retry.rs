@@ -1,8 +1,11 @@
 //! Repeats operations that are safe to repeat while no primary can be reached.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, Result, WriteFailure};
+use mongodb::bson::Document;
+use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, Result, WriteConcernError, WriteFailure};
+
+use crate::model::serde_bson;
 
 use crate::error::codes;
 
@@ -25,6 +28,35 @@ pub(crate) async fn retry<T>(mut operation: impl AsyncFnMut() -> Result<T>) -> R
             }
             result => return result,
         }
+    }
+}
+
+/// For how long work that takes hours waits for a primary.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The longest pause between two attempts of such work.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Runs an operation that is safe to repeat, and repeats it for some minutes: an election is no reason to end work of hours.
+pub(crate) async fn patiently<T>(mut operation: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let since = Instant::now();
+    let mut pause = PAUSE;
+    loop {
+        match operation().await {
+            Err(error) if since.elapsed() < PATIENCE && is_temporary(&error) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// The error of a command that was sent as it is, and whose answer has this part that says what a majority does not confirm.
+pub(crate) fn unconfirmed(part: &Document) -> Error {
+    match serde_bson::decode_document::<WriteConcernError>(part.clone()) {
+        Ok(error) => ErrorKind::Write(WriteFailure::WriteConcernError(error)).into(),
+        Err(_) => Error::custom(part.get_str("errmsg").unwrap_or("a majority does not confirm the write").to_owned()),
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) mod file_name;
 mod plugin_subtask;
 #[cfg(feature = "manager")]
 pub(crate) mod right;
+#[cfg(feature = "manager")]
+pub(crate) mod serde_bson;
 pub(crate) mod sources;
 #[cfg(feature = "manager")]
 mod state;

@@ -215,8 +215,20 @@ async fn run_steps(
     let has_begun = record.is_some();
     let record = record.unwrap_or_else(|| Record::new(store, lock.run(), lock.fence()));
     let (effects, has_begun_next) = (Effects::default(), false);
-    let mut steps =
-        Steps { db: &db, lock, stop, reporter, record, settles, has_unique_names, started, effects, has_begun_next };
+    let mut steps = Steps {
+        store,
+        db: &db,
+        lock,
+        stop,
+        reporter,
+        record,
+        settles,
+        has_unique_names,
+        started,
+        effects,
+        backfills: Vec::new(),
+        has_begun_next,
+    };
     reporter.event(&Event::RunStarted { subtask, database, total });
     let mut done = Done::default();
     let with_way_back = |error: Error| match &dump {

@@ -1,6 +1,7 @@
 //! Carrying out one step of a run: the migration's `up` or `down`, and the change that registers its result.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{DateTime, Document};
@@ -9,8 +10,7 @@ use super::advice;
 use super::lock::LockGuard;
 use super::step::Step;
 use crate::crash;
-use crate::db::Db;
-use crate::db::Transaction;
+use crate::db::{Db, Migrating, Transaction};
 use crate::durable::attempt;
 use crate::error::chain::error_text;
 use crate::error::{Error, Result};
@@ -19,10 +19,11 @@ use crate::model::{Direction, Effects};
 use crate::process::panics;
 use crate::process::stop::Stop;
 use crate::report::Reporter;
-use crate::store::{About, Change, Ended, Record, Refusal, Registration, acceptance, new_id, registration};
+use crate::store::{About, Change, Ended, Record, Refusal, Registration, Store, acceptance, new_id, registration};
 
 /// Carries out the steps of one run.
 pub(super) struct Steps<'r> {
+    pub(crate) store: &'r Store,
     pub(crate) db: &'r Db,
     pub(crate) lock: &'r LockGuard,
     pub(crate) stop: &'r Stop,
@@ -36,6 +37,8 @@ pub(super) struct Steps<'r> {
     pub(crate) started: Instant,
     /// What the last step did.
     pub(crate) effects: Effects,
+    /// What its backfills have done.
+    pub(crate) backfills: Vec<Document>,
     /// Whether the log already has the start of the next step.
     pub(crate) has_begun_next: bool,
 }
@@ -85,7 +88,7 @@ impl Steps<'_> {
 
     /// Carries out one step. `next` follows it unless the run is asked to stop, and `done` steps were done before.
     pub(crate) async fn step(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, done: usize) -> Result<Next, Error> {
-        self.effects = Effects::default();
+        (self.effects, self.backfills) = (Effects::default(), Vec::new());
         if self.stop.is_asked() {
             self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
             return Ok(Next::Stop);
@@ -103,7 +106,7 @@ impl Steps<'_> {
         let since = Instant::now();
         let ran = match step.action().map(|action| action.kind()) {
             Some(Kind::Transaction(action)) => self.in_transaction(&**action, step, next, done).await,
-            Some(Kind::Database(action)) => match self.on_database(&**action).await {
+            Some(Kind::Database(action)) => match self.on_database(&**action, step).await {
                 Ok(()) => return self.register(step, next, since.elapsed(), done).await,
                 Err(error) => Err(error),
             },
@@ -129,14 +132,18 @@ impl Steps<'_> {
     }
 
     /// Runs an action that takes the database. If the lock is lost, it ends at its next `await`.
-    async fn on_database(&mut self, action: &dyn OnDatabase) -> Result<()> {
+    async fn on_database(&mut self, action: &dyn OnDatabase, step: &Step<'_>) -> Result<()> {
+        let (stem, direction) = (step.migration.stem(), step.direction.as_str());
+        let migrating = Arc::new(Migrating::new(self.store, self.lock.fence(), stem, direction));
+        let db = self.db.for_migration(&migrating);
         self.db.start_recording();
         let ran = tokio::select! {
             biased;
             () = self.lock.lost() => Err(Halt::Lost.into()),
-            ran = guarded(action.run(self.db)) => ran,
+            ran = guarded(action.run(&db)) => ran,
         };
         self.effects = self.db.end_recording();
+        self.backfills = migrating.backfills();
         ran
     }
 
@@ -207,7 +214,11 @@ impl Steps<'_> {
     /// The change that a step makes once it has run to its end.
     fn change(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, took: Duration, done: usize) -> Change {
         let now = self.lock.now();
-        let mut log = vec![self.record.migration_ended(&about(step), took, Ended::Done, None, &self.effects, now)];
+        let mut ended = self.record.migration_ended(&about(step), took, Ended::Done, None, &self.effects, now);
+        if !self.backfills.is_empty() {
+            ended.insert("backfills", self.backfills.clone());
+        }
+        let mut log = vec![ended];
         let next = next.filter(|_| !self.stop.is_asked());
         self.has_begun_next = next.is_some();
         log.push(match next {
@@ -230,6 +241,7 @@ impl Steps<'_> {
             log,
             register: register.map(|how| registration(id(), subject, how, run, now)),
             amend: (step.direction == Direction::Accept).then(|| acceptance(id(), subject, run, now)),
+            clears: (!self.backfills.is_empty()).then(|| step.migration.stem().to_owned()),
             unregister: if step.is_removal() { step.registered.clone() } else { Vec::new() },
             release: None,
         }

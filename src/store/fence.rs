@@ -11,6 +11,7 @@ use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
 
+use super::backfills::{BACKFILLS, of_migration};
 use super::{FENCE_ID, LOG, Store, statements};
 use crate::crash;
 use crate::durable::attempt;
@@ -25,6 +26,8 @@ pub(crate) struct Change {
     pub(crate) register: Option<Document>,
     /// Fields to set in an entry that is there; its `_id` is among them.
     pub(crate) amend: Option<Document>,
+    /// The migration of which nothing about backfills is to be kept: it is done with them.
+    pub(crate) clears: Option<String>,
     /// Filters for the entries to remove. Each matches the entry as it was read, so that one that another run has written since
     /// stays.
     pub(crate) unregister: Vec<Document>,
@@ -145,6 +148,10 @@ impl Fence {
             registry.delete_many(doc! { "$or": &change.unregister }).session(&mut *session).await?;
             crash::point("registry written");
         }
+        if let Some(stem) = &change.clears {
+            let backfills = database.collection::<Document>(BACKFILLS);
+            backfills.delete_many(of_migration(self.store.registry_name(), stem)).session(&mut *session).await?;
+        }
         Ok(())
     }
 
@@ -171,6 +178,11 @@ impl Fence {
             let entries = doc! { "$or": &change.unregister };
             retry(async || self.store.registry().delete_many(entries.clone()).await).await?;
             crash::point("registry deleted");
+        }
+        if let Some(stem) = &change.clears {
+            let of_migration = of_migration(self.store.registry_name(), stem);
+            let backfills = self.store.collection(BACKFILLS);
+            retry(async || backfills.delete_many(of_migration.clone()).await).await?;
         }
         if !change.log.is_empty() {
             self.merge_into(LOG, &change.log, REPLACES).await?;

@@ -2,6 +2,7 @@
 //!
 //! All of it is written with `w: majority, j: true`, and read with majority from the primary, whatever the connection string says.
 
+mod backfills;
 mod damage;
 pub(crate) mod effects;
 mod fence;
@@ -26,6 +27,7 @@ use crate::connect::Connection;
 use crate::durable;
 use crate::error::codes;
 
+pub(crate) use backfills::{BackfillCounts, BackfillId, Begin, StoredRange, counts_document};
 pub(crate) use damage::Loss;
 pub(crate) use fence::{Change, Fence, Refusal};
 pub(crate) use foreign::{Author, Foreign, Tool};

@@ -8,6 +8,7 @@
 mod support;
 
 mod adopt;
+mod backfill;
 mod builtins;
 mod cargo_config;
 mod checksums;

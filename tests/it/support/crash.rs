@@ -39,6 +39,17 @@ pub(crate) fn fifty() -> &'static Workspace {
     })
 }
 
+/// A workspace with one migration, which is a backfill of `users`.
+pub(crate) fn backfilling() -> &'static Workspace {
+    static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
+    WORKSPACE.get_or_init(|| {
+        let workspace = with_crash_points("it-backfill");
+        workspace.copy_fixture("backfill");
+        workspace.built_manager();
+        workspace
+    })
+}
+
 /// A workspace with migrations that use up a connection, or block every thread.
 pub(crate) fn blocked() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
@@ -121,6 +132,11 @@ impl Scene {
     /// What the migrations themselves have noted, in order.
     pub(crate) fn witness(&self) -> Vec<String> {
         read_lines(&self.witness_file())
+    }
+
+    /// How long the witness is, in bytes.
+    pub(crate) fn witness_length(&self) -> u64 {
+        fs::metadata(self.witness_file()).map_or(0, |witness| witness.len())
     }
 
     /// How often the witness contains that line.

@@ -1,0 +1,183 @@
+//! Sends writes to the server, many with one command.
+
+use mongodb::Database;
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::error::Error;
+
+use super::guard::Guard;
+use super::write::{Change, Other, Own, Write};
+use crate::durable;
+use crate::error::codes;
+
+/// How many bytes of statements a command has at most: far below the largest message of the server.
+const LARGEST: usize = 4 << 20;
+
+/// What a command is made of, in the order in which it is sent.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// By collection, before those of the backfill's own.
+    others: Vec<(String, Kind, Vec<RawDocumentBuf>)>,
+    updates: Vec<(usize, RawDocumentBuf)>,
+    deletes: Vec<(usize, RawDocumentBuf)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Update,
+    Delete,
+}
+
+/// What became of the statements.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outcome {
+    /// How many documents were found as they were read.
+    pub(super) matched: u64,
+    pub(super) modified: u64,
+    pub(super) deleted: u64,
+    /// What the server refused: the place of the document in the batch, the code and why.
+    pub(super) refused: Vec<(usize, i32, String)>,
+}
+
+impl Batch {
+    /// Adds the write for the document `read`, which is the one at `place`.
+    pub(super) fn add(
+        &mut self,
+        place: usize,
+        read: &RawDocument,
+        write: Write,
+        guard: &Guard,
+    ) -> mongodb::bson::raw::Result<()> {
+        for Other { collection, change } in write.others {
+            let (kind, statement) = other(change)?;
+            match self.others.iter_mut().find(|(name, of, _)| *name == collection && *of == kind) {
+                Some((_, _, statements)) => statements.push(statement),
+                None => self.others.push((collection, kind, vec![statement])),
+            }
+        }
+        let update = match write.own {
+            Own::Nothing => return Ok(()),
+            Own::Delete => {
+                self.deletes.push((place, rawdoc! { "q": guard.filter(read)?, "limit": 1 }));
+                return Ok(());
+            }
+            Own::Update(update) | Own::Replace(update) => RawBson::Document(RawDocumentBuf::try_from(&update)?),
+            Own::Pipeline(stages) => RawBson::Array(raw_array(&stages)?),
+        };
+        self.updates.push((place, rawdoc! { "q": guard.filter(read)?, "u": update, "multi": false }));
+        Ok(())
+    }
+
+    /// How many documents of the collection itself are written.
+    pub(super) fn own(&self) -> u64 {
+        (self.updates.len() + self.deletes.len()) as u64
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.own() == 0 && self.others.is_empty()
+    }
+
+    /// Sends everything. It may be sent again if the answer is lost.
+    pub(super) async fn send(self, database: &Database, collection: &str) -> mongodb::error::Result<Outcome> {
+        for (collection, kind, statements) in self.others {
+            let statements: Vec<_> = statements.into_iter().map(|statement| (0, statement)).collect();
+            let outcome = send(database, &collection, kind, statements).await?;
+            if let Some((_, code, why)) = outcome.refused.into_iter().next() {
+                let text = format!("the server refused a write to `{collection}`: {why} (code {code})");
+                return Err(Error::custom(text));
+            }
+        }
+        let updated = send(database, collection, Kind::Update, self.updates).await?;
+        let deleted = send(database, collection, Kind::Delete, self.deletes).await?;
+        Ok(Outcome {
+            matched: updated.matched + deleted.matched,
+            modified: updated.modified,
+            deleted: deleted.matched,
+            refused: updated.refused.into_iter().chain(deleted.refused).collect(),
+        })
+    }
+}
+
+fn other(change: Change) -> mongodb::bson::raw::Result<(Kind, RawDocumentBuf)> {
+    Ok(match change {
+        // With an `_id` it is the same document each time. Without one it is new, which only a transaction allows.
+        Change::Insert(mut document) => {
+            let id = document.entry("_id".to_owned()).or_insert_with(|| mongodb::bson::oid::ObjectId::new().into()).clone();
+            let filter = RawDocumentBuf::try_from(&mongodb::bson::doc! { "_id": { "$eq": id } })?;
+            (Kind::Update, rawdoc! { "q": filter, "u": RawDocumentBuf::try_from(&document)?, "upsert": true })
+        }
+        Change::Update(filter, update) => {
+            let (filter, update) = (RawDocumentBuf::try_from(&filter)?, RawDocumentBuf::try_from(&update)?);
+            (Kind::Update, rawdoc! { "q": filter, "u": update, "multi": true })
+        }
+        Change::Delete(filter) => (Kind::Delete, rawdoc! { "q": RawDocumentBuf::try_from(&filter)?, "limit": 0 }),
+    })
+}
+
+pub(super) fn raw_array(documents: &[Document]) -> mongodb::bson::raw::Result<RawArrayBuf> {
+    documents.iter().map(RawDocumentBuf::try_from).collect()
+}
+
+async fn send(
+    database: &Database,
+    collection: &str,
+    kind: Kind,
+    statements: Vec<(usize, RawDocumentBuf)>,
+) -> mongodb::error::Result<Outcome> {
+    let mut all = Outcome::default();
+    let mut rest = statements.into_iter().peekable();
+    while rest.peek().is_some() {
+        let (mut part, mut places, mut bytes) = (RawArrayBuf::new(), Vec::new(), 0);
+        while let Some((place, statement)) = rest.next_if(|(_, next)| bytes == 0 || bytes + next.as_bytes().len() <= LARGEST)
+        {
+            bytes += statement.as_bytes().len();
+            part.push(statement);
+            places.push(place);
+        }
+        let concern = rawdoc! { "w": "majority", "j": true };
+        let command = match kind {
+            Kind::Update => rawdoc! { "update": collection, "updates": part, "ordered": false, "writeConcern": concern },
+            Kind::Delete => rawdoc! { "delete": collection, "deletes": part, "ordered": false, "writeConcern": concern },
+        };
+        let reply = durable::patiently(async || confirmed(database.run_raw_command(command.clone()).await?)).await?;
+        let matched = count(&reply, "n");
+        all.matched += matched;
+        all.modified += count(&reply, "nModified");
+        for error in reply.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document) {
+            let index = usize::try_from(count(error, "index")).unwrap_or(0);
+            let why = error.get_str("errmsg").unwrap_or_default().to_owned();
+            all.refused.push((places.get(index).copied().unwrap_or(0), error.get_i32("code").unwrap_or(0), why));
+        }
+    }
+    Ok(all)
+}
+
+/// An answer whose writes a majority has. If it does not say so, the command is to be sent again.
+fn confirmed(reply: Document) -> mongodb::error::Result<Document> {
+    let temporary = |error: &Document| codes::TEMPORARY.contains(&error.get_i32("code").unwrap_or(0));
+    if let Ok(concern) = reply.get_document("writeConcernError") {
+        return Err(durable::unconfirmed(concern));
+    }
+    // Of an unordered command each statement has its own error when the primary steps down.
+    let errors = reply.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document);
+    match errors.into_iter().find(|error| temporary(error)) {
+        Some(error) => Err(durable::unconfirmed(error)),
+        None => Ok(reply),
+    }
+}
+
+fn count(document: &Document, key: &str) -> u64 {
+    match document.get(key) {
+        Some(Bson::Int32(count)) => u64::try_from(*count).unwrap_or(0),
+        Some(Bson::Int64(count)) => u64::try_from(*count).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Sends one update.
+pub(super) async fn update(
+    database: &Database,
+    collection: &str,
+    statement: RawDocumentBuf,
+) -> mongodb::error::Result<Outcome> {
+    send(database, collection, Kind::Update, vec![(0, statement)]).await
+}

@@ -1,0 +1,153 @@
+//! The filter of a write: it matches the document only as it was read.
+
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+
+/// What a write depends on.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    /// The backfill's filter: what no longer matches it is done, or is no longer to be changed.
+    filter: Option<RawDocumentBuf>,
+    /// The fields that were read. `None` for the complete document.
+    fields: Option<Vec<String>>,
+}
+
+impl Guard {
+    pub(super) fn new(filter: &Document, fields: Option<&[String]>) -> mongodb::bson::raw::Result<Self> {
+        let filter = if filter.is_empty() { None } else { Some(RawDocumentBuf::try_from(filter)?) };
+        Ok(Self { filter, fields: fields.map(<[String]>::to_vec) })
+    }
+
+    /// The filter for a document that was read.
+    pub(super) fn filter(&self, read: &RawDocument) -> mongodb::bson::raw::Result<RawDocumentBuf> {
+        let id = read.get("_id")?.unwrap_or(RawBsonRef::Null);
+        // The `_id` stands by itself, and so the server finds the document with the index of `_id`.
+        let mut conditions = Conditions::default();
+        conditions.value("_id", id);
+        let mut all = Vec::new();
+        match &self.fields {
+            // With the order of its fields, and with none that was added.
+            None => all.push(rawdoc! { "$expr": { "$eq": ["$$ROOT", { "$literal": read.to_raw_document_buf() }] } }),
+            Some(fields) => {
+                for field in fields {
+                    match read.get(field)? {
+                        Some(value) => all.extend(conditions.value(field, value)),
+                        None => conditions.document(field, &rawdoc! { "$exists": false }),
+                    }
+                }
+            }
+        }
+        all.extend(self.filter.clone());
+        if !all.is_empty() {
+            conditions.array("$and", &array(all));
+        }
+        conditions.finish()
+    }
+}
+
+fn array(documents: Vec<RawDocumentBuf>) -> RawArrayBuf {
+    documents.into_iter().collect()
+}
+
+/// A filter that is put together from bytes: the names of its fields are known only now, and the functions for that differ between
+/// bson 2 and bson 3.
+#[derive(Default)]
+struct Conditions(Vec<u8>);
+
+/// The types of BSON elements.
+const DOCUMENT: u8 = 3;
+const ARRAY: u8 = 4;
+
+impl Conditions {
+    /// Asks for exactly that value. Where that needs a condition beside the field's, it is returned.
+    fn value(&mut self, field: &str, value: RawBsonRef<'_>) -> Option<RawDocumentBuf> {
+        let owned = value.to_raw_bson();
+        match value {
+            // An array that holds this array would match, too.
+            RawBsonRef::Array(_) => {
+                let path = format!("${field}");
+                return Some(rawdoc! { "$expr": { "$eq": [path, { "$literal": owned }] } });
+            }
+            // `_id` is never an array, and the equality is what the index is used for.
+            _ if field == "_id" => self.document(field, &rawdoc! { "$eq": owned }),
+            // Missing fields equal null, and an array that holds a value equals it.
+            RawBsonRef::Null => self.document(field, &rawdoc! { "$type": 10, "$not": { "$type": 4 } }),
+            _ => self.document(field, &rawdoc! { "$eq": owned, "$not": { "$type": 4 } }),
+        }
+        None
+    }
+
+    fn document(&mut self, field: &str, value: &RawDocument) {
+        self.element(DOCUMENT, field, value.as_bytes());
+    }
+
+    fn array(&mut self, field: &str, value: &RawArrayBuf) {
+        self.element(ARRAY, field, value.as_bytes());
+    }
+
+    fn element(&mut self, kind: u8, field: &str, value: &[u8]) {
+        self.0.push(kind);
+        self.0.extend_from_slice(field.as_bytes());
+        self.0.push(0);
+        self.0.extend_from_slice(value);
+    }
+
+    fn finish(self) -> mongodb::bson::raw::Result<RawDocumentBuf> {
+        let length = i32::try_from(self.0.len() + 5).unwrap_or(i32::MAX);
+        let mut bytes = length.to_le_bytes().to_vec();
+        bytes.extend(self.0);
+        bytes.push(0);
+        RawDocumentBuf::from_bytes(bytes)
+    }
+}
+
+/// The top-level field of a path: `address` of `address.city`. A path through an array is ambiguous, so the complete field is read and
+/// compared.
+pub(super) fn top_level(path: &str) -> &str {
+    path.split('.').next().unwrap_or(path)
+}
+
+/// The `_id` of a document.
+pub(super) fn id_of(document: &RawDocument) -> Bson {
+    document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok()).unwrap_or(Bson::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::doc;
+
+    fn filter(read: &RawDocument, filter: Document, fields: Option<&[&str]>) -> Document {
+        let fields = fields.map(|fields| fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>());
+        let guard = Guard::new(&filter, fields.as_deref()).unwrap();
+        Document::try_from(guard.filter(read).unwrap().as_ref() as &RawDocument).unwrap()
+    }
+
+    #[test]
+    fn the_fields_that_were_read_are_as_they_were() {
+        let read = rawdoc! { "_id": 7, "name": "Ada", "gone": null, "tags": [1, 2], "other": true };
+        let found = filter(&read, doc! { "slug": null }, Some(&["name", "gone", "tags", "missing"]));
+        let expected = doc! {
+            "_id": { "$eq": 7 },
+            "name": { "$eq": "Ada", "$not": { "$type": 4 } },
+            "gone": { "$type": 10, "$not": { "$type": 4 } },
+            "missing": { "$exists": false },
+            "$and": [{ "$expr": { "$eq": ["$tags", { "$literal": [1, 2] }] } }, { "slug": null }],
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn without_fields_it_is_the_complete_document() {
+        let read = rawdoc! { "_id": 7, "name": "Ada" };
+        let expected = doc! { "_id": { "$eq": 7 }, "$and": [
+            { "$expr": { "$eq": ["$$ROOT", { "$literal": { "_id": 7, "name": "Ada" } }] } },
+        ] };
+        assert_eq!(filter(&read, doc! {}, None), expected);
+        assert_eq!(filter(&read, doc! {}, Some(&[])), doc! { "_id": { "$eq": 7 } });
+    }
+
+    #[test]
+    fn a_path_is_guarded_by_its_first_field() {
+        assert_eq!((top_level("address.city.zip"), top_level("name")), ("address", "name"));
+    }
+}

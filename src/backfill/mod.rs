@@ -1,0 +1,188 @@
+//! Backfills: the part of a migration that rewrites many documents, in the background of an application that goes on.
+
+mod apply;
+mod check;
+mod drive;
+mod guard;
+mod marks;
+mod pace;
+mod ranges;
+mod read;
+mod settings;
+mod shared;
+mod work;
+mod write;
+
+use std::sync::Arc;
+
+use mongodb::bson::{Document, RawDocument, RawDocumentBuf};
+use serde::de::DeserializeOwned;
+
+use crate::db::Db;
+use crate::error::Result;
+use crate::model::serde_bson::decode;
+use settings::Settings;
+use work::{Compute, Work};
+pub use write::Write;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Db {
+    /// Begins a backfill: documents of a collection are read, a closure says what to write for each, and that is written, fast and
+    /// without getting in the way of an application that goes on.
+    ///
+    /// A document that somebody changes between our read and our write is read and computed again: what was computed from an old
+    /// state is never written.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    ///
+    /// pub async fn up(db: &Db) -> Result<()> {
+    ///     db.backfill("users")
+    ///         .filter(doc! { "slug": { "$exists": false } })
+    ///         .reads(["name"])
+    ///         .each(|user: Document| Ok(Write::set("slug", user.get_str("name")?.to_lowercase())))
+    ///         .await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn backfill(&self, collection: impl Into<String>) -> Backfill<'_> {
+        Backfill { db: self, settings: Settings { collection: collection.into(), ..Settings::default() } }
+    }
+}
+
+/// A backfill that is being described. [`Db::backfill`] makes one; [`each`](Self::each), [`each_batch`](Self::each_batch) and
+/// [`pipeline`](Self::pipeline) carry it out.
+#[derive(Clone, Debug)]
+#[must_use = "it is carried out by `each`, `each_batch` or `pipeline`"]
+pub struct Backfill<'d> {
+    db: &'d Db,
+    settings: Settings,
+}
+
+/// What a backfill has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backfilled {
+    /// Documents that were read.
+    pub read: u64,
+    /// Documents that were changed.
+    pub modified: u64,
+    /// Documents that were deleted.
+    pub deleted: u64,
+    /// Writes that were computed again, because somebody changed the document in the meantime.
+    pub repeated: u64,
+    /// Documents that failed, and were tolerated.
+    pub failed: u64,
+}
+
+impl<'d> Backfill<'d> {
+    /// Only documents that match. A filter that no longer matches what is done is of use twice: at the end it is asked again, so
+    /// that what the application has written meanwhile comes along; and a second run has little to do.
+    pub fn filter(mut self, filter: Document) -> Self {
+        self.settings.filter = filter;
+        self
+    }
+
+    /// The fields that the closure needs. Only these are read, and only a change of one of these makes it compute again. Without it
+    /// all fields are read, and any change counts.
+    ///
+    /// For a field of a subdocument (`address.city`) the complete subdocument is read.
+    pub fn reads<F: Into<String>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
+        self.settings.reads = Some(fields.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// A name, where one migration has several backfills.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.settings.label = Some(label.into());
+        self
+    }
+
+    /// One batch at a time.
+    pub fn gently(mut self) -> Self {
+        self.settings.is_gentle = true;
+        self
+    }
+
+    /// At most so many documents a second.
+    pub fn at_most(mut self, documents_per_second: u32) -> Self {
+        self.settings.at_most = Some(documents_per_second.max(1));
+        self
+    }
+
+    /// So many batches in flight, whatever the server's load. Without it the number adapts.
+    pub fn in_flight(mut self, batches: usize) -> Self {
+        self.settings.in_flight = Some(batches.max(1));
+        self
+    }
+
+    /// Goes on until more than so many documents have failed. Without it, the first one ends the backfill.
+    pub fn tolerate(mut self, documents: u64) -> Self {
+        self.settings.tolerated = documents;
+        self
+    }
+
+    /// Carries it out: the closure says what to write for a document. It is called on all cores, and may be called more than once
+    /// for a document.
+    ///
+    /// # Errors
+    /// A document does not decode, the closure fails, the server refuses a write, or a collection of that kind cannot be
+    /// backfilled. The message has the document's `_id`.
+    pub async fn each<T, E>(self, compute: impl Fn(T) -> Result<Write, E> + Send + Sync + 'static) -> Result<Backfilled>
+    where
+        T: DeserializeOwned,
+        E: Into<BoxError>,
+    {
+        let compute = move |document: &RawDocument| {
+            let value = decode(document).map_err(|error| format!("does not decode: {error}"))?;
+            compute(value).map_err(Into::into)
+        };
+        let compute: Arc<Compute> = Arc::new(compute);
+        self.run(&Work::Each(compute)).await
+    }
+
+    /// Carries it out: the closure gets the database and a batch of documents, for look-ups, and returns a write for each, in the
+    /// same order.
+    ///
+    /// # Errors
+    /// As [`each`](Self::each).
+    pub async fn each_batch<T, E>(self, compute: impl AsyncFn(&Db, Vec<T>) -> Result<Vec<Write>, E>) -> Result<Backfilled>
+    where
+        T: DeserializeOwned,
+        E: Into<BoxError>,
+    {
+        let (db, compute) = (self.db, &compute);
+        let batch = Box::new(move |documents: Vec<RawDocumentBuf>| -> futures_util::future::LocalBoxFuture<'_, _> {
+            Box::pin(async move {
+                let mut values = Vec::with_capacity(documents.len());
+                for document in &documents {
+                    let id = guard::id_of(document);
+                    let value =
+                        decode(document).map_err(|error| format!("the document with `_id` {id} does not decode: {error}"));
+                    values.push(value?);
+                }
+                let writes = compute(db, values).await.map_err(Into::into)?;
+                Ok(writes.into_iter().map(Ok).collect())
+            })
+        });
+        self.run(&Work::Batch(batch)).await
+    }
+
+    /// Carries it out: the server computes each document with an aggregation pipeline, without sending it here.
+    ///
+    /// The result must be the same if it is computed twice, or the filter must no longer match it.
+    ///
+    /// # Errors
+    /// The server refuses the pipeline, or a collection of that kind cannot be backfilled.
+    pub async fn pipeline(self, stages: impl IntoIterator<Item = Document>) -> Result<Backfilled> {
+        let stages: Vec<Document> = stages.into_iter().collect();
+        self.run(&Work::pipeline(&stages)?).await
+    }
+
+    async fn run(&self, work: &Work<'_>) -> Result<Backfilled> {
+        let totals = drive::run(self.db, &self.settings, work).await?;
+        let shared::Totals { read, matched: _, modified, deleted, repeated, failed } = totals;
+        Ok(Backfilled { read, modified, deleted, repeated, failed })
+    }
+}

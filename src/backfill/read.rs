@@ -1,0 +1,109 @@
+//! Reads the documents of a range, a batch at a time. Each batch is a query of its own, so no cursor can be lost.
+
+use std::ops::Bound;
+
+use mongodb::Collection;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::options::Hint;
+
+use super::guard::{id_of, top_level};
+use crate::durable;
+
+/// How many documents a batch has at most.
+pub(super) const LONGEST: u32 = 1000;
+
+/// How many bytes of documents a batch should have at most.
+const LARGEST: usize = 2 << 20;
+
+/// Documents that match the backfill's filter, in the order of `_id`.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    collection: Collection<RawDocumentBuf>,
+    filter: Document,
+    /// Which fields are read. `None` for all.
+    projection: Option<Document>,
+}
+
+/// Where a batch begins, and before which `_id` it ends.
+#[derive(Clone, Debug)]
+pub(super) struct Span {
+    pub(super) from: Bound<Bson>,
+    pub(super) to: Option<Bson>,
+}
+
+impl Reader {
+    pub(super) fn new(collection: Collection<RawDocumentBuf>, filter: Document, fields: Option<&[String]>) -> Self {
+        // Fields of the filter are not needed: the server decides what matches.
+        let projection = fields.map(|fields| {
+            let mut projection = doc! { "_id": 1 };
+            projection.extend(fields.iter().map(|field| (top_level(field).to_owned(), Bson::Int32(1))));
+            projection
+        });
+        Self { collection, filter, projection }
+    }
+
+    /// Reads the next documents of a span: `count` at most, fewer if they are large. None are left if there are none.
+    pub(super) async fn batch(&self, span: &Span, count: u32) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
+        // Nothing comes after it, and the server does not take it as a beginning.
+        if span.from == Bound::Excluded(Bson::MaxKey) {
+            return Ok(Vec::new());
+        }
+        // The first one may be the last one of the batch before.
+        let limit = i64::from(count) + i64::from(matches!(span.from, Bound::Excluded(_)));
+        let mut documents = durable::patiently(async || self.query(span, limit).await).await?;
+        if let Bound::Excluded(last) = &span.from
+            && documents.first().is_some_and(|first| id_of(first) == *last)
+        {
+            documents.remove(0);
+        }
+        Ok(documents)
+    }
+
+    async fn query(&self, span: &Span, limit: i64) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
+        // A negative limit asks for one batch, and no cursor is left open. `min` and `max` go by the order of the index, over all
+        // types; `$gte` would compare with values of the same type only.
+        let find = self.collection.find(self.filter.clone()).hint(Hint::Keys(doc! { "_id": 1 })).sort(doc! { "_id": 1 });
+        let mut find = find.limit(-limit).batch_size(u32::try_from(limit).unwrap_or(u32::MAX));
+        if let Bound::Included(from) | Bound::Excluded(from) = &span.from {
+            find = find.min(doc! { "_id": from });
+        }
+        if let Some(to) = &span.to {
+            find = find.max(doc! { "_id": to });
+        }
+        if let Some(projection) = &self.projection {
+            find = find.projection(projection.clone());
+        }
+        let mut cursor = find.await?;
+        let mut documents = Vec::new();
+        let mut bytes = 0;
+        while cursor.advance().await? {
+            bytes += cursor.current().as_bytes().len();
+            documents.push(cursor.current().to_raw_document_buf());
+            if bytes > LARGEST {
+                break;
+            }
+        }
+        Ok(documents)
+    }
+
+    /// Reads documents again. Those that are gone, or no longer match the filter, are left out.
+    pub(super) async fn again(&self, ids: &[Bson]) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
+        let mut filter = doc! { "_id": { "$in": ids } };
+        if !self.filter.is_empty() {
+            filter = doc! { "$and": [filter, &self.filter] };
+        }
+        durable::patiently(async || {
+            let mut find = self.collection.find(filter.clone()).batch_size(LONGEST + 1);
+            if let Some(projection) = &self.projection {
+                find = find.projection(projection.clone());
+            }
+            let mut cursor = find.await?;
+            let mut documents = Vec::new();
+            while cursor.advance().await? {
+                documents.push(cursor.current().to_raw_document_buf());
+            }
+            Ok(documents)
+        })
+        .await
+    }
+}
