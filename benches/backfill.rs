@@ -1,4 +1,4 @@
-//! Measures backfills beside the loop that people write, and beside one update on the server.
+//! Measures backfills next to the loop that people write, and next to one update on the server.
 //!
 //! `cargo bench --bench backfill`; BENCH_ROUNDS=3 for fewer rounds, BENCH_DOCUMENTS=200000 for fewer documents.
 

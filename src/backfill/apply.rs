@@ -1,24 +1,27 @@
 //! Sends writes to the server, many with one command.
 
-use mongodb::Database;
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, rawdoc};
 use mongodb::error::Error;
+use mongodb::{ClientSession, Database};
 
 use super::guard::Guard;
 use super::write::{Change, Other, Own, Write};
 use crate::durable;
-use crate::error::codes;
+use crate::error::{Result, codes};
 
 /// How many bytes of statements a command has at most: far below the largest message of the server.
 const LARGEST: usize = 4 << 20;
+
+/// Statements of a command, each with the place of its document in the batch.
+type Statements = Vec<(usize, RawDocumentBuf)>;
 
 /// What a command is made of, in the order in which it is sent.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// By collection, before those of the backfill's own.
-    others: Vec<(String, Kind, Vec<RawDocumentBuf>)>,
-    updates: Vec<(usize, RawDocumentBuf)>,
-    deletes: Vec<(usize, RawDocumentBuf)>,
+    others: Vec<(String, Kind, Statements)>,
+    updates: Statements,
+    deletes: Statements,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +43,12 @@ pub(super) struct Outcome {
 
 impl Batch {
     /// Adds the write for the document `read`, which is the one at `place`.
-    pub(super) fn add(
-        &mut self,
-        place: usize,
-        read: &RawDocument,
-        write: Write,
-        guard: &Guard,
-    ) -> mongodb::bson::raw::Result<()> {
+    pub(super) fn add(&mut self, place: usize, read: &RawDocument, write: Write, guard: &Guard) -> Result<()> {
         for Other { collection, change } in write.others {
             let (kind, statement) = other(change)?;
             match self.others.iter_mut().find(|(name, of, _)| *name == collection && *of == kind) {
-                Some((_, _, statements)) => statements.push(statement),
-                None => self.others.push((collection, kind, vec![statement])),
+                Some((_, _, statements)) => statements.push((place, statement)),
+                None => self.others.push((collection, kind, vec![(place, statement)])),
             }
         }
         let update = match write.own {
@@ -77,17 +74,23 @@ impl Batch {
     }
 
     /// Sends everything. It may be sent again if the answer is lost.
-    pub(super) async fn send(self, database: &Database, collection: &str) -> mongodb::error::Result<Outcome> {
+    pub(super) async fn send(self, to: &mut To<'_>, collection: &str) -> mongodb::error::Result<Outcome> {
         for (collection, kind, statements) in self.others {
-            let statements: Vec<_> = statements.into_iter().map(|statement| (0, statement)).collect();
-            let outcome = send(database, &collection, kind, statements).await?;
+            let outcome = send(to, &collection, kind, statements).await?;
+            if to.is_transaction() && !outcome.refused.is_empty() {
+                // The server has aborted it.
+                return Ok(outcome);
+            }
             if let Some((_, code, why)) = outcome.refused.into_iter().next() {
                 let text = format!("the server refused a write to `{collection}`: {why} (code {code})");
                 return Err(Error::custom(text));
             }
         }
-        let updated = send(database, collection, Kind::Update, self.updates).await?;
-        let deleted = send(database, collection, Kind::Delete, self.deletes).await?;
+        let updated = send(to, collection, Kind::Update, self.updates).await?;
+        if to.is_transaction() && !updated.refused.is_empty() {
+            return Ok(updated);
+        }
+        let deleted = send(to, collection, Kind::Delete, self.deletes).await?;
         Ok(Outcome {
             matched: updated.matched + deleted.matched,
             modified: updated.modified,
@@ -97,7 +100,7 @@ impl Batch {
     }
 }
 
-fn other(change: Change) -> mongodb::bson::raw::Result<(Kind, RawDocumentBuf)> {
+fn other(change: Change) -> Result<(Kind, RawDocumentBuf)> {
     Ok(match change {
         // With an `_id` it is the same document each time. Without one it is new, which only a transaction allows.
         Change::Insert(mut document) => {
@@ -113,16 +116,49 @@ fn other(change: Change) -> mongodb::bson::raw::Result<(Kind, RawDocumentBuf)> {
     })
 }
 
-pub(super) fn raw_array(documents: &[Document]) -> mongodb::bson::raw::Result<RawArrayBuf> {
-    documents.iter().map(RawDocumentBuf::try_from).collect()
+pub(super) fn raw_array(documents: &[Document]) -> Result<RawArrayBuf> {
+    Ok(documents.iter().map(RawDocumentBuf::try_from).collect::<Result<_, _>>()?)
 }
 
-async fn send(
-    database: &Database,
-    collection: &str,
-    kind: Kind,
-    statements: Vec<(usize, RawDocumentBuf)>,
-) -> mongodb::error::Result<Outcome> {
+/// Where writes are sent.
+pub(super) enum To<'t> {
+    /// Each command by itself, confirmed by a majority.
+    Database(&'t Database),
+    /// In an open transaction.
+    Transaction(&'t Database, &'t mut ClientSession),
+}
+
+impl To<'_> {
+    fn is_transaction(&self) -> bool {
+        matches!(self, Self::Transaction(..))
+    }
+
+    async fn run(&mut self, kind: Kind, collection: &str, statements: RawArrayBuf) -> mongodb::error::Result<Document> {
+        match self {
+            Self::Database(database) => {
+                let concern = rawdoc! { "w": "majority", "j": true };
+                let command = match kind {
+                    Kind::Update => {
+                        rawdoc! { "update": collection, "updates": statements, "ordered": false, "writeConcern": concern }
+                    }
+                    Kind::Delete => {
+                        rawdoc! { "delete": collection, "deletes": statements, "ordered": false, "writeConcern": concern }
+                    }
+                };
+                durable::patiently(async || confirmed(database.run_raw_command(command.clone()).await?)).await
+            }
+            Self::Transaction(database, session) => {
+                let command = match kind {
+                    Kind::Update => rawdoc! { "update": collection, "updates": statements, "ordered": false },
+                    Kind::Delete => rawdoc! { "delete": collection, "deletes": statements, "ordered": false },
+                };
+                database.run_raw_command(command).session(&mut **session).await
+            }
+        }
+    }
+}
+
+async fn send(to: &mut To<'_>, collection: &str, kind: Kind, statements: Statements) -> mongodb::error::Result<Outcome> {
     let mut all = Outcome::default();
     let mut rest = statements.into_iter().peekable();
     while rest.peek().is_some() {
@@ -133,12 +169,7 @@ async fn send(
             part.push(statement);
             places.push(place);
         }
-        let concern = rawdoc! { "w": "majority", "j": true };
-        let command = match kind {
-            Kind::Update => rawdoc! { "update": collection, "updates": part, "ordered": false, "writeConcern": concern },
-            Kind::Delete => rawdoc! { "delete": collection, "deletes": part, "ordered": false, "writeConcern": concern },
-        };
-        let reply = durable::patiently(async || confirmed(database.run_raw_command(command.clone()).await?)).await?;
+        let reply = to.run(kind, collection, part).await?;
         let matched = count(&reply, "n");
         all.matched += matched;
         all.modified += count(&reply, "nModified");
@@ -174,10 +205,6 @@ fn count(document: &Document, key: &str) -> u64 {
 }
 
 /// Sends one update.
-pub(super) async fn update(
-    database: &Database,
-    collection: &str,
-    statement: RawDocumentBuf,
-) -> mongodb::error::Result<Outcome> {
-    send(database, collection, Kind::Update, vec![(0, statement)]).await
+pub(super) async fn update(to: &mut To<'_>, collection: &str, statement: RawDocumentBuf) -> mongodb::error::Result<Outcome> {
+    send(to, collection, Kind::Update, vec![(0, statement)]).await
 }

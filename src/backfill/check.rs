@@ -7,6 +7,24 @@ use super::settings::Settings;
 use crate::db::Db;
 use crate::error::{Error, Result};
 
+/// An error if the settings cannot be had here.
+pub(super) fn settings(db: &Db, settings: &Settings) -> Result<()> {
+    if !settings.exactly_once {
+        return Ok(());
+    }
+    let (why, hint) = if !db.has_transactions() {
+        (
+            "transactions, and the server is standalone",
+            "make it a replica set of one member (`mongod --replSet …`, then `rs.initiate()`)",
+        )
+    } else if db.migrating().is_none() {
+        ("marks that are stored while a migration is under way, and a subtask has none", "write a migration")
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("`exactly_once` needs {why} ({hint})")).into())
+}
+
 /// An error if the collection is of a kind that the server does not update document by document. One that is not there is empty.
 pub(super) async fn collection(db: &Db, settings: &Settings) -> Result<()> {
     let name = &settings.collection;

@@ -1,30 +1,58 @@
-//! Drives a backfill: ranges are cut, worked on by several workers, and the filter is asked again at the end.
+//! Drives a backfill: ranges are cut or taken up, several workers work on them, and the filter is asked again at the end.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::ops::Bound;
 
-use mongodb::bson::{Bson, Document, RawDocumentBuf};
+use mongodb::bson::{Document, RawDocumentBuf};
 
-use super::check;
 use super::guard::{Guard, id_of, top_level};
-use super::marks::{Marks, Range};
-use super::ranges;
-use super::read::{LONGEST, Reader, Span};
+use super::ledger::Ledger;
+use super::pulse::Pulse;
+use super::read::{Reader, Span};
 use super::settings::Settings;
-use super::shared::{Shared, Totals};
+use super::shared::Shared;
+use super::source::{Range, Source};
+use super::totals::Totals;
 use super::work::{self, Work};
+use super::{check, once};
 use crate::crash;
 use crate::db::Db;
-use crate::error::{Error, Result};
-use crate::store::Begin;
+use crate::error::Result;
 
 /// How often the filter is asked again at most.
 const PASSES: u32 = 3;
 
+/// How many documents are counted at most to say what is left.
+const COUNTED: u64 = 10_000;
+
 /// Carries out the backfill.
 pub(super) async fn run(db: &Db, settings: &Settings, work: &Work<'_>) -> Result<Totals> {
+    check::settings(db, settings)?;
     check::collection(db, settings).await?;
+    let Some(migrating) = db.migrating() else {
+        let shared = shared(db, settings, work, Pulse::none()).await?;
+        let first = pass(&shared, work, &Source::local(shared.cut().await?)).await?;
+        return Ok(first.with(again(&shared, work).await?));
+    };
+    let ledger = Ledger::new(migrating, settings, work.kind())?;
+    if let Some(joins) = ledger.joins() {
+        return ledger
+            .join(joins, async |source, pulse| pass(&shared(db, settings, work, pulse).await?, work, source).await)
+            .await;
+    }
+    let (source, pulse) = ledger.begin(db, settings).await?;
+    let shared = shared(db, settings, work, pulse).await?;
+    shared.read_before(ledger.read_before());
+    pass(&shared, work, &source).await?;
+    let further = if settings.exactly_once { Totals::default() } else { again(&shared, work).await? };
+    if settings.exactly_once {
+        say_what_is_left(&shared).await?;
+    }
+    ledger.end(&source, settings, further).await
+}
+
+/// What the workers of this process share.
+async fn shared<'b>(db: &'b Db, settings: &'b Settings, work: &Work<'_>, pulse: Pulse) -> Result<Shared<'b>> {
     let collection = db.collection::<Document>(&settings.collection);
     let estimate = collection.estimated_document_count().await?;
     let mut fields = settings.reads.clone();
@@ -37,88 +65,79 @@ pub(super) async fn run(db: &Db, settings: &Settings, work: &Work<'_>) -> Result
     // Where the server computes, nothing but the `_id` is read.
     let read = if matches!(work, Work::Pipeline(_)) { Some(Vec::new()) } else { fields };
     let reader = Reader::new(collection.clone_with_type::<RawDocumentBuf>(), settings.filter.clone(), read.as_deref());
-    let guard = Guard::new(&settings.filter, read.as_deref())?;
-    let shared = Shared::new(db, settings, (reader, guard), db.progress(estimate));
-    let marks = Marks::new(db.migrating(), settings, work.kind());
-    let ranges = match marks.begin().await? {
-        Begin::GoOn(left, all) => {
-            let name = &settings.collection;
-            db.note(format!("the backfill of `{name}` goes on: {} of {all} ranges are left", left.len()));
-            left.into_iter().map(Range::of).collect()
-        }
-        begin => {
-            if begin == Begin::Changed {
-                let name = &settings.collection;
-                db.note(format!("the backfill of `{name}` has changed since it was begun, so it begins again"));
-            }
-            let ranges = numbered(ranges::cut(&collection, estimate).await?);
-            marks.note(&ranges, settings, estimate).await?;
-            ranges
-        }
-    };
-    pass(&shared, work, Some(&marks), ranges).await?;
-    // What was written meanwhile, if the filter says what is to be done.
-    let mut further = Totals::default();
-    if !settings.filter.is_empty() {
-        for _ in 0..PASSES {
-            let done = pass(&shared, work, None, numbered(ranges::cut(&collection, estimate).await?)).await?;
-            further = further.with(done);
-            if done.matched == 0 {
-                break;
-            }
-        }
-    }
-    marks.end(settings, further).await
+    let guard = if settings.exactly_once { Guard::of_transaction() } else { Guard::new(&settings.filter, read.as_deref())? };
+    Ok(Shared::new((db, settings), (reader, guard), (db.progress(estimate), estimate), pulse))
 }
 
-/// Works on all ranges once. Those of the first pass are marked when they are done.
-async fn pass(shared: &Shared<'_>, work: &Work<'_>, marks: Option<&Marks<'_>>, ranges: Vec<Range>) -> Result<Totals> {
-    let (ranges, all) = (RefCell::new(VecDeque::from(ranges)), Cell::new(Totals::default()));
+/// Asks the filter again: what was written in the meantime, if the filter says what is to be done.
+async fn again(shared: &Shared<'_>, work: &Work<'_>) -> Result<Totals> {
+    let mut further = Totals::default();
+    if shared.settings.filter.is_empty() {
+        return Ok(further);
+    }
+    for _ in 0..PASSES {
+        let done = pass(shared, work, &Source::local(shared.cut().await?)).await?;
+        further = further.with(done);
+        if done.modified + done.deleted == 0 {
+            return Ok(further);
+        }
+    }
+    say_what_is_left(shared).await?;
+    Ok(further)
+}
+
+/// Says how many documents match the filter still.
+async fn say_what_is_left(shared: &Shared<'_>) -> Result<()> {
+    let Settings { collection, filter, .. } = shared.settings;
+    if filter.is_empty() {
+        return Ok(());
+    }
+    let documents = shared.db.collection::<Document>(collection);
+    let left = crate::durable::patiently(async || documents.count_documents(filter.clone()).limit(COUNTED).await).await?;
+    if left > 0 {
+        let more = if left == COUNTED { "at least " } else { "" };
+        shared.db.note(format!("{more}{left} documents of `{collection}` match the filter of the backfill still"));
+    }
+    Ok(())
+}
+
+/// Works on all ranges once.
+async fn pass(shared: &Shared<'_>, work: &Work<'_>, source: &Source) -> Result<Totals> {
+    let all = Cell::new(Totals::default());
     let workers = (0..shared.workers()).map(|_| async {
-        loop {
-            let next = ranges.borrow_mut().pop_front();
-            let Some(Range { number, span }) = next else { return Result::<()>::Ok(()) };
-            let done = on_range(shared, work, span).await?;
-            if let Some(marks) = marks {
-                marks.done(number, done).await?;
-                crash::point("range marked");
-            }
+        while let Some(range) = source.next(&shared.pulse, || shared.db.is_stopping()).await? {
+            let done = if shared.settings.exactly_once {
+                once::on_range(shared, work, source, range).await?
+            } else {
+                on_range(shared, work, source, range).await?
+            };
             all.set(all.get().with(done));
         }
+        Result::<()>::Ok(())
     });
     futures_util::future::try_join_all(workers).await?;
+    if shared.db.is_stopping() {
+        return Err(shared.stopped());
+    }
     Ok(all.get())
 }
 
-/// The ranges between these ends, and those before and after.
-fn numbered(ends: Vec<Bson>) -> Vec<Range> {
-    let mut spans = Vec::new();
-    let mut from = Bound::Unbounded;
-    for end in ends {
-        spans.push(Span { from, to: Some(end.clone()) });
-        from = Bound::Included(end);
-    }
-    spans.push(Span { from, to: None });
-    (0..).zip(spans).map(|(number, span)| Range { number, span }).collect()
-}
-
-async fn on_range(shared: &Shared<'_>, work: &Work<'_>, mut range: Span) -> Result<Totals> {
+async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Source, range: Range) -> Result<Totals> {
+    let Range { number, span: mut rest } = range;
     let mut done = Totals::default();
     loop {
-        if shared.db.is_stopping() {
-            let hint = "what is done stays done, and the next run goes on from there";
-            return Err(
-                Error::failed(format!("the backfill of `{}` stopped as asked: {hint}", shared.settings.collection)).into()
-            );
-        }
-        let _slot = shared.slot().await;
-        let batch = shared.reader.batch(&range, LONGEST).await?;
-        let Some(last) = batch.last().map(|document| id_of(document)) else { return Ok(done) };
+        let Some(_slot) = shared.slot().await? else { return Err(shared.stopped()) };
+        let batch = shared.reader.batch(&rest, shared.batch_size()).await?;
+        let Some(last) = batch.last().map(|document| id_of(document)) else { break };
         shared.rate(batch.len()).await;
         let count = batch.len() as u64;
         done = done.with(work::on(shared, work, batch).await?);
         crash::point("batch written");
         shared.read(count);
-        range.from = Bound::Excluded(last);
+        source.add_read(count);
+        rest = Span { from: Bound::Excluded(last), ..rest };
     }
+    let is_ours = source.done(number, Some(done)).await?;
+    crash::point("range marked");
+    Ok(if is_ours { done } else { Totals::default() })
 }

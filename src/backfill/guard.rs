@@ -1,6 +1,8 @@
 //! The filter of a write: it matches the document only as it was read.
 
-use mongodb::bson::{Bson, Document, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+
+use crate::error::Result;
 
 /// What a write depends on.
 #[derive(Clone, Debug)]
@@ -12,13 +14,18 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(filter: &Document, fields: Option<&[String]>) -> mongodb::bson::raw::Result<Self> {
+    pub(super) fn new(filter: &Document, fields: Option<&[String]>) -> Result<Self> {
         let filter = if filter.is_empty() { None } else { Some(RawDocumentBuf::try_from(filter)?) };
         Ok(Self { filter, fields: fields.map(<[String]>::to_vec) })
     }
 
+    /// Of writes in the transaction that has read the document: the server itself refuses them if it was changed.
+    pub(super) fn of_transaction() -> Self {
+        Self { filter: None, fields: Some(Vec::new()) }
+    }
+
     /// The filter for a document that was read.
-    pub(super) fn filter(&self, read: &RawDocument) -> mongodb::bson::raw::Result<RawDocumentBuf> {
+    pub(super) fn filter(&self, read: &RawDocument) -> Result<RawDocumentBuf> {
         let id = read.get("_id")?.unwrap_or(RawBsonRef::Null);
         // The `_id` stands by itself, and so the server finds the document with the index of `_id`.
         let mut conditions = Conditions::default();
@@ -26,7 +33,7 @@ impl Guard {
         let mut all = Vec::new();
         match &self.fields {
             // With the order of its fields, and with none that was added.
-            None => all.push(rawdoc! { "$expr": { "$eq": ["$$ROOT", { "$literal": read.to_raw_document_buf() }] } }),
+            None => all.push(rawdoc! { "$expr": { "$eq": ["$$ROOT", { "$literal": read.to_owned() }] } }),
             Some(fields) => {
                 for field in fields {
                     match read.get(field)? {
@@ -48,6 +55,14 @@ fn array(documents: Vec<RawDocumentBuf>) -> RawArrayBuf {
     documents.into_iter().collect()
 }
 
+/// The value by itself. bson 2 and bson 3 have different functions for it, and this way works with both.
+fn owned(value: RawBsonRef<'_>) -> RawBson {
+    match value {
+        RawBsonRef::String(text) => RawBson::String(text.to_owned()),
+        value => Bson::try_from(value).ok().and_then(|value| RawBson::try_from(value).ok()).unwrap_or(RawBson::Null),
+    }
+}
+
 /// A filter that is put together from bytes: the names of its fields are known only now, and the functions for that differ between
 /// bson 2 and bson 3.
 #[derive(Default)]
@@ -58,9 +73,9 @@ const DOCUMENT: u8 = 3;
 const ARRAY: u8 = 4;
 
 impl Conditions {
-    /// Asks for exactly that value. Where that needs a condition beside the field's, it is returned.
+    /// Asks for exactly that value. Where that needs a condition in addition to the field's, it is returned.
     fn value(&mut self, field: &str, value: RawBsonRef<'_>) -> Option<RawDocumentBuf> {
-        let owned = value.to_raw_bson();
+        let owned = owned(value);
         match value {
             // An array that holds this array would match, too.
             RawBsonRef::Array(_) => {
@@ -91,12 +106,12 @@ impl Conditions {
         self.0.extend_from_slice(value);
     }
 
-    fn finish(self) -> mongodb::bson::raw::Result<RawDocumentBuf> {
+    fn finish(self) -> Result<RawDocumentBuf> {
         let length = i32::try_from(self.0.len() + 5).unwrap_or(i32::MAX);
         let mut bytes = length.to_le_bytes().to_vec();
         bytes.extend(self.0);
         bytes.push(0);
-        RawDocumentBuf::from_bytes(bytes)
+        Ok(RawDocumentBuf::from_bytes(bytes)?)
     }
 }
 

@@ -3,13 +3,18 @@
 mod apply;
 mod check;
 mod drive;
+mod ends;
 mod guard;
-mod marks;
+mod ledger;
+mod once;
 mod pace;
+mod pulse;
 mod ranges;
 mod read;
 mod settings;
 mod shared;
+mod source;
+mod totals;
 mod work;
 mod write;
 
@@ -31,7 +36,7 @@ impl Db {
     /// Begins a backfill: documents of a collection are read, a closure says what to write for each, and that is written, fast and
     /// without getting in the way of an application that goes on.
     ///
-    /// A document that somebody changes between our read and our write is read and computed again: what was computed from an old
+    /// A document that the application changes between our read and our write is read and computed again: what was computed from an old
     /// state is never written.
     ///
     /// ```
@@ -70,7 +75,7 @@ pub struct Backfilled {
     pub modified: u64,
     /// Documents that were deleted.
     pub deleted: u64,
-    /// Writes that were computed again, because somebody changed the document in the meantime.
+    /// Writes that were computed again, because the document was changed in the meantime.
     pub repeated: u64,
     /// Documents that failed, and were tolerated.
     pub failed: u64,
@@ -114,6 +119,16 @@ impl<'d> Backfill<'d> {
     /// So many batches in flight, whatever the server's load. Without it the number adapts.
     pub fn in_flight(mut self, batches: usize) -> Self {
         self.settings.in_flight = Some(batches.max(1));
+        self
+    }
+
+    /// Each batch and the mark that says how far it has come are one transaction: however often the backfill is killed, each document is
+    /// written once. Then writes may be used that do more each time, such as `$inc`, `$push`, and inserts without an `_id`.
+    ///
+    /// It is slower, and needs a replica set. A document that is changed in the meantime is read and computed again, without any other
+    /// guard. The filter is not asked again at the end: what is left then is reported.
+    pub fn exactly_once(mut self) -> Self {
+        self.settings.exactly_once = true;
         self
     }
 
@@ -182,7 +197,7 @@ impl<'d> Backfill<'d> {
 
     async fn run(&self, work: &Work<'_>) -> Result<Backfilled> {
         let totals = drive::run(self.db, &self.settings, work).await?;
-        let shared::Totals { read, matched: _, modified, deleted, repeated, failed } = totals;
+        let totals::Totals { read, matched: _, modified, deleted, repeated, failed } = totals;
         Ok(Backfilled { read, modified, deleted, repeated, failed })
     }
 }

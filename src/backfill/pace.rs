@@ -74,6 +74,14 @@ impl Pace {
         };
     }
 
+    /// Why not more are in flight. Empty if nothing was measured.
+    pub(super) fn why(&self) -> String {
+        let Some(last) = self.last.filter(|_| self.limit == Limit::Measured) else { return String::new() };
+        let (last, longest) = (last.as_millis(), self.longest().as_millis());
+        let relation = if last > longest { ">" } else { "of" };
+        format!("majority write {last} ms {relation} {longest} ms")
+    }
+
     fn longest(&self) -> Duration {
         self.shortest.map_or(LEAST_LIMIT, |shortest| (shortest * TIMES).clamp(LEAST_LIMIT, LARGEST_LIMIT))
     }
@@ -83,10 +91,8 @@ impl Pace {
 impl fmt::Display for Pace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at {} of {}", self.now, self.most)?;
-        let Some(last) = self.last.filter(|_| self.limit == Limit::Measured) else { return Ok(()) };
-        let (last, longest) = (last.as_millis(), self.longest().as_millis());
-        let relation = if last > longest { ">" } else { "of" };
-        write!(f, ": majority write {last} ms {relation} {longest} ms")
+        let why = self.why();
+        if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::ops::Bound;
 
-use mongodb::Collection;
+use mongodb::action::Find;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::Hint;
+use mongodb::{ClientSession, Collection};
 
 use super::guard::{id_of, top_level};
 use crate::durable;
@@ -59,7 +60,45 @@ impl Reader {
         Ok(documents)
     }
 
+    /// Reads the next documents of a span in a transaction, as [`batch`](Self::batch) does.
+    pub(super) async fn batch_in(
+        &self,
+        session: &mut ClientSession,
+        span: &Span,
+        count: u32,
+    ) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
+        if span.from == Bound::Excluded(Bson::MaxKey) {
+            return Ok(Vec::new());
+        }
+        let limit = i64::from(count) + i64::from(matches!(span.from, Bound::Excluded(_)));
+        let mut cursor = self.find(span, limit).session(&mut *session).await?;
+        let (mut documents, mut bytes) = (Vec::new(), 0);
+        while bytes <= LARGEST
+            && let Some(document) = cursor.next(session).await.transpose()?
+        {
+            if matches!(&span.from, Bound::Excluded(last) if documents.is_empty() && id_of(&document) == *last) {
+                continue;
+            }
+            bytes += document.as_bytes().len();
+            documents.push(document);
+        }
+        Ok(documents)
+    }
+
     async fn query(&self, span: &Span, limit: i64) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
+        let mut cursor = self.find(span, limit).await?;
+        let (mut documents, mut bytes) = (Vec::new(), 0);
+        while cursor.advance().await? {
+            bytes += cursor.current().as_bytes().len();
+            documents.push(cursor.current().to_owned());
+            if bytes > LARGEST {
+                break;
+            }
+        }
+        Ok(documents)
+    }
+
+    fn find(&self, span: &Span, limit: i64) -> Find<'_, RawDocumentBuf> {
         // A negative limit asks for one batch, and no cursor is left open. `min` and `max` go by the order of the index, over all
         // types; `$gte` would compare with values of the same type only.
         let find = self.collection.find(self.filter.clone()).hint(Hint::Keys(doc! { "_id": 1 })).sort(doc! { "_id": 1 });
@@ -73,17 +112,7 @@ impl Reader {
         if let Some(projection) = &self.projection {
             find = find.projection(projection.clone());
         }
-        let mut cursor = find.await?;
-        let mut documents = Vec::new();
-        let mut bytes = 0;
-        while cursor.advance().await? {
-            bytes += cursor.current().as_bytes().len();
-            documents.push(cursor.current().to_raw_document_buf());
-            if bytes > LARGEST {
-                break;
-            }
-        }
-        Ok(documents)
+        find
     }
 
     /// Reads documents again. Those that are gone, or no longer match the filter, are left out.
@@ -100,7 +129,7 @@ impl Reader {
             let mut cursor = find.await?;
             let mut documents = Vec::new();
             while cursor.advance().await? {
-                documents.push(cursor.current().to_raw_document_buf());
+                documents.push(cursor.current().to_owned());
             }
             Ok(documents)
         })

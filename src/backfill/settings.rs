@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) is_gentle: bool,
     /// Documents a second.
     pub(super) at_most: Option<u32>,
+    /// Each batch and its mark are one transaction.
+    pub(super) exactly_once: bool,
     /// How many documents may fail.
     pub(super) tolerated: u64,
 }
@@ -23,6 +25,6 @@ pub(super) struct Settings {
 impl Settings {
     /// Whether a write may be carried out more than once: after a failure, or because the document was changed.
     pub(super) fn is_repeated(&self) -> bool {
-        true
+        !self.exactly_once
     }
 }

@@ -4,17 +4,24 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use mongodb::Database;
-use mongodb::bson::Bson;
+use mongodb::bson::{Bson, Document};
 use tokio::sync::{Notify, Semaphore};
 
-use super::apply::Outcome;
+use super::ends::Stopped;
 use super::guard::Guard;
 use super::pace::{Limit, Pace};
-use super::read::Reader;
+use super::pulse::Pulse;
+use super::ranges;
+use super::read::{LONGEST, Reader};
 use super::settings::Settings;
+use super::totals::Failure;
 use crate::db::Db;
 use crate::error::{Error, Result};
+use crate::line::program::program;
 use crate::report::Progress;
+
+/// How often it is looked whether something has changed, while something else is waited for.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How many failures are listed.
 const LISTED: usize = 20;
@@ -31,56 +38,25 @@ pub(super) struct Shared<'b> {
     failed: Cell<u64>,
     pub(super) failures: RefCell<Vec<Failure>>,
     progress: Progress,
+    /// How many documents the collection has, about.
+    estimate: u64,
+    pub(super) pulse: Pulse,
     pace: RefCell<Pace>,
-    in_flight: Cell<usize>,
     /// Something is no longer in flight, or more may be.
     freed: Notify,
     /// When the next document may be read, if there is a rate.
     next: Cell<Instant>,
-}
-
-/// What was done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub(super) read: u64,
-    pub(super) matched: u64,
-    pub(super) modified: u64,
-    pub(super) deleted: u64,
-    /// Writes that were computed again, because the document was changed in the meantime.
-    pub(super) repeated: u64,
-    pub(super) failed: u64,
-}
-
-impl Totals {
-    /// The sum of both.
-    pub(super) fn with(self, other: Self) -> Self {
-        Self {
-            read: self.read + other.read,
-            matched: self.matched + other.matched,
-            modified: self.modified + other.modified,
-            deleted: self.deleted + other.deleted,
-            repeated: self.repeated + other.repeated,
-            failed: self.failed + other.failed,
-        }
-    }
-}
-
-impl From<&Outcome> for Totals {
-    fn from(outcome: &Outcome) -> Self {
-        let Outcome { matched, modified, deleted, refused: _ } = *outcome;
-        Self { matched, modified, deleted, ..Self::default() }
-    }
-}
-
-/// A document for which there is no write.
-#[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub(super) id: Bson,
-    pub(super) why: String,
+    /// Whether it was said that the backfill is paused.
+    is_paused: Cell<bool>,
 }
 
 impl<'b> Shared<'b> {
-    pub(super) fn new(db: &'b Db, settings: &'b Settings, (reader, guard): (Reader, Guard), progress: Progress) -> Self {
+    pub(super) fn new(
+        (db, settings): (&'b Db, &'b Settings),
+        (reader, guard): (Reader, Guard),
+        (progress, estimate): (Progress, u64),
+        pulse: Pulse,
+    ) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let (most, limit) = match settings.in_flight {
             Some(count) => (count, Limit::Fixed),
@@ -97,11 +73,29 @@ impl<'b> Shared<'b> {
             failed: Cell::default(),
             failures: RefCell::default(),
             progress,
+            estimate,
+            pulse,
             pace: RefCell::new(Pace::new(most, limit)),
-            in_flight: Cell::new(0),
             freed: Notify::new(),
             next: Cell::new(Instant::now()),
+            is_paused: Cell::new(false),
         }
+    }
+
+    /// Returns the `_id`s at which ranges end and the next ones begin.
+    pub(super) async fn cut(&self) -> Result<Vec<Bson>> {
+        let collection = self.db.collection::<Document>(&self.settings.collection);
+        Ok(ranges::cut(&collection, self.estimate).await?)
+    }
+
+    /// Shows what earlier runs have read.
+    pub(super) fn read_before(&self, count: u64) {
+        self.progress.inc(count);
+    }
+
+    /// The error of a backfill whose run was asked to stop.
+    pub(super) fn stopped(&self) -> Box<dyn std::error::Error + Send + Sync> {
+        Stopped { collection: self.settings.collection.clone() }.into()
     }
 
     /// How many workers are of use at most.
@@ -109,29 +103,66 @@ impl<'b> Shared<'b> {
         self.pace.borrow().most()
     }
 
-    /// Waits until one more batch may be in flight.
-    pub(super) async fn slot(&self) -> Slot<'_, 'b> {
-        while self.in_flight.get() >= self.pace.borrow().now() {
-            self.freed.notified().await;
+    /// Waits until one more batch may be in flight. `None` if the run is asked to stop first.
+    pub(super) async fn slot(&self) -> Result<Option<Slot<'_, 'b>>> {
+        loop {
+            if self.db.is_stopping() {
+                return Ok(None);
+            }
+            let freed = self.freed.notified();
+            let most = self.pace.borrow().now();
+            if self.pulse.begin(most) {
+                return Ok(Some(Slot(self)));
+            }
+            if self.pulse.orders()?.paused {
+                self.say_paused();
+                self.pulse.next().await;
+            } else {
+                self.is_paused.set(false);
+                // Orders and signals are looked at from time to time, too.
+                let _ = tokio::time::timeout(LOOK, freed).await;
+            }
         }
-        self.in_flight.set(self.in_flight.get() + 1);
-        Slot(self)
+    }
+
+    fn say_paused(&self) {
+        if !self.is_paused.replace(true) {
+            let text = format!("the backfill of `{}` is paused", self.settings.collection);
+            self.db.note(format!("{text}: `{} backfill:resume` lets it go on", program()));
+            self.progress.set_message("paused");
+        }
     }
 
     /// Waits until so many more documents may be read.
     pub(super) async fn rate(&self, documents: usize) {
-        let Some(rate) = self.settings.at_most else { return };
-        let now = Instant::now();
-        let begin = self.next.get().max(now);
+        let limit = self.pulse.throttle();
+        let rates = [self.settings.at_most.map(f64::from), limit];
+        let Some(rate) = rates.into_iter().flatten().reduce(f64::min) else { return };
+        let begin = self.next.get().max(Instant::now());
         #[expect(clippy::cast_precision_loss, reason = "a pause")]
-        let pause = Duration::from_secs_f64(documents as f64 / f64::from(rate));
-        self.next.set(begin + pause);
-        tokio::time::sleep_until((begin + pause).into()).await;
+        let until = begin + Duration::from_secs_f64(documents as f64 / rate.max(1.0));
+        self.next.set(until);
+        // The rate may be changed, and the run may be asked to stop, before a long pause is over.
+        while Instant::now() < until && !self.db.is_stopping() && self.pulse.throttle() == limit {
+            tokio::time::sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
+        }
+        if self.pulse.throttle() != limit {
+            self.next.set(Instant::now());
+        }
+    }
+
+    /// How many documents are read at a time: fewer where the rate is limited, so that it is even.
+    pub(super) fn batch_size(&self) -> u32 {
+        let rates = [self.settings.at_most.map(f64::from), self.pulse.throttle()];
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between one and the longest batch")]
+        let size = |rate: f64| (rate / 4.0).clamp(1.0, f64::from(LONGEST)) as u32;
+        rates.into_iter().flatten().reduce(f64::min).map_or(LONGEST, size)
     }
 
     /// Shows that so many more documents were read.
     pub(super) fn read(&self, count: u64) {
         self.progress.inc(count);
+        self.pulse.read(count);
     }
 
     /// Takes the time that the server took to confirm so many writes.
@@ -141,6 +172,7 @@ impl<'b> Shared<'b> {
             let mut pace = self.pace.borrow_mut();
             pace.measured(took);
             self.progress.set_message(pace.to_string());
+            self.pulse.pace(pace.now(), pace.why());
         }
         self.freed.notify_waiters();
     }
@@ -167,7 +199,7 @@ pub(super) struct Slot<'s, 'b>(&'s Shared<'b>);
 
 impl Drop for Slot<'_, '_> {
     fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        self.0.pulse.end();
         self.0.freed.notify_waiters();
     }
 }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::LocalBoxFuture;
+use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, rawdoc};
 
-use super::apply::{self, Batch, Outcome};
+use super::apply::{self, Batch, Outcome, To};
+use super::ends::Refused;
 use super::guard::{Guard, id_of};
-use super::shared::{Failure, Shared, Totals};
+use super::shared::Shared;
+use super::totals::{Failure, Totals};
 use super::write::Write;
 use crate::error::{Error, Result};
 
@@ -58,7 +61,9 @@ pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, read: Vec<RawDocume
         }
         let ids: Vec<Bson> = documents.iter().map(|document| id_of(document)).collect();
         if let Work::Pipeline(stages) = work {
-            totals = totals.with((&by_server(shared, stages, &ids).await?).into());
+            let since = Instant::now();
+            totals = totals.with((&by_server(shared, stages, &ids, &mut To::Database(shared.database)).await?).into());
+            shared.confirmed(ids.len() as u64, since.elapsed());
             continue;
         }
         let Computed { batch, failures } = compute(shared, work, documents).await?;
@@ -71,7 +76,7 @@ pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, read: Vec<RawDocume
         }
         let own = batch.own();
         let since = Instant::now();
-        let outcome = batch.send(shared.database, &shared.settings.collection).await?;
+        let outcome = batch.send(&mut To::Database(shared.database), &shared.settings.collection).await?;
         shared.confirmed(own, since.elapsed());
         totals = totals.with((&outcome).into());
         totals.failed += outcome.refused.len() as u64;
@@ -84,7 +89,7 @@ pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, read: Vec<RawDocume
         if outcome.matched + outcome.refused.len() as u64 >= own {
             continue;
         }
-        // Somebody changed some of them in the meantime. The answer does not say which, so all are read and computed again, in
+        // The application changed some of them in the meantime. The answer does not say which, so all are read and computed again, in
         // halves: soon most of them are done, and what is changed all the time is alone.
         totals.repeated += own - outcome.matched - outcome.refused.len() as u64;
         let mut again = shared.reader.again(&ids).await?;
@@ -92,6 +97,41 @@ pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, read: Vec<RawDocume
         open.extend([again, half]);
     }
     Ok(totals)
+}
+
+/// Carries out the work on documents that were read in this transaction, except for those whose write the server has refused before.
+/// Returns what was done, and the documents for which there is no write.
+pub(super) async fn on_in(
+    shared: &Shared<'_>,
+    work: &Work<'_>,
+    read: Vec<RawDocumentBuf>,
+    refused: &[Failure],
+    session: &mut ClientSession,
+) -> Result<(Totals, Vec<Failure>)> {
+    let totals = Totals { read: read.len() as u64, ..Totals::default() };
+    let (ids, documents): (Vec<Bson>, Vec<RawDocumentBuf>) = read
+        .into_iter()
+        .map(|document| (id_of(&document), document))
+        .filter(|(id, _)| refused.iter().all(|failure| failure.id != *id))
+        .unzip();
+    let mut to = To::Transaction(shared.database, session);
+    if let Work::Pipeline(stages) = work {
+        let outcome = by_server(shared, stages, &ids, &mut to).await?;
+        return Ok((totals.with((&outcome).into()), Vec::new()));
+    }
+    if documents.is_empty() {
+        return Ok((totals, Vec::new()));
+    }
+    let Computed { batch, failures } = compute(shared, work, documents).await?;
+    let failures: Vec<_> = failures.into_iter().map(|(place, why)| Failure { id: ids[place].clone(), why }).collect();
+    let outcome = batch.send(&mut to, &shared.settings.collection).await?;
+    if let Some((place, code, why)) = outcome.refused.first() {
+        let why = format!("the server refused the write: {why} (code {code})");
+        return Err(Refused(Failure { id: ids[*place].clone(), why }).into());
+    }
+    let mut totals = totals.with((&outcome).into());
+    totals.failed += failures.len() as u64;
+    Ok((totals, failures))
 }
 
 async fn compute(shared: &Shared<'_>, work: &Work<'_>, documents: Vec<RawDocumentBuf>) -> Result<Computed> {
@@ -105,7 +145,7 @@ async fn compute(shared: &Shared<'_>, work: &Work<'_>, documents: Vec<RawDocumen
                 let writes: Vec<_> = documents.iter().map(|document| compute(document)).collect();
                 prepared(&documents, writes, &guard, is_repeated)
             });
-            computed.await.map_err(|error| panicked(error))?
+            computed.await.map_err(panicked)?
         }
         Work::Batch(compute) => {
             let writes = compute(documents.clone()).await?;
@@ -141,15 +181,13 @@ fn prepared(documents: &[RawDocumentBuf], writes: Vec<Result<Write>>, guard: &Gu
 }
 
 /// Lets the server compute the writes for these documents, as far as they still match the filter.
-async fn by_server(shared: &Shared<'_>, stages: &RawArrayBuf, ids: &[Bson]) -> Result<Outcome> {
+async fn by_server(shared: &Shared<'_>, stages: &RawArrayBuf, ids: &[Bson], to: &mut To<'_>) -> Result<Outcome> {
     let mut filter = mongodb::bson::doc! { "_id": { "$in": ids } };
     if !shared.settings.filter.is_empty() {
         filter = mongodb::bson::doc! { "$and": [filter, &shared.settings.filter] };
     }
     let statement = rawdoc! { "q": RawDocumentBuf::try_from(&filter)?, "u": RawBson::Array(stages.clone()), "multi": true };
-    let since = Instant::now();
-    let outcome = apply::update(shared.database, &shared.settings.collection, statement).await?;
-    shared.confirmed(ids.len() as u64, since.elapsed());
+    let outcome = apply::update(to, &shared.settings.collection, statement).await?;
     match outcome.refused.first() {
         None => Ok(outcome),
         Some((_, code, why)) => Err(Error::failed(format!("the server refused the pipeline: {why} (code {code})")).into()),

@@ -241,7 +241,7 @@ fn combined(one: Own, other: Own) -> (Own, Option<&'static str>) {
 fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Document, String> {
     match serde_bson::encode(value) {
         Ok(Bson::Document(document)) => Ok(document),
-        Ok(_) => Err("the value is no document".into()),
+        Ok(_) => Err("the value is not a document".into()),
         Err(error) => Err(format!("the value cannot be written as BSON: {error}")),
     }
 }
@@ -293,6 +293,6 @@ mod tests {
             assert_eq!(Write::update(update).problem(false).unwrap(), "an `_id` cannot be changed");
         }
         assert!(Write::update(doc! { "name": 1 }).problem(false).unwrap().contains("no update operator"));
-        assert!(Write::replace("text").problem(false).unwrap().contains("no document"));
+        assert!(Write::replace("text").problem(false).unwrap().contains("not a document"));
     }
 }

@@ -14,7 +14,7 @@ use crate::connect::{Connection, Recorder};
 use crate::durable;
 use crate::durable::attempt;
 pub use collection::TxCollection;
-pub(crate) use migrating::Migrating;
+pub(crate) use migrating::{Joined, Joins, Migrating, Part};
 pub use transaction::Transaction;
 
 use crate::error::{Error, Result};
@@ -86,6 +86,10 @@ impl Db {
     /// The migration that it was given to.
     pub(crate) fn migrating(&self) -> Option<&Migrating> {
         self.migrating.as_deref()
+    }
+
+    pub(crate) fn has_transactions(&self) -> bool {
+        self.has_transactions
     }
 
     /// Begins to record what a migration does.

@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// The longest pause between two attempts of such work.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Runs an operation that is safe to repeat, and repeats it for some minutes: an election is no reason to end work of hours.
+/// Runs an operation that is safe to repeat, and repeats it for some minutes: an election does not end work of hours.
 pub(crate) async fn patiently<T>(mut operation: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let since = Instant::now();
     let mut pause = PAUSE;

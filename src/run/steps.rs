@@ -10,7 +10,7 @@ use super::advice;
 use super::lock::LockGuard;
 use super::step::Step;
 use crate::crash;
-use crate::db::{Db, Migrating, Transaction};
+use crate::db::{Db, Migrating, Part, Transaction};
 use crate::durable::attempt;
 use crate::error::chain::error_text;
 use crate::error::{Error, Result};
@@ -133,8 +133,9 @@ impl Steps<'_> {
 
     /// Runs an action that takes the database. If the lock is lost, it ends at its next `await`.
     async fn on_database(&mut self, action: &dyn OnDatabase, step: &Step<'_>) -> Result<()> {
-        let (stem, direction) = (step.migration.stem(), step.direction.as_str());
-        let migrating = Arc::new(Migrating::new(self.store, self.lock.fence(), stem, direction));
+        let what = (step.migration.stem(), step.migration.subject().checksum);
+        let part = Part::Runs { fence: self.lock.fence().number(), run: self.lock.run().id.clone() };
+        let migrating = Arc::new(Migrating::new(self.store, what, step.direction.as_str(), part));
         let db = self.db.for_migration(&migrating);
         self.db.start_recording();
         let ran = tokio::select! {

@@ -1,11 +1,15 @@
 //! How far the backfills of a migration that is under way have come: a document for each backfill, and one for each of its ranges.
 //!
 //! They are there as long as the migration is not registered. A run that goes on with a backfill first puts its own number (of the
-//! fence) on every range; a run that was frozen meanwhile can then no longer mark a range as done.
+//! fence) on the backfill and on every range. A run that was frozen in the meantime, or a process that has joined it, can then no
+//! longer take a range or mark one as done.
 
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::ReturnDocument;
 
-use super::{Fence, Store};
+use super::Store;
+use super::backfill_counts::BackfillCounts;
 use crate::durable;
 
 /// The collection of backfills.
@@ -16,14 +20,30 @@ pub(crate) const BACKFILLS: &str = "migrations_backfill";
 pub(crate) struct BackfillId(String);
 
 impl BackfillId {
-    /// `label` tells several backfills of one migration apart.
+    /// Several backfills of one migration differ in their `label`.
     pub(crate) fn new(registry: &str, stem: &str, direction: &str, label: &str) -> Self {
         Self(format!("{registry}/{stem}/{direction}/{label}"))
     }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What one process has to say for itself when it works on a backfill.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) id: BackfillId,
+    /// The number of the run that the backfill belongs to.
+    pub(crate) fence: i64,
+    /// Which ranges are meant: they are cut again if the backfill has changed.
+    pub(crate) cut: String,
+    /// The process.
+    pub(crate) worker: String,
 }
 
 /// A part of a collection, by `_id`, in the server's order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct StoredRange {
     /// Its place among the ranges of the backfill.
     pub(crate) number: i32,
@@ -31,6 +51,8 @@ pub(crate) struct StoredRange {
     pub(crate) from: Option<Bson>,
     /// The `_id` before which it ends. `None` to the end.
     pub(crate) to: Option<Bson>,
+    /// The last `_id` that is done, if each batch is marked.
+    pub(crate) at: Option<Bson>,
 }
 
 /// How a backfill begins.
@@ -40,63 +62,80 @@ pub(crate) enum Begin {
     New,
     /// An earlier run has done another backfill of this name: with another filter, for example. What it noted was removed.
     Changed,
-    /// These ranges are left of so many.
-    GoOn(Vec<StoredRange>, u64),
+    /// So many ranges of all are left, and so many documents were read.
+    GoOn { cut: String, left: u64, all: u64, read: u64 },
+    /// A later run has it.
+    Lost,
 }
 
-/// Counts of a backfill that are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct BackfillCounts {
-    pub(crate) read: u64,
-    pub(crate) modified: u64,
-    pub(crate) deleted: u64,
-    pub(crate) repeated: u64,
-    pub(crate) failed: u64,
+/// What became of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marked {
+    Done,
+    /// Another process took the range, because this one was not heard of for too long.
+    Taken,
+    /// A later run has the backfill.
+    Lost,
 }
 
 impl Store {
-    fn backfills(&self) -> mongodb::Collection<Document> {
+    pub(super) fn backfills(&self) -> mongodb::Collection<Document> {
         self.collection(BACKFILLS)
     }
 
-    /// Finds out what is left of a backfill, and makes it this run's. `what` is a digest of what it does.
-    pub(crate) async fn begin_backfill(&self, fence: &Fence, id: &BackfillId, what: &str) -> mongodb::error::Result<Begin> {
-        let found = durable::patiently(async || self.backfills().find_one(doc! { "_id": &id.0 }).await).await?;
-        let is_same = found.as_ref().is_some_and(|found| found.get_str("what") == Ok(what));
-        if !is_same {
-            self.forget_backfill(id).await?;
-            return Ok(if found.is_some() { Begin::Changed } else { Begin::New });
+    /// Makes a backfill that may be there this run's. `what` says what it does: if that has changed, it begins again.
+    pub(crate) async fn begin_backfill(
+        &self,
+        id: &BackfillId,
+        fence: i64,
+        (run, worker): (&str, &str),
+        what: &str,
+    ) -> mongodb::error::Result<Begin> {
+        let is_it = doc! { "_id": &id.0, "fence": { "$lte": fence } };
+        let own = doc! { "$set": { "fence": fence, "run": run, "owner": worker, "workers": {}, "done": false } };
+        let found =
+            durable::patiently(async || self.backfills().find_one_and_update(is_it.clone(), own.clone()).await).await?;
+        let Some(found) = found else {
+            let newer = durable::patiently(async || self.backfills().find_one(doc! { "_id": &id.0 }).await).await?;
+            return Ok(if newer.is_some() { Begin::Lost } else { Begin::New });
+        };
+        let text = |key| found.get_str(key).unwrap_or_default();
+        if text("what") != what {
+            self.forget_backfill(id, fence).await?;
+            return Ok(Begin::Changed);
         }
-        let of_it = doc! { "backfill": &id.0 };
-        let own = doc! { "$set": { "fence": fence.number() } };
-        durable::patiently(async || self.backfills().update_many(of_it.clone(), own.clone()).await).await?;
-        let (mut left, mut all) = (Vec::new(), 0);
-        let mut cursor = self.backfills().find(of_it).sort(doc! { "number": 1 }).await?;
-        while cursor.advance().await? {
-            let range = cursor.deserialize_current()?;
-            all += 1;
-            if !range.get_bool("done").unwrap_or(false) {
-                left.push(read_range(&range));
-            }
-        }
-        Ok(Begin::GoOn(left, all))
+        let cut = text("cut").to_owned();
+        let ranges = doc! { "backfill": &id.0, "cut": &cut, "fence": { "$lte": fence } };
+        let own = doc! { "$set": { "fence": fence, "worker": Bson::Null } };
+        durable::patiently(async || self.backfills().update_many(ranges.clone(), own.clone()).await).await?;
+        let of_it = doc! { "backfill": &id.0, "cut": &cut };
+        let count = async |filter: &Document| {
+            durable::patiently(async || self.backfills().count_documents(filter.clone()).await).await
+        };
+        let all = count(&of_it).await?;
+        let mut open = of_it;
+        open.insert("done", false);
+        let left = count(&open).await?;
+        let read = self.backfill_counts(id, &cut).await?.read;
+        Ok(Begin::GoOn { cut, left, all, read })
     }
 
-    /// Notes the ranges of a backfill that begins.
-    pub(crate) async fn note_ranges(
+    /// Notes a backfill that begins, with its ranges. Returns what their cut is called, or `None` if a later run has the backfill.
+    pub(crate) async fn note_backfill(
         &self,
-        fence: &Fence,
-        id: &BackfillId,
-        what: &str,
+        (id, fence): (&BackfillId, i64),
         about: Document,
         ranges: &[StoredRange],
-    ) -> mongodb::error::Result<()> {
+    ) -> mongodb::error::Result<Option<String>> {
+        let cut = ObjectId::new().to_hex();
         let document = |range: &StoredRange| {
             let mut document = doc! {
-                "_id": format!("{}/{}", id.0, range.number),
+                "_id": format!("{}/{cut}/{}", id.0, range.number),
                 "backfill": &id.0,
+                "cut": &cut,
                 "number": range.number,
-                "fence": fence.number(),
+                "fence": fence,
+                "worker": Bson::Null,
                 "done": false,
             };
             // In documents of their own: as a field's value, `_id` may be anything.
@@ -112,51 +151,128 @@ impl Store {
         })
         .await?;
         // The backfill itself comes last: with it, all its ranges are there.
-        let mut backfill = doc! { "_id": &id.0, "what": what };
-        backfill.extend(about);
-        let filter = doc! { "_id": &id.0 };
-        durable::patiently(async || self.backfills().replace_one(filter.clone(), &backfill).upsert(true).await).await?;
-        Ok(())
+        let mut backfill = about;
+        backfill.extend(doc! { "_id": &id.0, "fence": fence, "cut": &cut, "done": false });
+        let earlier = doc! { "_id": &id.0, "fence": { "$lte": fence } };
+        let replaced =
+            durable::patiently(async || self.backfills().replace_one(earlier.clone(), &backfill).upsert(true).await);
+        match replaced.await {
+            Ok(_) => Ok(Some(cut)),
+            // There is one with a higher number.
+            Err(error) if durable::is_duplicate(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Marks a range as done. Returns `false` if another run has taken over.
+    /// Takes a range that no process has, or, if the `living` are given, whose worker is none of them.
+    pub(crate) async fn take_range(
+        &self,
+        claim: &Claim,
+        living: Option<&[String]>,
+    ) -> mongodb::error::Result<Option<StoredRange>> {
+        let mut free = claim.ranges();
+        free.insert("done", false);
+        free.insert("worker", living.map_or(Bson::Null, |living| doc! { "$nin": living, "$ne": &claim.worker }.into()));
+        let own = doc! { "$set": { "worker": &claim.worker } };
+        let take = async || {
+            let backfills = self.backfills();
+            let take = backfills.find_one_and_update(free.clone(), own.clone());
+            take.sort(doc! { "number": 1 }).return_document(ReturnDocument::After).await
+        };
+        Ok(durable::patiently(take).await?.as_ref().map(read_range))
+    }
+
+    /// How many ranges are not done, other than those that this process works on.
+    pub(crate) async fn ranges_elsewhere(&self, claim: &Claim) -> mongodb::error::Result<u64> {
+        let mut open = claim.ranges();
+        open.insert("done", false);
+        open.insert("worker", doc! { "$ne": &claim.worker });
+        durable::patiently(async || self.backfills().count_documents(open.clone()).await).await
+    }
+
+    /// Marks a range as done. `counts` are missing if each batch has been counted.
     pub(crate) async fn range_done(
         &self,
-        fence: &Fence,
-        id: &BackfillId,
+        claim: &Claim,
         number: i32,
+        counts: Option<BackfillCounts>,
+    ) -> mongodb::error::Result<Marked> {
+        let mut set = doc! { "done": true };
+        set.extend(counts.map(|counts| ("counts".to_owned(), Bson::from(counts.document()))));
+        let (filter, update) = (claim.own(number), doc! { "$set": set });
+        let mark = async || self.backfills().update_one(filter.clone(), update.clone()).await;
+        if durable::patiently(mark).await?.matched_count == 1 {
+            return Ok(Marked::Done);
+        }
+        let is_ours = doc! { "_id": &claim.id.0, "fence": claim.fence };
+        let found = durable::patiently(async || self.backfills().find_one(is_ours.clone()).await).await?;
+        Ok(if found.is_some() { Marked::Taken } else { Marked::Lost })
+    }
+
+    /// Marks a batch of a range as done, in the transaction that writes it. Returns `false` if the range is no longer this process's.
+    pub(crate) async fn batch_done(
+        &self,
+        session: &mut mongodb::ClientSession,
+        claim: &Claim,
+        (number, at): (i32, &Bson),
         counts: BackfillCounts,
     ) -> mongodb::error::Result<bool> {
-        let filter = doc! { "_id": format!("{}/{number}", id.0), "fence": fence.number() };
-        let set = doc! { "$set": { "done": true, "counts": counts_document(counts) } };
-        let update = async || self.backfills().update_one(filter.clone(), set.clone()).await;
-        Ok(durable::patiently(update).await?.matched_count == 1)
+        let mut increments = Document::new();
+        for (key, count) in counts.document() {
+            increments.insert(format!("counts.{key}"), count);
+        }
+        let update = doc! { "$set": { "at": { "id": at } }, "$inc": increments };
+        // A transaction takes no options of a collection.
+        let backfills = self.database().collection::<Document>(BACKFILLS);
+        Ok(backfills.update_one(claim.own(number), update).session(session).await?.matched_count == 1)
     }
 
     /// What the ranges of a backfill have counted.
-    pub(crate) async fn backfill_counts(&self, id: &BackfillId) -> mongodb::error::Result<BackfillCounts> {
+    pub(crate) async fn backfill_counts(&self, id: &BackfillId, cut: &str) -> mongodb::error::Result<BackfillCounts> {
         let mut all = BackfillCounts::default();
-        let mut cursor = self.backfills().find(doc! { "backfill": &id.0 }).projection(doc! { "counts": 1 }).await?;
+        let of_it = doc! { "backfill": &id.0, "cut": cut };
+        let mut cursor = self.backfills().find(of_it).projection(doc! { "counts": 1 }).await?;
         while cursor.advance().await? {
             let range = cursor.deserialize_current()?;
-            let Ok(counts) = range.get_document("counts") else { continue };
-            let count = |key| counts.get_i64(key).ok().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
-            all.read += count("read");
-            all.modified += count("modified");
-            all.deleted += count("deleted");
-            all.repeated += count("repeated");
-            all.failed += count("failed");
+            if let Ok(counts) = range.get_document("counts") {
+                all = all.with(BackfillCounts::read(counts));
+            }
         }
         Ok(all)
     }
 
-    /// Removes everything that is stored about a backfill.
-    async fn forget_backfill(&self, id: &BackfillId) -> mongodb::error::Result<()> {
+    /// Notes that all of a backfill is done.
+    pub(crate) async fn backfill_done(&self, claim: &Claim) -> mongodb::error::Result<()> {
+        let done = doc! { "$set": { "done": true }, "$unset": { format!("workers.{}", claim.worker): true } };
+        durable::patiently(async || self.backfills().update_one(claim.backfill(), done.clone()).await).await?;
+        Ok(())
+    }
+
+    /// Removes everything that is stored about a backfill, unless a later run has it.
+    async fn forget_backfill(&self, id: &BackfillId, fence: i64) -> mongodb::error::Result<()> {
         // The backfill first: without it, ranges mean nothing.
-        for filter in [doc! { "_id": &id.0 }, doc! { "backfill": &id.0 }] {
+        for key in ["_id", "backfill"] {
+            let filter = doc! { key: &id.0, "fence": { "$lte": fence } };
             durable::patiently(async || self.backfills().delete_many(filter.clone()).await).await?;
         }
         Ok(())
+    }
+}
+
+impl Claim {
+    /// Matches the backfill as long as no later run has it.
+    pub(super) fn backfill(&self) -> Document {
+        doc! { "_id": &self.id.0, "fence": self.fence }
+    }
+
+    fn ranges(&self) -> Document {
+        doc! { "backfill": &self.id.0, "cut": &self.cut, "fence": self.fence }
+    }
+
+    /// Matches a range as long as this process has it.
+    fn own(&self, number: i32) -> Document {
+        let id = format!("{}/{}/{number}", self.id.0, self.cut);
+        doc! { "_id": id, "fence": self.fence, "worker": &self.worker }
     }
 }
 
@@ -168,18 +284,10 @@ pub(super) fn of_migration(registry: &str, stem: &str) -> Document {
     doc! { "_id": { "$gte": prefix, "$lt": end } }
 }
 
-pub(crate) fn counts_document(counts: BackfillCounts) -> Document {
-    let BackfillCounts { read, modified, deleted, repeated, failed } = counts;
-    let number = |count: u64| Bson::Int64(i64::try_from(count).unwrap_or(i64::MAX));
-    doc! {
-        "read": number(read), "modified": number(modified), "deleted": number(deleted), "repeated": number(repeated),
-        "failed": number(failed),
-    }
-}
-
 fn read_range(document: &Document) -> StoredRange {
     let id = |key| document.get_document(key).ok().and_then(|value| value.get("id").cloned());
-    StoredRange { number: document.get_i32("number").unwrap_or_default(), from: id("from"), to: id("to") }
+    let number = document.get_i32("number").unwrap_or_default();
+    StoredRange { number, from: id("from"), to: id("to"), at: id("at") }
 }
 
 #[cfg(test)]

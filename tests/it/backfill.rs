@@ -1,4 +1,4 @@
-//! Backfills on real servers: every document right, whatever its `_id`, and whoever writes meanwhile.
+//! Backfills on real servers: every document right, whatever its `_id`, whatever is written in the meantime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -203,7 +203,10 @@ fn killed_it_goes_on_where_it_was_and_every_document_is_right() {
     // What is registered leaves no marks, and the log has the totals.
     assert_eq!(scene.database.documents("migrations_backfill"), Vec::<Document>::new());
     let log = scene.database.documents("migrations_log");
-    let end = log.iter().find(|event| event.get_str("outcome") == Ok("done") && event.contains_key("name")).unwrap();
+    let end = log
+        .iter()
+        .find(|event| event.get_str("outcome").is_ok_and(|outcome| outcome == "done") && event.contains_key("name"))
+        .unwrap();
     let totals = end.get_array("backfills").unwrap()[0].as_document().unwrap();
     assert_eq!(totals.get_str("collection").unwrap(), "users");
     assert!(totals.get_i64("read").unwrap() == i64::try_from(DOCUMENTS).unwrap(), "{totals}");

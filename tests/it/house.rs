@@ -8,7 +8,7 @@ use regex::Regex;
 use super::support::CRATE;
 
 /// The rooms of `src`, from the ground up. A room may import only those that come before it.
-const FLOORS: [&str; 25] = [
+const FLOORS: [&str; 26] = [
     "model",
     "error",
     "crash",
@@ -25,6 +25,7 @@ const FLOORS: [&str; 25] = [
     "process",
     "mongod",
     "db",
+    "backfill",
     "migration",
     "environment",
     "dump",

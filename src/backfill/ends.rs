@@ -1,0 +1,53 @@
+//! What ends a backfill, a range or a batch before its time.
+
+use std::fmt;
+
+use super::totals::Failure;
+
+/// The run was asked to stop.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub(super) collection: String,
+}
+
+/// A later run has the backfill.
+#[derive(Debug)]
+pub(super) struct Lost;
+
+/// Another process has taken the range of this transaction.
+#[derive(Debug)]
+pub(super) struct Taken;
+
+/// In this transaction the server refused the write of a document.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) Failure);
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hint = "what is done stays done, and the next run goes on from there";
+        write!(f, "the backfill of `{}` stopped as asked: {hint}", self.collection)
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("another run goes on with this backfill, so this one stops")
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("another process has taken the range")
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.why)
+    }
+}
+
+impl std::error::Error for Stopped {}
+impl std::error::Error for Lost {}
+impl std::error::Error for Taken {}
+impl std::error::Error for Refused {}

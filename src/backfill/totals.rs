@@ -1,0 +1,45 @@
+//! Counts of what a backfill has done, and the documents that failed.
+
+use mongodb::bson::Bson;
+
+use super::apply::Outcome;
+
+/// What was done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) read: u64,
+    pub(super) matched: u64,
+    pub(super) modified: u64,
+    pub(super) deleted: u64,
+    /// Writes that were computed again, because the document was changed in the meantime.
+    pub(super) repeated: u64,
+    pub(super) failed: u64,
+}
+
+impl Totals {
+    /// The sum of both.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self {
+            read: self.read + other.read,
+            matched: self.matched + other.matched,
+            modified: self.modified + other.modified,
+            deleted: self.deleted + other.deleted,
+            repeated: self.repeated + other.repeated,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
+impl From<&Outcome> for Totals {
+    fn from(outcome: &Outcome) -> Self {
+        let Outcome { matched, modified, deleted, refused: _ } = *outcome;
+        Self { matched, modified, deleted, ..Self::default() }
+    }
+}
+
+/// A document for which there is no write.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) id: Bson,
+    pub(super) why: String,
+}
