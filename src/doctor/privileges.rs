@@ -9,7 +9,7 @@ use crate::error::privilege;
 use crate::line::words::listed;
 use crate::model::right::{On, Right};
 use crate::report::Finding;
-use crate::store::{LOCK, LOG, Store};
+use crate::store::{BACKFILLS, LOCK, LOG, Store};
 
 const ABOUT: &str = "rights";
 
@@ -75,6 +75,7 @@ impl Names<'_> {
             On::Registry => Some(self.registry),
             On::Log => Some(LOG),
             On::Lock => Some(LOCK),
+            On::Backfills => Some(BACKFILLS),
             On::Database => None,
         }
     }

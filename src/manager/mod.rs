@@ -181,6 +181,14 @@ pub trait MigrationsManager: Sized {
         builtin::history(self, cx, migration).await
     }
 
+    /// Shows the backfills that are stored, or steers them.
+    ///
+    /// # Errors
+    /// The server failed, there is no backfill to steer, or one has not answered.
+    async fn backfill(&self, cx: &Context, what: Option<&str>) -> Result<()> {
+        builtin::backfill(self, cx, what).await
+    }
+
     /// Shows who has the lock, asks, and frees it.
     ///
     /// # Errors

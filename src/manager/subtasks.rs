@@ -11,7 +11,7 @@ use crate::line::program::{is_deployed, program};
 use crate::line::words::{listed, nearest};
 
 /// Names that the line uses otherwise, and those of built-in subtasks to come.
-const RESERVED: &[&str] = &["init", "new", "migrations", "backfill", "decode", "rehearse"];
+const RESERVED: &[&str] = &["init", "new", "migrations", "decode", "rehearse"];
 
 /// Words that other tools use for what a subtask here does, each line with the subtask's name at its end.
 const SYNONYMS: &[(&[&str], &str)] = &[

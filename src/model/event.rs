@@ -46,6 +46,7 @@ events! {
     DumpProved "dump_proved" ["name" "database" "documents" "bytes" "manifest"]
     Restored "restored" ["name" "database" "documents" "bytes" "duration_ms"]
     Unlocked "unlocked" ["database" "was"]
+    BackfillSteered "backfill_steered" ["database" "migration" "direction" "label" "collection" "steered" "throttle" "answer"]
     Checked "checked" ["migrations"]
     Databases "databases" ["databases"]
     Error "error" ["kind" "message" "causes" "hint" "exit_code"]

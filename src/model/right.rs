@@ -9,6 +9,8 @@ pub(crate) enum On {
     Log,
     /// The collection of the lock.
     Lock,
+    /// The collection of the backfills.
+    Backfills,
     /// The database, and every collection in it.
     Database,
 }
@@ -57,6 +59,9 @@ pub(crate) const MOVES: &[Right] = &[
 
 /// To free the lock.
 pub(crate) const UNLOCKS: &[Right] = &[right(On::Log, &["find"]), right(On::Lock, &["find", "insert", "update"])];
+
+/// To look at backfills, and to steer them.
+pub(crate) const STEERS: &[Right] = &[right(On::Backfills, &["find", "update"])];
 
 /// To dump the database.
 pub(crate) const DUMPS: &[Right] = &[right(On::Database, &["find", "listCollections", "listIndexes"])];

@@ -3,6 +3,7 @@
 //! stdout is for results, stderr for the rest. A result is a [`Report`], one file each, with its table and its JSON.
 
 mod adoption;
+mod backfills;
 mod bars;
 mod checked;
 mod databases;
@@ -20,6 +21,7 @@ mod progress;
 mod said;
 mod screen;
 mod status;
+mod steered;
 mod table;
 mod tally;
 mod text;
@@ -37,6 +39,7 @@ use crate::line::flags::{Args, Format};
 use crate::model::{Direction, Effects, EventName, Subject};
 
 pub(crate) use adoption::{AdoptedRow, Adopting, Match};
+pub(crate) use backfills::Backfills;
 pub(crate) use checked::Checked;
 pub(crate) use databases::{DatabaseEnd, Databases, End};
 pub(crate) use diagnosis::{Diagnosis, Finding, Verdict};
@@ -50,6 +53,7 @@ pub use progress::Progress;
 pub(crate) use progress::Task;
 pub(crate) use said::Said;
 pub(crate) use status::{Row, Status};
+pub(crate) use steered::{Answer, Steered};
 pub(crate) use table::columns;
 pub(crate) use tally::Tally;
 pub(crate) use text::{ago, capitalized, human_bytes, human_duration, human_time, migrations};

@@ -2,6 +2,7 @@
 //!
 //! All of it is written with `w: majority, j: true`, and read with majority from the primary, whatever the connection string says.
 
+mod backfill_control;
 mod backfill_counts;
 mod backfill_workers;
 mod backfills;
@@ -29,9 +30,10 @@ use crate::connect::Connection;
 use crate::durable;
 use crate::error::codes;
 
+pub(crate) use backfill_control::{BackfillState, Steer, StoredBackfill, Worker};
 pub(crate) use backfill_counts::BackfillCounts;
 pub(crate) use backfill_workers::{Beat, Orders};
-pub(crate) use backfills::{BackfillId, Begin, Claim, Marked, StoredRange};
+pub(crate) use backfills::{BACKFILLS, BackfillId, Begin, Claim, Marked, StoredRange};
 pub(crate) use damage::Loss;
 pub(crate) use fence::{Change, Fence, Refusal};
 pub(crate) use foreign::{Author, Foreign, Tool};

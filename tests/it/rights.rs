@@ -348,7 +348,7 @@ fn a_user_with_all_rights_pays_one_command_for_the_check() {
 fn documented(subtask: &str, is_standalone: bool) -> Vec<(&'static str, Vec<String>)> {
     let text = std::fs::read_to_string(Path::new(CRATE).join("docs/rights.md")).unwrap();
     let row = text.lines().find(|line| line.starts_with(&format!("| `{subtask}` |"))).expect("a row of the table");
-    let columns = ["migrations", "migrations_log", "migrations_lock", ""];
+    let columns = ["migrations", "migrations_log", "migrations_lock", "migrations_backfill", ""];
     let actions = |cell: &str| -> Vec<String> {
         let named = cell.split(',').map(str::trim).filter(|action| !action.is_empty());
         let asked_for = named.filter(|action| is_standalone || !action.ends_with(" (standalone)"));
@@ -383,6 +383,10 @@ fn run_with(server: &Secured, name: &str, line: &str, rights: &[(&str, Vec<Strin
                 let lock = database.collection::<Document>("migrations_lock");
                 lock.insert_one(doc! { "_id": "lease", "term": "x" }).await.unwrap();
             }
+            "backfill" => {
+                let backfill = doc! { "_id": "migrations/0001_a/up/users", "registry": "migrations", "migration": "0001_a" };
+                drop(database.collection::<Document>("migrations_backfill").insert_one(backfill).await.unwrap());
+            }
             _ => {}
         }
     });
@@ -392,7 +396,7 @@ fn run_with(server: &Secured, name: &str, line: &str, rights: &[(&str, Vec<Strin
     server.run_as(name, name, line)
 }
 
-const LINES: [&str; 17] = [
+const LINES: [&str; 18] = [
     "show_status",
     "execute",
     "ignore",
@@ -405,6 +409,7 @@ const LINES: [&str; 17] = [
     "forget:7 --yes",
     "check",
     "history",
+    "backfill:pause",
     "unlock --yes",
     "dbdump",
     "restore:latest --yes",
@@ -429,9 +434,16 @@ fn the_documented_rights_suffice_for_each_subtask() {
 #[test]
 fn none_of_the_documented_rights_can_be_left_out() {
     for (server, is_standalone) in [(standalone(), true), (replica_set(), false)] {
-        for line in
-            ["show_status", "execute", "rollback:1", "accept:1 --yes", "unlock --yes", "dbdump", "restore:latest --yes"]
-        {
+        for line in [
+            "show_status",
+            "execute",
+            "rollback:1",
+            "accept:1 --yes",
+            "backfill:pause",
+            "unlock --yes",
+            "dbdump",
+            "restore:latest --yes",
+        ] {
             let subtask = line.split([':', ' ']).next().unwrap();
             let rights = documented(subtask, is_standalone);
             for (index, (on, actions)) in rights.iter().enumerate() {

@@ -14,7 +14,7 @@ fn each_error_and_its_exit_code() {
     database.insert("migrations", [doc! { "name": "0002_kinds.rs" }, doc! { "name": "0003_own_error.rs" }]);
     database.insert("migrations", [doc! { "name": "0004_no_down.rs" }]);
     let uri = server_uri();
-    let simple_lines: [(&str, &[(&str, &str)]); 43] = [
+    let simple_lines: [(&str, &[(&str, &str)]); 50] = [
         ("execut", &[]),
         ("qqq", &[]),
         ("help:qqq", &[]),
@@ -45,6 +45,13 @@ fn each_error_and_its_exit_code() {
         ("restore", &[]),
         ("restore:latest", &[]),
         ("restore:nope", &[]),
+        ("backfill:stop", &[]),
+        ("backfill:throttle=0", &[]),
+        ("backfill:throttle=fast", &[]),
+        ("backfill:pause,throttle=5", &[]),
+        ("backfill:pause", &[]),
+        ("backfill:only=2", &[]),
+        ("backfill:", &[]),
         ("execute --wait soon", &[]),
         ("show_status --strict", &[]),
         ("history:77", &[]),
@@ -177,6 +184,8 @@ fn each_subtask_that_succeeds() {
         "rollback:steps=2",
         "baseline:2",
         "unlock",
+        "backfill",
+        "backfill --format json",
         "help",
         "help:execute",
         "help:rollback",
@@ -184,6 +193,7 @@ fn each_subtask_that_succeeds() {
         "help:plan",
         "help:dbdump",
         "help:restore",
+        "help:backfill",
     ] {
         let line = Line::new(plugin(), simple().root()).args(words.split_whitespace()).on(&database);
         show(line.env("MONGO_DUMP_DIRECTORY", dumps.path()), words, &names, false);

@@ -12,7 +12,7 @@ use crate::manager::{MigrationsManager, Subtasks};
 use crate::model::PLUGIN_SUBTASKS;
 use crate::model::right::{self, On, Right};
 use crate::report::columns;
-use crate::store::{LOCK, LOG};
+use crate::store::{BACKFILLS, LOCK, LOG};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "help",
@@ -143,6 +143,7 @@ fn rights_needed(declaration: &Declaration) -> String {
             On::Registry => "`migrations`".to_owned(),
             On::Log => format!("`{LOG}`"),
             On::Lock => format!("`{LOCK}`"),
+            On::Backfills => format!("`{BACKFILLS}`"),
             On::Database => "every collection of the database".to_owned(),
         };
         let server = if *is_for_standalone { " of a standalone server" } else { "" };

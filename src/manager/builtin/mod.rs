@@ -31,8 +31,8 @@ macro_rules! built_ins {
 }
 
 built_ins! {
-    show_status execute rollback to redo plan ignore baseline accept forget adopt check history doctor unlock dbdump restore
-    dumps mongod completions help
+    show_status execute rollback to redo plan ignore baseline accept forget adopt check history backfill doctor unlock dbdump
+    restore dumps mongod completions help
 }
 
 /// The subtask that runs when the line has none, unless the manager names another.
@@ -105,7 +105,7 @@ mod tests {
             .iter()
             .filter_map(Subtask::declaration)
             .map(|Declaration { name, rights, .. }| {
-                let cells = [On::Registry, On::Log, On::Lock, On::Database].map(|on| cell(rights, on));
+                let cells = [On::Registry, On::Log, On::Lock, On::Backfills, On::Database].map(|on| cell(rights, on));
                 format!("| `{name}` | {} |", cells.join(" | "))
             })
             .collect();
