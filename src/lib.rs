@@ -67,7 +67,7 @@ pub use {
     dispatch::run,
     environment::Environment,
     manager::{Flow, MigrationsManager, Subtasks},
-    migration::{Action, Embedded, IntoAction, Migration, TakesDatabase, TakesDb, TakesTransaction},
+    migration::{Action, Embedded, IntoAction, Migration, Rerun, TakesDatabase, TakesDb, TakesTransaction},
     mongodb,
     report::{Message, Progress, Reporter},
     runner::Runner,
@@ -93,7 +93,7 @@ pub mod prelude {
     pub use mongodb::bson::{Document, doc};
 
     pub use crate::config::FromEnv as _;
-    pub use crate::{Config, Context, Db, Flow, MigrationsManager, Result, Subtasks, Transaction, Write, builtin};
+    pub use crate::{Config, Context, Db, Flow, MigrationsManager, Rerun, Result, Subtasks, Transaction, Write, builtin};
 }
 
 /// Declares the module of the migrations that the build script found, with a function `embedded` that returns them.

@@ -80,7 +80,8 @@ fn of_migrations(migrations: &[Migration], view: &View) -> Vec<Finding> {
         let text = format!("{name} failed: {}", why.lines().next().unwrap_or_default());
         findings.push(Finding::wrong("migrations", text).with_remedy(format!("fix it and run `{program} execute` again")));
     }
-    let notes = warnings::changed(&known.files).into_iter().chain(advice::without_file(&known));
+    let again = known.files.iter().filter_map(advice::to_be_run_again);
+    let notes = again.chain(warnings::changed(&known.files)).chain(advice::without_file(&known));
     findings.extend(notes.map(|remark| Finding::of_remark("migrations", Verdict::Note, remark)));
     let open: Vec<&str> = known
         .files

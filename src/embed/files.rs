@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::cfg;
 use super::pattern::Pattern;
+use super::rerun::RERUN;
 use super::source::{self, Source};
 use crate::model::file_name;
 
@@ -162,6 +163,10 @@ fn read(path: &Path, pattern: &Pattern, found: &mut Found) {
                 format!("in {file}, {}", wrong.write),
             );
         }
+    }
+    if let Some((what, write)) = source.rerun.as_ref().and_then(|rerun| rerun.wrong.as_ref()) {
+        let line = source::line_of_item(&text, RERUN).map(|line| format!(":{}", line + 1)).unwrap_or_default();
+        return found.add_problem(format!("`{RERUN}` in {shown}{line} {what}"), format!("in {file}, {write}"));
     }
     if source.up.is_none() {
         return found

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::DEBUG;
 use super::files::{File, Found, Problem};
+use super::rerun::RERUN;
 use super::signature::{Function, Takes};
 use crate::model::sources::Sources;
 
@@ -123,10 +124,12 @@ fn migration(module: &str, file: &File) -> String {
             }
         }
     };
+    // The constant itself: if it is not what its text seems to say, the build fails.
+    let rerun = source.rerun.as_ref().map(|_| format!(".with_rerun({module}::{RERUN})")).unwrap_or_default();
     let checksums = format!("[{:?}, {:?}]", source.checksum, source.former_checksum);
     format!(
         "        {up}\n{down}        \
-         super::{OURS}::Migration::of([{:?}, {:?}], {checksums}, {:?}, up, down)\n",
+         super::{OURS}::Migration::of([{:?}, {:?}], {checksums}, {:?}, up, down){rerun}\n",
         file.name, file.number, source.description
     )
 }

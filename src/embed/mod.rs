@@ -15,6 +15,7 @@ mod imports;
 mod lints;
 mod normal_form;
 pub(crate) mod pattern;
+mod rerun;
 mod signature;
 mod source;
 mod tokens;

@@ -1,4 +1,4 @@
-//! Reads a migration file's text: its description, which functions it has, and its checksum.
+//! Reads a migration file's text: its description, which functions it has, whether it says that it may run again, and its checksum.
 //!
 //! The text is split into Rust's tokens, so that white space, line endings and comments make no difference.
 //!
@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
+use super::rerun::Rerun;
 use super::signature::{Function, Names};
 use super::tokens::doc_text;
 use super::{cfg, checksum};
@@ -22,6 +23,8 @@ pub(super) struct Source {
     pub(super) cfg: Option<String>,
     pub(super) up: Option<Function>,
     pub(super) down: Option<Function>,
+    /// Its constant `RERUN`, if it has one.
+    pub(super) rerun: Option<Rerun>,
     /// Whether `Result` is certainly the prelude's in this file.
     pub(super) has_our_result: bool,
     /// A checksum of the code: `v2:sha256:…`.
@@ -41,6 +44,7 @@ pub(super) fn read(text: &str) -> Source {
             cfg: None,
             up: Some(Function::unknown()),
             down: None,
+            rerun: None,
             has_our_result: false,
             checksum: checksum::of_text(text),
             former_checksum: checksum::of_text(text),
@@ -53,6 +57,7 @@ pub(super) fn read(text: &str) -> Source {
         cfg: cfg::of_file(&tokens),
         up: Function::find(&tokens, "up", &names),
         down: Function::find(&tokens, "down", &names),
+        rerun: Rerun::find(&tokens),
         has_our_result,
         checksum: checksum::of_tokens(tokens.clone()),
         former_checksum: checksum::former(tokens),
@@ -61,10 +66,21 @@ pub(super) fn read(text: &str) -> Source {
 
 /// Returns the number of the line in which a public function of that name begins, if it can be found.
 pub(super) fn line_of(text: &str, function: &str) -> Option<usize> {
+    line_with(text, |words| words.first() == Some(&"pub") && words.windows(2).any(|pair| pair == ["fn", function]))
+}
+
+/// Returns the number of the line in which something of that name is declared that is no function, if it can be found.
+pub(super) fn line_of_item(text: &str, name: &str) -> Option<usize> {
+    let is_item = |word: &&str| ["const", "static", "use"].contains(word);
+    line_with(text, |words| words.iter().take(3).any(is_item) && words.contains(&name))
+}
+
+/// Returns the number of the first line whose words are those.
+fn line_with(text: &str, is_it: impl Fn(&[&str]) -> bool) -> Option<usize> {
     text.lines().position(|line| {
         let words: Vec<&str> =
             line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
-        words.first() == Some(&"pub") && words.windows(2).any(|pair| pair == ["fn", function])
+        is_it(&words)
     })
 }
 

@@ -3,6 +3,7 @@
 mod action;
 mod checkout;
 pub(crate) mod names;
+mod rerun;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,6 +11,7 @@ use std::path::Path;
 
 pub use action::{Action, IntoAction, TakesDatabase, TakesDb, TakesTransaction};
 pub(crate) use action::{InTransaction, Kind, OnDatabase};
+pub use rerun::Rerun;
 
 use crate::embed::git;
 use crate::error::{Error, ErrorKind, Remark};
@@ -52,6 +54,7 @@ pub struct Migration {
     package: Option<&'static str>,
     /// The checksum that an earlier version of this crate gave the same code.
     former_checksum: Option<String>,
+    rerun: Rerun,
     up: Action,
     down: Option<Action>,
 }
@@ -60,7 +63,8 @@ impl Migration {
     /// Creates a migration from the name under which it is registered (`0002_slugs.rs`) and its `up`.
     ///
     /// Its number is the digits that the name starts with, up to the first `_`: `0002`. For a name of another form,
-    /// [`with_number`](Self::with_number) sets it. It has no description, an empty checksum, and no `down`.
+    /// [`with_number`](Self::with_number) sets it. It has no description, an empty checksum, and no `down`,
+    /// and it is not known whether it may run again once it was interrupted.
     pub fn new<K>(name: impl Into<String>, up: impl IntoAction<K>) -> Self {
         let name = name.into();
         let digits = name.split('_').next().unwrap_or_default();
@@ -72,6 +76,7 @@ impl Migration {
             checksum: String::new(),
             former_checksum: None,
             package: None,
+            rerun: Rerun::Unknown,
             up: up.into_action(),
             down: None,
         }
@@ -93,6 +98,7 @@ impl Migration {
             checksum: checksum.to_owned(),
             former_checksum: Some(former_checksum.to_owned()),
             package: None,
+            rerun: Rerun::Unknown,
             up,
             down,
         }
@@ -124,6 +130,13 @@ impl Migration {
     #[must_use]
     pub fn with_down<K>(mut self, down: impl IntoAction<K>) -> Self {
         self.down = Some(down.into_action());
+        self
+    }
+
+    /// Sets whether `up` may run again from its beginning after it was interrupted.
+    #[must_use]
+    pub fn with_rerun(mut self, rerun: Rerun) -> Self {
+        self.rerun = rerun;
         self
     }
 
@@ -160,6 +173,11 @@ impl Migration {
     /// Whether the migration has a `down`, and so can be rolled back.
     pub fn has_down(&self) -> bool {
         self.down.is_some()
+    }
+
+    /// Whether `up` may run again from its beginning after it was interrupted.
+    pub fn rerun(&self) -> Rerun {
+        self.rerun
     }
 
     /// What events and the registry carry.

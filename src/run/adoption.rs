@@ -71,7 +71,7 @@ pub(crate) fn make<'m>(
         for (standing, how) in matched {
             taken.push(standing.migration.name());
             rows.push(row(Some(standing), how));
-            if standing.needs_decision {
+            if standing.is_half_done {
                 return Err(Error::of_remarks(ErrorKind::Undecided, advice::decision_needed(standing)));
             }
             if standing.entry().is_none() {
@@ -92,6 +92,8 @@ fn step<'m>(standing: &Standing<'m, '_>, theirs: &Theirs, tool: Tool, collection
         migration: Of::File(standing.migration),
         direction: Direction::Adopt,
         before: standing.effective(),
+        was_in_up: standing.was_in_up,
+        runs_again: None,
         registered: Vec::new(),
         registered_as: None,
         adopted: Some(Adopted {

@@ -18,26 +18,62 @@ use crate::store::{Attempt, Entry, Partial};
 
 /// What to say about each migration that needs a decision.
 pub(crate) fn all_undecided(known: &Known<'_, '_>) -> Vec<Remark> {
-    let with_file = known.undecided().filter_map(decision_needed);
+    undecided(known, |_| true)
+}
+
+/// What to say about each migration that needs a decision before a task can do anything. One whose file says that it may run again
+/// needs none if the task runs it.
+pub(super) fn undecided(known: &Known<'_, '_>, is_run: impl Fn(&Standing<'_, '_>) -> bool) -> Vec<Remark> {
+    let is_undecided =
+        |standing: &&Standing<'_, '_>| standing.needs_decision() || standing.runs_again() && !is_run(standing);
+    let with_file = known.files.iter().filter(is_undecided).filter_map(decision_needed);
     with_file.chain(known.interrupted_without_file.iter().map(|attempt| file_gone(attempt))).collect()
 }
 
 /// What to say about an interrupted migration.
 pub(crate) fn decision_needed(standing: &Standing<'_, '_>) -> Option<Remark> {
     let name = standing.migration.stem();
-    let attempt = standing.attempt?;
-    // A later attempt may have left it as it was; the log then knows more than that attempt says.
-    let is_it = attempt.ended.is_none() && attempt.direction.runs_code() && !attempt.is_transactional;
-    let when = if is_it { interrupted(attempt) } else { format!("`{} history:{name}` shows when", program()) };
+    let (was_interrupted, program) = (was_interrupted(standing)?, program());
+    let again = if standing.runs_again() {
+        format!("`{program} execute` to run it again, which its file says is safe")
+    } else {
+        format!("`{program} execute:{name}` to run it again")
+    };
     let undo = if standing.migration.has_down() {
         format!("`rollback:{name}` to undo it, or `ignore:{name}` to mark it as done")
     } else {
         format!("or `ignore:{name}` to mark it as done (it has no `down`)")
     };
     Some(
-        Remark::new(format!("{name} was interrupted ({when}), and it is not known how far it got"))
-            .with_hint(format!("check the data, then use `{} execute:{name}` to run it again, {undo}", program())),
+        Remark::new(format!("{was_interrupted}, and it is not known how far it got"))
+            .with_hint(format!("check the data, then use {again}, {undo}")),
     )
+}
+
+/// What to say about an interrupted migration that `execute` runs again by itself.
+pub(crate) fn to_be_run_again(standing: &Standing<'_, '_>) -> Option<Remark> {
+    let message = was_interrupted(standing).filter(|_| standing.runs_again())?;
+    Some(Remark::new(format!("{message}, and its file says that running it again is safe")).with_hint(format!(
+        "run `{} execute`, which runs {} again by itself",
+        program(),
+        standing.migration.stem()
+    )))
+}
+
+/// What to say when such a migration is run again.
+pub(super) fn runs_again(standing: &Standing<'_, '_>) -> Option<String> {
+    let message = was_interrupted(standing).filter(|_| standing.runs_again())?;
+    Some(format!("{message}, and runs again from its beginning: its file says that this is safe"))
+}
+
+/// `0002_b was interrupted (up, by deploy@web-2, 2026-02-03 04:05:06Z)`
+fn was_interrupted(standing: &Standing<'_, '_>) -> Option<String> {
+    let name = standing.migration.stem();
+    let attempt = standing.attempt?;
+    // A later attempt may have left it as it was; the log then knows more than that attempt says.
+    let is_it = attempt.ended.is_none() && attempt.direction.runs_code() && !attempt.is_transactional;
+    let when = if is_it { interrupted(attempt) } else { format!("`{} history:{name}` shows when", program()) };
+    Some(format!("{name} was interrupted ({when})"))
 }
 
 /// What to say about an interrupted migration whose file is gone.
@@ -198,7 +234,7 @@ pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + 
     let no_effect = if step.is_transactional() { ", and had no effect since it is transactional" } else { "" };
     let (message, hint) = match step.direction {
         // It was interrupted before, and the effects of that are still there.
-        Direction::Up if step.before == State::Interrupted => {
+        Direction::Up if step.before == State::Interrupted && step.runs_again.is_none() => {
             (format!("the migration {name} failed{no_effect}"), format!("fix it and run `{program} execute:{name}` again"))
         }
         Direction::Up => (

@@ -21,6 +21,8 @@ pub(super) fn accept<'m>(standing: &Standing<'m, '_>, known: &Known<'_, '_>) -> 
         migration: Of::File(migration),
         direction: Direction::Accept,
         before,
+        was_in_up: standing.was_in_up,
+        runs_again: None,
         registered: entry.as_read().into_iter().collect(),
         registered_as,
         again: None,
@@ -30,7 +32,7 @@ pub(super) fn accept<'m>(standing: &Standing<'m, '_>, known: &Known<'_, '_>) -> 
     if let (State::Registered | State::Ignored, Some(entry)) = (before, standing.entry()) {
         return Ok(standing.is_changed().then(|| step(entry, None)));
     }
-    if standing.needs_decision {
+    if standing.is_half_done {
         return Err(Error::of_remarks(ErrorKind::Undecided, advice::decision_needed(standing)));
     }
     if before == State::Failed {
@@ -90,6 +92,8 @@ pub(super) fn forget(word: &str, known: &Known<'_, '_>, view: &View) -> Result<S
                 migration: Of::Gone(gone.clone()),
                 direction: Direction::Forget,
                 before: *before,
+                was_in_up: false,
+                runs_again: None,
                 registered: of_stem.filter_map(Entry::as_read).collect(),
                 registered_as: None,
                 again: None,

@@ -253,6 +253,7 @@ async fn run_steps(
     if failure.is_none() {
         for (index, step) in plan.steps.iter().enumerate() {
             let about = About { subtask, direction: step.direction, migration: step.migration.subject() };
+            step.runs_again.iter().for_each(|sentence| reporter.note(sentence));
             reporter.event(&Event::MigrationStarted { about, index, total });
             let since = Instant::now();
             match steps.step(step, plan.steps.get(index + 1), done.steps.len()).await {

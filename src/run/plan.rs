@@ -123,6 +123,8 @@ fn steps<'m>(request: &Request<'m>, selection: &Selection<'_, 'm, '_>, known: &K
             migration: Of::File(migration),
             direction,
             before: if is_redone { State::Unregistered } else { standing.effective() },
+            was_in_up: standing.was_in_up && !is_redone,
+            runs_again: advice::runs_again(standing).filter(|_| direction == Direction::Up && !is_redone),
             registered: if is_redone { Vec::new() } else { registered.collect() },
             registered_as: None,
             adopted: None,
@@ -172,10 +174,12 @@ fn check(
 ) -> Result<(), Error> {
     let is_named = matches!(request.goal, Goal::One(..) | Goal::Redo(_));
     if !is_named {
-        // As long as a migration is interrupted, nothing runs until a person has decided how to go on.
-        refuse_undecided(advice::all_undecided(known))?;
+        // As long as a migration is interrupted, nothing runs until a person has decided how to go on. That its file says that it
+        // may run again decides for a task that runs it.
         let ups = selection.of(Direction::Up);
-        refuse_undecided(advice::renumbered(known, |standing| ups.iter().any(|up| std::ptr::eq(*up, standing))))?;
+        let is_run = |standing: &Standing<'_, '_>| ups.iter().any(|up| std::ptr::eq(*up, standing));
+        refuse_undecided(advice::undecided(known, is_run))?;
+        refuse_undecided(advice::renumbered(known, is_run))?;
     }
     let mut impossible = Vec::new();
     for (index, &(direction, standing)) in selection.steps.iter().enumerate() {
@@ -526,6 +530,7 @@ pub(crate) mod tests {
             is_transactional: false,
             was_registered: false,
             before: State::Unregistered,
+            was_in_up: false,
             ended: Some(Ended::Failed),
             at: None,
             who: String::new(),
@@ -545,10 +550,9 @@ pub(crate) mod tests {
         );
     }
 
-    #[test]
-    fn nothing_but_a_named_migration_runs_while_one_is_interrupted() {
-        let migrations = ["1_a", "2_b", "3_c"].map(with_down);
-        let interrupted = Attempt {
+    /// 2_b was interrupted in its `up`.
+    fn interrupted() -> Attempt {
+        Attempt {
             name: "2_b.rs".into(),
             run: "r".into(),
             fence: 1,
@@ -556,13 +560,19 @@ pub(crate) mod tests {
             is_transactional: false,
             was_registered: false,
             before: State::Unregistered,
+            was_in_up: false,
             ended: None,
             at: None,
             who: "deploy".into(),
             place: "web-2".into(),
             error: None,
-        };
-        let view = View { attempts: vec![interrupted], ..view(&[entry("1_a.rs"), entry("3_c.rs")]) };
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_named_migration_runs_while_one_is_interrupted() {
+        let migrations = ["1_a", "2_b", "3_c"].map(with_down);
+        let view = View { attempts: vec![interrupted()], ..view(&[entry("1_a.rs"), entry("3_c.rs")]) };
         let place = || Place::Number("1".into());
         for goal in [
             Goal::Execute(None),
@@ -581,6 +591,44 @@ pub(crate) mod tests {
         assert!(make(&asked(Goal::Redo(&migrations[2])), &migrations, &view, true).is_ok());
         let plan = make(&asked(Goal::Redo(&migrations[1])), &migrations, &view, true).unwrap();
         assert_eq!(plan.steps.iter().map(|step| step.before).collect::<Vec<_>>(), [State::Interrupted, State::Unregistered]);
+    }
+
+    #[test]
+    fn what_may_run_again_is_run_again_by_a_task_that_runs_it() {
+        let safe = |migration: Migration| migration.with_rerun(crate::Rerun::Safe);
+        let migrations = [with_down("1_a"), safe(with_down("2_b")), with_down("3_c")];
+        let view = View { attempts: vec![interrupted()], ..view(&[entry("1_a.rs")]) };
+        let place = |number: &str| Place::Number(number.into());
+        for goal in [Goal::Execute(None), Goal::Execute(Some(place("2"))), Goal::To(place("2"))] {
+            // It is no warning.
+            let strict = Request { is_strict: true, ..asked(goal) };
+            let plan = make(&strict, &migrations, &view, true).unwrap();
+            let step = &plan.steps[0];
+            assert_eq!((step.migration.stem(), step.before, step.was_in_up), ("2_b", State::Interrupted, true));
+            let sentence = step.runs_again.as_deref().unwrap();
+            assert!(sentence.starts_with("2_b was interrupted (up, by deploy@web-2"), "{sentence}");
+            assert!(sentence.ends_with("and runs again from its beginning: its file says that this is safe"), "{sentence}");
+            assert!(messages(&plan).is_empty());
+        }
+        // These would leave it half done, or mark it as done.
+        for goal in [
+            Goal::Execute(Some(place("1"))),
+            Goal::Ignore,
+            Goal::Baseline(place("3")),
+            Goal::RollBack(Back::To(place("0"))),
+            Goal::RollBack(Back::Steps(1)),
+            Goal::To(place("1")),
+        ] {
+            let error = make(&asked(goal.clone()), &migrations, &view, true).unwrap_err();
+            assert_eq!(error.exit_code(), 3, "{goal:?}");
+            let hint = error.hint().unwrap();
+            assert!(hint.contains("`cargo migrations execute` to run it again, which its file says is safe"), "{hint}");
+        }
+        // A person who names it decides. Its `down` is not what the file speaks of.
+        let named = |goal| make(&asked(goal), &migrations, &view, true).unwrap().steps;
+        assert!(named(Goal::One(Direction::Up, &migrations[1]))[0].runs_again.is_some());
+        assert!(named(Goal::One(Direction::Down, &migrations[1]))[0].runs_again.is_none());
+        assert!(named(Goal::Redo(&migrations[1])).iter().all(|step| step.runs_again.is_none()));
     }
 
     #[test]

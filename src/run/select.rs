@@ -171,6 +171,7 @@ mod tests {
             is_transactional: false,
             was_registered: false,
             before: State::Unregistered,
+            was_in_up: false,
             ended: None,
             at: None,
             who: String::new(),

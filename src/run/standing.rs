@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::migration::Migration;
+use crate::migration::{Migration, Rerun};
 use crate::model::file_name::stem;
 use crate::model::{Direction, State};
 use crate::store::{Attempt, Ended, Entry, View};
@@ -16,8 +16,10 @@ pub(crate) struct Standing<'m, 'v> {
     pub(crate) entries: Vec<&'v Entry>,
     /// The last attempt in the log that did not succeed.
     pub(crate) attempt: Option<&'v Attempt>,
-    /// It was interrupted and may be half done, so that a person has to decide how to go on.
-    pub(crate) needs_decision: bool,
+    /// It was interrupted and may be half done.
+    pub(crate) is_half_done: bool,
+    /// It is half done, it was its `up` that was interrupted, and nothing that may have had an effect ran since.
+    pub(crate) was_in_up: bool,
     /// A run is working on it now.
     pub(crate) is_under_way: bool,
 }
@@ -27,10 +29,20 @@ impl<'v> Standing<'_, 'v> {
         self.entries.first().copied()
     }
 
+    /// Whether a person has to decide how to go on.
+    pub(crate) fn needs_decision(&self) -> bool {
+        self.is_half_done && !self.runs_again()
+    }
+
+    /// Whether it is half done, and its file says that its `up` may run again from its beginning.
+    pub(crate) fn runs_again(&self) -> bool {
+        self.was_in_up && self.migration.rerun() == Rerun::Safe
+    }
+
     /// The state that counts for a new attempt: a transaction that was killed has had no effect.
     pub(crate) fn effective(&self) -> State {
         match self.state {
-            State::Interrupted if !self.needs_decision => registered(self.entry()),
+            State::Interrupted if !self.is_half_done => registered(self.entry()),
             state => state,
         }
     }
@@ -62,13 +74,6 @@ pub(crate) struct Known<'m, 'v> {
     pub(crate) interrupted_without_file: Vec<&'v Attempt>,
 }
 
-impl Known<'_, '_> {
-    /// The migrations that need a decision, in order.
-    pub(crate) fn undecided(&self) -> impl Iterator<Item = &Standing<'_, '_>> {
-        self.files.iter().filter(|standing| standing.needs_decision)
-    }
-}
-
 impl<'v> Known<'_, 'v> {
     /// The other program that registered a migration without a file. `None` if it was this one, or if that is not known.
     pub(crate) fn other_program(&self, entry: &'v Entry) -> Option<&'v str> {
@@ -82,22 +87,24 @@ fn different<'v>(own: Option<&str>, entry: &'v Entry) -> Option<&'v str> {
     entry.package.as_deref().filter(|package| own.is_some_and(|own| own != *package))
 }
 
-/// A state, and whether a person has to decide how to go on.
+/// A state, and what is known about how a migration that was interrupted was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Judged {
     state: State,
-    needs_decision: bool,
+    is_half_done: bool,
+    /// It was its `up` that left it so.
+    was_in_up: bool,
 }
 
 impl Judged {
     /// The state is certain.
     fn clear(state: State) -> Self {
-        Self { state, needs_decision: false }
+        Self { state, is_half_done: false, was_in_up: false }
     }
 
     /// It was interrupted, and may be half done.
-    fn undecided() -> Self {
-        Self { state: State::Interrupted, needs_decision: true }
+    fn half_done(was_in_up: bool) -> Self {
+        Self { state: State::Interrupted, is_half_done: true, was_in_up }
     }
 }
 
@@ -119,14 +126,14 @@ pub(crate) fn all<'m, 'v>(migrations: &'m [Migration], view: &'v View) -> Known<
             let is_under_way = attempt.is_some_and(|attempt| attempt.ended.is_none() && view.is_under_way(attempt));
             let entry = entries.first().copied();
             let judged = if is_under_way { Judged::clear(registered(entry)) } else { judge(entry, attempt) };
-            let Judged { state, needs_decision } = judged;
-            Standing { migration, state, entries, attempt, needs_decision, is_under_way }
+            let Judged { state, is_half_done, was_in_up } = judged;
+            Standing { migration, state, entries, attempt, is_half_done, was_in_up, is_under_way }
         })
         .collect();
     let without_file = attempts.into_iter().filter(|(stem, attempt)| {
         let entry = entries.get(stem).and_then(|entries| entries.first().copied());
         let is_under_way = attempt.ended.is_none() && view.is_under_way(attempt);
-        !is_under_way && judge(entry, Some(attempt)).needs_decision
+        !is_under_way && judge(entry, Some(attempt)).is_half_done
     });
     let interrupted_without_file = without_file.map(|(_, attempt)| attempt).collect();
     let missing = entries.into_values().filter_map(|entries| entries.first().copied()).collect();
@@ -173,7 +180,7 @@ fn judge(entry: Option<&Entry>, attempt: Option<&Attempt>) -> Judged {
         return base;
     }
     // The attempt had no effect, or the state before it says all that it did.
-    let as_before = if attempt.before == State::Interrupted { Judged::undecided() } else { base };
+    let as_before = if attempt.before == State::Interrupted { Judged::half_done(attempt.was_in_up) } else { base };
     let failed = Judged::clear(State::Failed);
     let failed_before = (attempt.before == State::Failed && entry.is_none()).then_some(failed);
     match (attempt.ended, attempt.direction) {
@@ -182,10 +189,15 @@ fn judge(entry: Option<&Entry>, attempt: Option<&Attempt>) -> Judged {
         // A transaction that was killed has undone nothing.
         (None, Direction::Down) if attempt.is_transactional => failed_before.unwrap_or(as_before),
         (None, _) if attempt.is_transactional => {
-            Judged { state: State::Interrupted, needs_decision: attempt.before == State::Interrupted }
+            if as_before.is_half_done {
+                as_before
+            } else {
+                Judged::clear(State::Interrupted)
+            }
         }
-        (None, _) => Judged::undecided(),
-        (Some(_), _) if attempt.is_transactional && as_before.needs_decision => as_before,
+        // What is registered was left by an interrupted `down`, whatever its `up` did to that.
+        (None, direction) => Judged::half_done(direction == Direction::Up && entry.is_none()),
+        (Some(_), _) if attempt.is_transactional && as_before.is_half_done => as_before,
         // An `up` after an interrupted `down` that failed has repaired nothing.
         (Some(_), Direction::Up) if entry.is_some() => as_before,
         (Some(_), _) if entry.is_none() => failed,
@@ -210,8 +222,13 @@ mod tests {
     use Ended::{Aborted, Done, Failed};
 
     /// The expected judgement, as a pair.
-    fn judged(state: State, needs_decision: bool) -> Judged {
-        Judged { state, needs_decision }
+    fn judged(state: State, is_half_done: bool) -> (State, bool) {
+        (state, is_half_done)
+    }
+
+    fn judge(entry: Option<&Entry>, attempt: Option<&Attempt>) -> (State, bool) {
+        let Judged { state, is_half_done, .. } = super::judge(entry, attempt);
+        (state, is_half_done)
     }
 
     fn attempt(direction: Direction, ended: Option<Ended>, was_registered: bool, before: State) -> Attempt {
@@ -223,6 +240,7 @@ mod tests {
             is_transactional: false,
             was_registered,
             before,
+            was_in_up: false,
             ended,
             at: None,
             who: "deploy".into(),
@@ -338,6 +356,44 @@ mod tests {
                 assert_eq!(judge(later, Some(&attempt)), judge(later, None), "{attempt:?}, {later:?}");
             }
         }
+    }
+
+    /// Whether a migration whose file says that its `up` may run again is run again.
+    fn runs_again(entry: Option<&Entry>, attempt: Attempt) -> bool {
+        let migration = Migration::new("1_a.rs", async |_: &crate::Db| Ok::<_, crate::Error>(())).with_rerun(Rerun::Safe);
+        let view = View { entries: entry.cloned().into_iter().collect(), attempts: vec![attempt], ..View::default() };
+        let known = all(std::slice::from_ref(&migration), &view);
+        let standing = &known.files[0];
+        assert!(!standing.runs_again() || standing.effective() == State::Interrupted, "its effects are there");
+        let unsure = migration.clone().with_rerun(Rerun::Unknown);
+        let known_too = all(std::slice::from_ref(&unsure), &view);
+        assert_eq!(known_too.files[0].needs_decision(), standing.needs_decision() || standing.runs_again());
+        standing.runs_again()
+    }
+
+    #[test]
+    fn an_up_that_was_interrupted_runs_again_if_its_file_says_that_this_is_safe() {
+        assert!(runs_again(None, attempt(Up, None, false, State::Unregistered)));
+        assert!(runs_again(None, attempt(Up, None, false, State::Failed)));
+        assert!(runs_again(None, attempt(Up, None, false, State::Interrupted)), "a person had it run");
+        // A later attempt that did nothing changes nothing.
+        for (direction, ended) in [(Up, Some(Aborted)), (Down, Some(Aborted)), (Ignore, None)] {
+            let later = Attempt { was_in_up: true, ..attempt(direction, ended, false, State::Interrupted) };
+            assert!(runs_again(None, later), "{direction:?}");
+            assert!(!runs_again(None, attempt(direction, ended, false, State::Interrupted)), "{direction:?}");
+        }
+        // What has become a transaction since, and was killed.
+        let later = Attempt { is_transactional: true, was_in_up: true, ..attempt(Up, None, false, State::Interrupted) };
+        assert!(runs_again(None, later));
+    }
+
+    #[test]
+    fn an_interrupted_down_waits_for_a_person_whatever_the_file_says() {
+        assert!(!runs_again(Some(&entry(None)), attempt(Down, None, true, State::Registered)));
+        let of_interrupted = Attempt { was_in_up: true, ..attempt(Down, None, false, State::Interrupted) };
+        assert!(!runs_again(None, of_interrupted), "the `down` of an interrupted `up`");
+        let up_after = attempt(Up, None, true, State::Interrupted);
+        assert!(!runs_again(Some(&entry(Some("other"))), up_after), "an `up` after an interrupted `down`");
     }
 
     #[test]

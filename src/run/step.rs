@@ -15,6 +15,10 @@ pub(crate) struct Step<'m> {
     pub(crate) direction: Direction,
     /// Its state when the plan was made.
     pub(crate) before: State,
+    /// Whether it was its `up` that was interrupted before.
+    pub(crate) was_in_up: bool,
+    /// What to say when it begins, if it was interrupted and runs again because its file says that this is safe.
+    pub(crate) runs_again: Option<String>,
     /// A filter for each of its documents in the registry. Each matches the document as long as no other run has written it.
     pub(crate) registered: Vec<Document>,
     /// The name under which it is registered, if it gets a new one.

@@ -291,6 +291,7 @@ fn about<'s>(step: &'s Step<'_>) -> About<'s> {
         is_transactional: step.is_transactional(),
         was_registered: !step.registered.is_empty(),
         before: step.before,
+        was_in_up: step.was_in_up,
         registered_as: step.registered_as.as_deref(),
     }
 }

@@ -73,6 +73,8 @@ pub(crate) struct Attempt {
     /// Whether it was registered when this began, and what its state was.
     pub(crate) was_registered: bool,
     pub(crate) before: State,
+    /// Whether it was an `up` that was interrupted before, and nothing that may have had an effect ran since.
+    pub(crate) was_in_up: bool,
     /// `None` if it began and its end is not known.
     pub(crate) ended: Option<Ended>,
     pub(crate) at: Option<DateTime>,
@@ -93,6 +95,7 @@ impl Attempt {
             is_transactional: event.get_bool("transactional").unwrap_or(false),
             was_registered: event.get_bool("was_registered").unwrap_or(false),
             before: text("before").and_then(State::read).unwrap_or(State::Unregistered),
+            was_in_up: text("interrupted").and_then(Direction::read) == Some(Direction::Up),
             ended: text("outcome").and_then(Ended::read),
             at: event.get_datetime("at").ok().copied(),
             who: text("who").unwrap_or("unknown").to_owned(),
@@ -242,6 +245,8 @@ pub(crate) struct About<'m> {
     pub(crate) is_transactional: bool,
     pub(crate) was_registered: bool,
     pub(crate) before: State,
+    /// Whether it was an `up` that was interrupted before, and nothing that may have had an effect ran since.
+    pub(crate) was_in_up: bool,
     /// The name under which it is registered, if it gets a new one.
     pub(crate) registered_as: Option<&'m str>,
 }
@@ -257,6 +262,9 @@ impl About<'_> {
             "was_registered": self.was_registered,
             "before": self.before.as_str(),
         };
+        if self.was_in_up {
+            document.insert("interrupted", Direction::Up.as_str());
+        }
         if let Some(name) = self.registered_as {
             document.insert("registered_as", name);
         }
@@ -337,6 +345,10 @@ mod tests {
         };
         let attempt = Attempt::read(&event).unwrap();
         assert_eq!((attempt.direction, attempt.ended, attempt.before), (Direction::Down, None, State::Registered));
+        assert!(!attempt.was_in_up);
+        let mut of_interrupted = event.clone();
+        of_interrupted.extend(doc! { "before": "interrupted", "interrupted": "up" });
+        assert!(Attempt::read(&of_interrupted).unwrap().was_in_up);
         assert!(Attempt::read(&doc! { "event": "run_started", "run": "r" }).is_none());
         assert!(Attempt::read(&doc! { "name": 7, "fence": "x" }).is_none());
     }

@@ -10,7 +10,8 @@ use cargo_migrations::mongodb::bson::{DateTime, Document, doc};
 
 use super::support::recover::{AT_A_TIME, Frozen, check_reported_states, in_parallel, recover, wait_for_lease_to_expire};
 use super::support::{
-    Outcome, STEMS, Scene, Truth, assert_has, check, crash, crash_plain, faulty_server, is_transactional, standalone_server,
+    Outcome, STEMS, Scene, Truth, assert_has, check, crash, crash_plain, crash_rerun, faulty_server, is_rerun_safe,
+    is_transactional, standalone_server,
 };
 
 #[track_caller]
@@ -128,6 +129,44 @@ fn to_killed_at_every_point() {
 #[test]
 fn to_killed_at_every_point_on_a_standalone_server() {
     killed_at_every_point(on_standalone, "execute:3", "to:1 --yes");
+}
+
+/// What may run again does so without a person, also when that run is killed too. What is not known to be safe still waits.
+#[test]
+fn what_may_run_again_does_so_after_a_kill_at_every_point() {
+    killed_at_every_point(|| Scene::new(crash_rerun(), &faulty_server().uri()), "show_status", "execute");
+    killed_at_every_point(|| Scene::new(crash_rerun(), &standalone_server().uri()), "show_status", "execute");
+}
+
+#[test]
+fn a_rollback_of_what_may_run_again_waits_for_a_person() {
+    killed_at_every_point(|| Scene::new(crash_rerun(), &faulty_server().uri()), "execute", "rollback:3");
+    killed_at_every_point(|| Scene::new(crash_rerun(), &standalone_server().uri()), "execute", "rollback:3");
+}
+
+#[test]
+fn what_runs_again_may_be_killed_again() {
+    let new = || {
+        let scene = Scene::new(crash_rerun(), &faulty_server().uri());
+        let up = scene.line(["execute:1"]).env("PAUSE_MS", "60000").spawn();
+        let mut up = Frozen(up);
+        while scene.witnessed("begin up 0001") == 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        up.0.kill().unwrap();
+        wait_for_lease_to_expire(&scene);
+        scene
+    };
+    let points = new().trace("execute");
+    in_parallel(points.len(), |index| {
+        let scene = new();
+        let outcome = scene.line(["execute"]).env("CARGO_MIGRATIONS_CRASH_AT", format!("KILL:{index}")).run();
+        assert!(was_killed(&outcome), "at {index} ({}): {outcome:?}", points[index]);
+        wait_for_lease_to_expire(&scene);
+        let truths = check_reported_states(&scene);
+        assert!(truths.iter().all(|(stem, truth)| !is_rerun_safe(stem) || *truth != Truth::Interrupted), "{truths:?}");
+        recover(&scene, &truths, index);
+    });
 }
 
 /// A line that can be said twice does what is left after it was killed: no more, no less.

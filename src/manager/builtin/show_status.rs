@@ -91,7 +91,8 @@ fn remark(standing: &standing::Standing<'_, '_>) -> Option<Remark> {
     let name = standing.migration.stem();
     let what = advice::interrupted(attempt);
     match standing.state {
-        State::Interrupted if !standing.needs_decision => {
+        State::Interrupted if standing.is_half_done => advice::to_be_run_again(standing),
+        State::Interrupted => {
             Some(Remark::new(format!("{name} was interrupted ({what}), and had no effect since it is transactional")))
         }
         State::Failed => {

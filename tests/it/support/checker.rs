@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_migrations::mongodb::bson::Document;
 
-use super::crash::{Scene, is_transactional};
+use super::crash::{Scene, is_rerun_safe, is_transactional};
 
 /// The state of a migration as the checker derives it from what is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) enum Truth {
     Unregistered,
     Failed,
     Interrupted,
+    /// Its `up` was interrupted, and may run again.
+    RunsAgain,
 }
 
 /// Checks the invariants that hold at any time, and returns the state of each migration.
@@ -62,7 +64,14 @@ pub(crate) fn check(scene: &Scene) -> BTreeMap<String, Truth> {
             let ran = scene.witnessed(&format!("end up {number}"));
             assert!(ran > 0 || ignored, "{stem} is registered, but never ran to its end");
         }
-        truths.insert(stem.clone(), truth(is_registered, events.last().expect("an event")));
+        let last = events.last().expect("an event");
+        let truth = match truth(is_registered, last) {
+            Truth::Interrupted if is_rerun_safe(stem) && !is_registered && text(last, "direction") == "up" => {
+                Truth::RunsAgain
+            }
+            truth => truth,
+        };
+        truths.insert(stem.clone(), truth);
     }
     // A migration that is not in the log has not begun.
     for line in scene.witness() {

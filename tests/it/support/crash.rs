@@ -29,6 +29,17 @@ pub(crate) fn crash_plain() -> &'static Workspace {
     WORKSPACE.get_or_init(|| workspace("it-crash-plain", &["0001_plain", "0003_plain"]))
 }
 
+/// Whether its file says that its `up` may run again.
+pub(crate) fn is_rerun_safe(stem: &str) -> bool {
+    stem.ends_with("_rerun")
+}
+
+/// A workspace in which some migrations may run again, and others may not.
+pub(crate) fn crash_rerun() -> &'static Workspace {
+    static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
+    WORKSPACE.get_or_init(|| workspace("it-crash-rerun", &["0001_rerun", "0002_plain", "0003_rerun"]))
+}
+
 /// A workspace with fifty migrations, every fifth of which is transactional.
 pub(crate) fn fifty() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
@@ -76,9 +87,9 @@ fn workspace(name: &str, stems: &[&str]) -> Workspace {
     let workspace = with_crash_points(name);
     workspace.copy_fixture("crash");
     for stem in stems {
-        let template = if is_transactional(stem) { "templates/0000_tx.rs" } else { "templates/0000_plain.rs" };
-        let number = stem.split('_').next().expect("a number");
-        workspace.migration(&format!("{stem}.rs"), &fixture(template).replace("0000", number));
+        let (number, kind) = stem.split_once('_').expect("a number and a kind");
+        let template = fixture(&format!("templates/0000_{kind}.rs"));
+        workspace.migration(&format!("{stem}.rs"), &template.replace("0000", number));
     }
     workspace.built_manager();
     workspace

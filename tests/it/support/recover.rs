@@ -50,7 +50,7 @@ pub(crate) fn check_reported_states(scene: &Scene) -> BTreeMap<String, Truth> {
         let expected = match truths.get(&stem) {
             Some(Truth::Registered) => "registered",
             Some(Truth::Failed) => "failed",
-            Some(Truth::Interrupted) => "interrupted",
+            Some(Truth::Interrupted | Truth::RunsAgain) => "interrupted",
             Some(Truth::Unregistered) | None => "unregistered",
         };
         let reported = if reported == "ignored" { "registered".into() } else { reported };
@@ -102,7 +102,12 @@ pub(crate) fn recover(scene: &Scene, truths: &BTreeMap<String, Truth>, decision:
             check_reported_states(scene);
         }
     }
-    scene.run("execute --wait 20s").exits(0);
+    let again: Vec<&String> = truths.iter().filter(|(_, truth)| **truth == Truth::RunsAgain).map(|(stem, _)| stem).collect();
+    let outcome = scene.run("execute --wait 20s").exits(0);
+    for stem in again {
+        let sentence = "and runs again from its beginning: its file says that this is safe";
+        assert_has(&outcome.stderr, &[&format!("note: {stem} was interrupted (up, by "), sentence]);
+    }
     let truths = check_reported_states(scene);
     assert!(truths.values().all(|truth| *truth == Truth::Registered), "{truths:?}");
     let before = scene.witness();
