@@ -11,8 +11,9 @@ use super::ranges;
 use super::settings::Settings;
 use super::source::{Range, Source, Stored};
 use super::totals::Totals;
-use crate::db::{Db, Joined, Joins, Migrating, Part};
+use crate::db::{Db, Joins, Migrating, Part};
 use crate::error::{Error, Result};
+use crate::model::Joined;
 use crate::store::{BackfillId, Begin, Claim, Store, StoredRange};
 
 /// The ledger of one backfill of a migration.
@@ -110,7 +111,7 @@ impl<'b> Ledger<'b> {
     }
 
     fn source(&self, claim: Claim) -> Source {
-        Source::Stored(Box::new(Stored { store: self.store.clone(), claim, read: Cell::default() }))
+        Source::Stored(Box::new(Stored::new(self.store.clone(), claim)))
     }
 
     /// How many documents earlier runs have read.
@@ -130,6 +131,13 @@ impl<'b> Ledger<'b> {
         Ok(all)
     }
 
+    /// The result where the run that the backfill belongs to does not have it any more. Nothing is stored about it once its migration is
+    /// registered.
+    async fn gone(&self, read: u64) -> Result<Joined> {
+        let is_stored = self.store.has_backfill(&self.id).await?;
+        Ok(if is_stored { Joined::OwnerGone { read } } else { Joined::Done { read } })
+    }
+
     /// Helps with a backfill of which another process runs the migration. Returns only if that backfill is done already and is not the
     /// one to help with: then the migration's code goes on to the next.
     pub(super) async fn join(
@@ -138,7 +146,7 @@ impl<'b> Ledger<'b> {
         pass: impl AsyncFnOnce(&Source, Pulse) -> Result<Totals>,
     ) -> Result<Totals> {
         let found = self.store.joinable(&self.id, &self.migrating.worker).await?;
-        let Some((joinable, orders)) = found else { return joins.end(Joined::OwnerGone { read: 0 }).await };
+        let Some((joinable, orders)) = found else { return joins.end(self.gone(0).await?).await };
         if orders.done {
             if self.id == joins.id {
                 return joins.end(Joined::Done { read: 0 }).await;
@@ -154,11 +162,9 @@ impl<'b> Ledger<'b> {
         let _ = self.store.leave_backfill(&joinable.claim).await;
         let read_here = source.read();
         let joined = match ended {
-            Ok(_) => match self.store.joinable(&self.id, &self.migrating.worker).await? {
-                Some(_) => Joined::Done { read: read_here },
-                None => Joined::OwnerGone { read: read_here },
-            },
-            Err(error) if error.is::<Lost>() => Joined::OwnerGone { read: read_here },
+            Ok(_) if source.is_through() => Joined::Done { read: read_here },
+            Ok(_) => self.gone(read_here).await?,
+            Err(error) if error.is::<Lost>() => self.gone(read_here).await?,
             Err(error) if error.is::<Stopped>() => Joined::Stopped { read: read_here },
             Err(error) => return Err(error),
         };

@@ -28,6 +28,8 @@ pub(super) struct Stored {
     pub(super) claim: Claim,
     /// How many documents this process has read.
     pub(super) read: Cell<u64>,
+    /// Whether no other process had a range at the end.
+    is_through: Cell<bool>,
 }
 
 /// A range, and its number among the stored ones.
@@ -37,6 +39,12 @@ pub(super) struct Range {
     pub(super) span: Span,
 }
 
+impl Stored {
+    pub(super) fn new(store: Store, claim: Claim) -> Self {
+        Self { store, claim, read: Cell::default(), is_through: Cell::default() }
+    }
+}
+
 impl Source {
     pub(super) fn local(ends: Vec<Bson>) -> Self {
         Self::Local(RefCell::new(Range::between(ends).into()))
@@ -44,7 +52,7 @@ impl Source {
 
     /// The next range to work on. `None` if all are done, or the run that the backfill belongs to is dead.
     pub(super) async fn next(&self, pulse: &Pulse, is_stopping: impl Fn() -> bool) -> Result<Option<Range>> {
-        let Stored { store, claim, .. } = match self {
+        let Stored { store, claim, is_through, .. } = match self {
             Self::Local(ranges) => return Ok(ranges.borrow_mut().pop_front()),
             Self::Stored(stored) => &**stored,
         };
@@ -58,6 +66,7 @@ impl Source {
                 return Ok(Some(Range::of(range)));
             }
             if store.ranges_elsewhere(claim).await? == 0 {
+                is_through.set(true);
                 return Ok(None);
             }
             // Another process has them. If it dies, they are taken over.
@@ -80,6 +89,14 @@ impl Source {
     pub(super) fn add_read(&self, count: u64) {
         if let Self::Stored(stored) = self {
             stored.read.set(stored.read.get() + count);
+        }
+    }
+
+    /// Whether all ranges are done, once this process has done its own.
+    pub(super) fn is_through(&self) -> bool {
+        match self {
+            Self::Stored(stored) => stored.is_through.get(),
+            Self::Local(_) => true,
         }
     }
 

@@ -7,6 +7,7 @@ use mongodb::bson::Document;
 use mongodb::bson::oid::ObjectId;
 use tokio::sync::Notify;
 
+use crate::model::Joined;
 use crate::store::{BackfillId, Store};
 
 /// The migration that is under way, for what a migration does over several runs.
@@ -43,19 +44,6 @@ pub(crate) struct Joins {
     pub(crate) id: BackfillId,
     result: Mutex<Option<Joined>>,
     ended: Notify,
-}
-
-/// How it ended to join a backfill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Joined {
-    /// All of it is done.
-    Done { read: u64 },
-    /// The run that it belongs to is dead, or has lost it.
-    OwnerGone { read: u64 },
-    /// This process was asked to stop.
-    Stopped { read: u64 },
-    /// The backfill that this program describes is another one.
-    Differs,
 }
 
 impl Migrating {

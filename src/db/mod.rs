@@ -14,7 +14,7 @@ use crate::connect::{Connection, Recorder};
 use crate::durable;
 use crate::durable::attempt;
 pub use collection::TxCollection;
-pub(crate) use migrating::{Joined, Joins, Migrating, Part};
+pub(crate) use migrating::{Joins, Migrating, Part};
 pub use transaction::Transaction;
 
 use crate::error::{Error, Result};

@@ -47,6 +47,7 @@ events! {
     Restored "restored" ["name" "database" "documents" "bytes" "duration_ms"]
     Unlocked "unlocked" ["database" "was"]
     BackfillSteered "backfill_steered" ["database" "migration" "direction" "label" "collection" "steered" "throttle" "answer"]
+    BackfillJoined "backfill_joined" ["database" "migration" "direction" "label" "collection" "outcome" "read"]
     Checked "checked" ["migrations"]
     Databases "databases" ["databases"]
     Error "error" ["kind" "message" "causes" "hint" "exit_code"]

@@ -11,6 +11,8 @@ mod event;
 #[cfg(feature = "manager")]
 pub(crate) mod extended_json;
 pub(crate) mod file_name;
+#[cfg(feature = "manager")]
+mod joined;
 #[cfg(any(feature = "cli", feature = "manager"))]
 mod plugin_subtask;
 #[cfg(feature = "manager")]
@@ -26,6 +28,8 @@ pub(crate) mod variables;
 
 #[cfg(feature = "_line")]
 pub(crate) use event::EventName;
+#[cfg(feature = "manager")]
+pub(crate) use joined::Joined;
 #[cfg(feature = "cli")]
 pub(crate) use plugin_subtask::PluginSubtask;
 #[cfg(any(feature = "cli", feature = "manager"))]

@@ -35,11 +35,6 @@ impl Report for Backfills<'_> {
     }
 }
 
-/// Its name among the backfills of its migration: its label, or its collection.
-pub(super) fn name(backfill: &StoredBackfill) -> &str {
-    backfill.label.as_deref().unwrap_or(&backfill.collection)
-}
-
 /// Five columns, which fit in 80 characters, and last what has any length.
 fn cells(backfill: &StoredBackfill) -> Vec<String> {
     let state = backfill.state();
@@ -53,7 +48,7 @@ fn cells(backfill: &StoredBackfill) -> Vec<String> {
     let (read, expected) = (backfill.read(), backfill.expected());
     vec![
         format!("{}{direction}", backfill.migration),
-        name(backfill).to_owned(),
+        backfill.called().to_owned(),
         format!("{color}{}{color:#}", state.as_str()),
         format!("{}/{} ({}%)", short(read), short(expected), percent(read, expected)),
         backfill.workers.len().to_string(),

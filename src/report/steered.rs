@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::backfills::name;
 use super::{Report, Said};
 use crate::model::EventName;
 use crate::store::{Steer, StoredBackfill};
@@ -58,7 +57,7 @@ impl Report for Steered<'_> {
     }
 
     fn say(&self, say: &mut dyn FnMut(Said<'_>)) {
-        let what = format!("{} of {}", name(self.backfill), self.backfill.migration);
+        let what = format!("{} of {}", self.backfill.called(), self.backfill.migration);
         if self.answer == Answer::Ended {
             say(Said::Status { verb: "Done", message: &format!("{what}: it came to its end in the meantime") });
             return;

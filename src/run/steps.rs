@@ -297,6 +297,6 @@ fn about<'s>(step: &'s Step<'_>) -> About<'s> {
 }
 
 /// A panic becomes an error.
-async fn guarded(action: impl Future<Output = Result<()>>) -> Result<()> {
+pub(super) async fn guarded(action: impl Future<Output = Result<()>>) -> Result<()> {
     panics::catch_async(action).await.unwrap_or_else(|panic| Err(format!("it panicked: {panic}").into()))
 }

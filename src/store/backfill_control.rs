@@ -8,7 +8,7 @@ use std::time::Duration;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::error::Result;
 
-use super::backfills::BACKFILLS;
+use super::backfills::{BACKFILLS, BackfillId};
 use super::{Store, origin};
 use crate::durable;
 
@@ -22,6 +22,8 @@ pub(crate) struct StoredBackfill {
     pub(crate) direction: String,
     pub(crate) label: Option<String>,
     pub(crate) collection: String,
+    /// Of its migration's file, when it began.
+    pub(crate) checksum: String,
     pub(crate) is_done: bool,
     /// How many documents the collection had when it began, roughly.
     pub(crate) estimate: u64,
@@ -108,6 +110,15 @@ impl BackfillState {
 }
 
 impl StoredBackfill {
+    /// Its name among the backfills of its migration: its label, or its collection.
+    pub(crate) fn called(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.collection)
+    }
+
+    pub(crate) fn stored_id(&self) -> BackfillId {
+        BackfillId::stored(&self.id)
+    }
+
     pub(crate) fn state(&self) -> BackfillState {
         match () {
             () if self.is_done => BackfillState::Done,
@@ -168,6 +179,7 @@ impl StoredBackfill {
             direction: text("direction"),
             label: row.get_str("label").ok().map(str::to_owned),
             collection: text("collection"),
+            checksum: text("checksum"),
             is_done: row.get_bool("done").unwrap_or(false),
             estimate: count(row, "estimate"),
             ranges: count(row, "ranges"),

@@ -73,6 +73,11 @@ impl Store {
         Ok(())
     }
 
+    /// Whether anything is stored about that backfill.
+    pub(crate) async fn has_backfill(&self, id: &BackfillId) -> mongodb::error::Result<bool> {
+        Ok(self.backfills().find_one(doc! { "_id": id.as_str() }).await?.is_some())
+    }
+
     /// The backfill of that name, as a process called `worker` may join it. `None` if it is not there, or its run is dead.
     pub(crate) async fn joinable(
         &self,

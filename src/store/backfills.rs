@@ -25,6 +25,11 @@ impl BackfillId {
         Self(format!("{registry}/{stem}/{direction}/{label}"))
     }
 
+    /// As it is stored.
+    pub(super) fn stored(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

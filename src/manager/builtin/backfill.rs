@@ -13,8 +13,9 @@ use crate::manager::declaration::{Asks, Declaration, First, Group, Named, Reach,
 use crate::manager::texts::STOPPED;
 use crate::migration::names;
 use crate::model::file_name::leading_number;
-use crate::model::right;
-use crate::report::{Answer, Backfills, Steered};
+use crate::model::{Joined, right};
+use crate::report::{Answer, Backfills, JoinEnded, Steered};
+use crate::run;
 use crate::store::{Steer, Store, StoredBackfill};
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -30,7 +31,7 @@ or on those of one migration with `only=MIGRATION`, and waits for their answers.
 
 A paused backfill stays paused if its process ends: the next run of the migration then
 waits until `backfill:resume`.",
-    first: First::OneOf(&["pause", "resume"]),
+    first: First::OneOf(&["pause", "resume", "join"]),
     options: &[
         Named { name: "throttle", value: "N", help: "read at most N documents a second, or `off`", kind: ValueKind::Text },
         // The file of the migration may be gone, so the backfills themselves say which there are.
@@ -74,6 +75,9 @@ pub async fn backfill<M: MigrationsManager>(_: &M, cx: &Context, what: Option<&s
     if let Some(word) = options.get("only") {
         choose(&mut found, word, database)?;
     }
+    if options.first() == Some("join") {
+        return join(cx, store, &found).await;
+    }
     let Some(steer) = steer(&options)? else {
         cx.reporter().report(&Backfills { database, rows: &found });
         return Ok(());
@@ -98,6 +102,25 @@ pub async fn backfill<M: MigrationsManager>(_: &M, cx: &Context, what: Option<&s
 
 async fn stored(store: &Store) -> Result<Vec<StoredBackfill>, Error> {
     store.backfills_now().await.map_err(|error| describe::unreadable("the backfills in `migrations_backfill`", error))
+}
+
+/// Helps with a backfill that another process runs.
+async fn join(cx: &Context, store: Store, found: &[StoredBackfill]) -> Result<()> {
+    let scope = cx.scope_with(store);
+    let (database, hint) = (scope.database(), "its next run goes on from there: `backfill:join` can help with that, too");
+    let (backfill, migration) = run::joinable(found, scope.migrations, database)?;
+    let what = format!("{} of {}", backfill.called(), backfill.migration);
+    cx.reporter().status("Joining", &what);
+    let joined = run::join(&scope, backfill, migration).await?;
+    cx.reporter().report(&JoinEnded { database, backfill, joined });
+    let error = match joined {
+        Joined::Done { .. } => return Ok(()),
+        Joined::Stopped { .. } => crate::process::stop::as_asked(),
+        Joined::OwnerGone { .. } => Error::failed(format!("the run of {what} is gone, so this process has stopped")).with_hint(hint),
+        Joined::Differs => Error::usage(format!("{what} is not the one that this program describes"))
+            .with_hint("join with the program that runs the migration"),
+    };
+    Err(error.into())
 }
 
 /// Waits for the answer of each, and reports it. Returns the migrations whose backfills have not answered in time.
@@ -176,6 +199,7 @@ fn steer(options: &Options) -> Result<Option<Steer>, Error> {
     match (options.first(), throttle) {
         (None, None) => Ok(None),
         (None, Some(limit)) => Ok(Some(Steer::Throttle(limit))),
+        (Some("join"), None) => Ok(None),
         (Some("pause"), None) => Ok(Some(Steer::Pause)),
         (Some("resume"), None) => Ok(Some(Steer::Resume)),
         (Some(word), None) => Err(Error::usage(format!("`{word}` is not a valid value for backfill"))
