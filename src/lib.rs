@@ -79,6 +79,11 @@ pub mod builtin {
     pub use crate::manager::builtin::*;
 }
 
+/// The examples of that page are tested.
+#[cfg(all(doctest, feature = "manager"))]
+#[doc = include_str!("../docs/backfills.md")]
+mod backfills_page {}
+
 /// What a manager's build script calls.
 pub mod build {
     pub use crate::embed::{Embed, embed};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::error::Result;
+use mongodb::options::ReadConcern;
 
 use super::backfills::{BACKFILLS, BackfillId};
 use super::{Store, origin};
@@ -253,7 +254,9 @@ impl Store {
             doc! { "$sort": { "done": 1, "started_at": 1, "_id": 1 } },
         ];
         let mut rows = Vec::new();
-        let mut cursor = self.collection(BACKFILLS).aggregate(pipeline).await?;
+        // Heartbeats are confirmed by the primary alone: with a majority that lags, the living would seem to be dead.
+        let backfills = self.collection(BACKFILLS);
+        let mut cursor = backfills.aggregate(pipeline).read_concern(ReadConcern::local()).await?;
         while cursor.advance().await? {
             // A document that someone edited by hand may hold what cannot be decoded.
             let Ok(row) = Document::try_from(cursor.current()) else { continue };

@@ -25,8 +25,8 @@ pub(super) const DECLARATION: Declaration = Declaration {
     about: "Without a value it shows them: how far each has come, how fast it is, and why not faster.
 
 `pause` lets the processes that work on one finish what they have in flight, and wait.
-`resume` lets them go on. `throttle=N` lets them read N documents a second at most, and
-`throttle=off` ends that. Each works from any machine, on all backfills that are not done,
+`resume` lets them go on. `throttle=N` lets all of them together read N documents a
+second at most, and `throttle=off` ends that. Each works from any machine, on all backfills that are not done,
 or on those of one migration with `only=MIGRATION`, and waits for their answers.
 
 A paused backfill stays paused if its process ends: the next run of the migration then
