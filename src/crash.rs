@@ -38,6 +38,12 @@ pub(crate) fn lease_time() -> std::time::Duration {
     std::time::Duration::from_millis(ms.unwrap_or(10_000))
 }
 
+/// How many documents a range of a backfill has: `CARGO_MIGRATIONS_RANGE`, so that tests have many ranges with few documents.
+#[cfg(feature = "_crash-points")]
+pub(crate) fn range_documents() -> u64 {
+    std::env::var(variables::RANGE).ok().and_then(|count| count.parse().ok()).unwrap_or(20_000)
+}
+
 #[cfg(not(feature = "_crash-points"))]
 #[inline(always)]
 pub(crate) fn point(_: &str) {}

@@ -131,11 +131,9 @@ impl<'b> Ledger<'b> {
         Ok(all)
     }
 
-    /// The result where the run that the backfill belongs to does not have it any more. Nothing is stored about it once its migration is
-    /// registered.
+    /// The result where the run that the backfill belongs to does not have it any more.
     async fn gone(&self, read: u64) -> Result<Joined> {
-        let is_stored = self.store.has_backfill(&self.id).await?;
-        Ok(if is_stored { Joined::OwnerGone { read } } else { Joined::Done { read } })
+        Ok(if self.store.is_open(&self.id).await? { Joined::OwnerGone { read } } else { Joined::Done { read } })
     }
 
     /// Helps with a backfill of which another process runs the migration. Returns only if that backfill is done already and is not the

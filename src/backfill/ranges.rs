@@ -6,7 +6,13 @@ use mongodb::bson::{Bson, Document, doc};
 use crate::durable;
 
 /// How many documents a range should have.
-const DOCUMENTS: u64 = 20_000;
+#[cfg(not(feature = "_crash-points"))]
+fn range_documents() -> u64 {
+    20_000
+}
+
+#[cfg(feature = "_crash-points")]
+use crate::crash::range_documents;
 
 /// The most ranges of a collection.
 const MOST: u64 = 1_000;
@@ -16,7 +22,7 @@ const SAMPLED: u64 = 20;
 
 /// Returns the `_id`s at which ranges end and the next ones begin, in order: none if one range is enough.
 pub(super) async fn cut(collection: &Collection<Document>, estimate: u64) -> mongodb::error::Result<Vec<Bson>> {
-    let count = (estimate / DOCUMENTS).clamp(1, MOST);
+    let count = (estimate / range_documents()).clamp(1, MOST);
     if count == 1 {
         return Ok(Vec::new());
     }

@@ -96,6 +96,10 @@ pub(crate) const CRASH_TRACE: &str = "CARGO_MIGRATIONS_CRASH_TRACE";
 #[cfg(all(feature = "manager", feature = "_crash-points"))]
 pub(crate) const LEASE_MS: &str = "CARGO_MIGRATIONS_LEASE_MS";
 
+/// For tests: how many documents a range of a backfill has.
+#[cfg(all(feature = "manager", feature = "_crash-points"))]
+pub(crate) const RANGE: &str = "CARGO_MIGRATIONS_RANGE";
+
 /// The connection string. It wins over `MONGO_HOST` and the other parts.
 #[cfg(any(feature = "cli", feature = "manager"))]
 pub(crate) const MONGO_URI: &str = "MONGO_URI";

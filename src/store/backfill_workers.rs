@@ -73,9 +73,9 @@ impl Store {
         Ok(())
     }
 
-    /// Whether anything is stored about that backfill.
-    pub(crate) async fn has_backfill(&self, id: &BackfillId) -> mongodb::error::Result<bool> {
-        Ok(self.backfills().find_one(doc! { "_id": id.as_str() }).await?.is_some())
+    /// Whether a part of that backfill is not done. Nothing is stored about it once its migration is registered.
+    pub(crate) async fn is_open(&self, id: &BackfillId) -> mongodb::error::Result<bool> {
+        Ok(self.backfills().find_one(doc! { "_id": id.as_str(), "done": false }).await?.is_some())
     }
 
     /// The backfill of that name, as a process called `worker` may join it. `None` if it is not there, or its run is dead.

@@ -227,8 +227,8 @@ impl Store {
             increments.insert(format!("counts.{key}"), count);
         }
         let update = doc! { "$set": { "at": { "id": at } }, "$inc": increments };
-        // A transaction takes no options of a collection.
-        let backfills = self.database().collection::<Document>(BACKFILLS);
+        // Of the session's client, without the options of a collection: a transaction takes none.
+        let backfills = session.client().database(self.database().name()).collection::<Document>(BACKFILLS);
         Ok(backfills.update_one(claim.own(number), update).session(session).await?.matched_count == 1)
     }
 

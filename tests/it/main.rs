@@ -9,6 +9,7 @@ mod support;
 
 mod adopt;
 mod backfill;
+mod backfill_processes;
 mod backfill_steer;
 mod builtins;
 mod cargo_config;
