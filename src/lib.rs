@@ -60,7 +60,7 @@ pub use error::{Error, ErrorKind, Result};
 
 #[cfg(feature = "manager")]
 pub use {
-    backfill::{Backfill, Backfilled, Write},
+    backfill::{Backfill, Backfilled, Undone, Write},
     config::{Config, FromEnv},
     context::{Context, Options},
     db::{Db, Transaction, TxCollection},

@@ -1,7 +1,6 @@
 //! Sends writes to the server, many with one command.
 
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, rawdoc};
-use mongodb::error::Error;
 use mongodb::{ClientSession, Database};
 
 use super::guard::Guard;
@@ -13,7 +12,7 @@ use crate::error::{Result, codes};
 const LARGEST: usize = 4 << 20;
 
 /// Statements of a command, each with the place of its document in the batch.
-type Statements = Vec<(usize, RawDocumentBuf)>;
+pub(super) type Statements = Vec<(usize, RawDocumentBuf)>;
 
 /// What a command is made of, in the order in which it is sent.
 #[derive(Debug, Default)]
@@ -37,6 +36,8 @@ pub(super) struct Outcome {
     pub(super) matched: u64,
     pub(super) modified: u64,
     pub(super) deleted: u64,
+    /// How many documents were not found as they were read.
+    pub(super) missed: u64,
     /// What the server refused: the place of the document in the batch, the code and why.
     pub(super) refused: Vec<(usize, i32, String)>,
 }
@@ -75,27 +76,35 @@ impl Batch {
 
     /// Sends everything. It may be sent again if the answer is lost.
     pub(super) async fn send(self, to: &mut To<'_>, collection: &str) -> mongodb::error::Result<Outcome> {
-        for (collection, kind, statements) in self.others {
-            let outcome = send(to, &collection, kind, statements).await?;
-            if to.is_transaction() && !outcome.refused.is_empty() {
+        let mut refused: Vec<(usize, i32, String)> = Vec::new();
+        for (other, kind, statements) in self.others {
+            let outcome = send(to, &other, kind, statements).await?;
+            let about = |(place, code, why)| (place, code, format!("in `{other}`: {why}"));
+            refused.extend(outcome.refused.into_iter().map(about));
+            if to.is_transaction() && !refused.is_empty() {
                 // The server has aborted it.
-                return Ok(outcome);
-            }
-            if let Some((_, code, why)) = outcome.refused.into_iter().next() {
-                let text = format!("the server refused a write to `{collection}`: {why} (code {code})");
-                return Err(Error::custom(text));
+                return Ok(Outcome { refused, ..Outcome::default() });
             }
         }
-        let updated = send(to, collection, Kind::Update, self.updates).await?;
+        // A document of which a part was refused has failed, and stays as it is.
+        refused.sort_by_key(|(place, ..)| *place);
+        refused.dedup_by_key(|(place, ..)| *place);
+        let is_open = |(place, _): &(usize, _)| refused.binary_search_by_key(place, |(place, ..)| *place).is_err();
+        let updates: Vec<_> = self.updates.into_iter().filter(is_open).collect();
+        let deletes: Vec<_> = self.deletes.into_iter().filter(is_open).collect();
+        let sent = (updates.len() + deletes.len()) as u64;
+        let updated = send(to, collection, Kind::Update, updates).await?;
         if to.is_transaction() && !updated.refused.is_empty() {
             return Ok(updated);
         }
-        let deleted = send(to, collection, Kind::Delete, self.deletes).await?;
+        let deleted = send(to, collection, Kind::Delete, deletes).await?;
+        let answered = updated.matched + deleted.matched + (updated.refused.len() + deleted.refused.len()) as u64;
         Ok(Outcome {
+            missed: sent.saturating_sub(answered),
             matched: updated.matched + deleted.matched,
             modified: updated.modified,
             deleted: deleted.matched,
-            refused: updated.refused.into_iter().chain(deleted.refused).collect(),
+            refused: refused.into_iter().chain(updated.refused).chain(deleted.refused).collect(),
         })
     }
 }
@@ -204,7 +213,7 @@ fn count(document: &Document, key: &str) -> u64 {
     }
 }
 
-/// Sends one update.
-pub(super) async fn update(to: &mut To<'_>, collection: &str, statement: RawDocumentBuf) -> mongodb::error::Result<Outcome> {
-    send(to, collection, Kind::Update, vec![(0, statement)]).await
+/// Sends updates.
+pub(super) async fn updates(to: &mut To<'_>, collection: &str, statements: Statements) -> mongodb::error::Result<Outcome> {
+    send(to, collection, Kind::Update, statements).await
 }

@@ -13,8 +13,10 @@ use super::settings::Settings;
 use super::shared::Shared;
 use super::source::{Range, Source};
 use super::totals::Totals;
+use super::undo_log::UndoLog;
+use super::view::View;
 use super::work::{self, Work};
-use super::{check, once};
+use super::{ahead, check, once, verify};
 use crate::crash;
 use crate::db::Db;
 use crate::error::Result;
@@ -29,10 +31,15 @@ const COUNTED: u64 = 10_000;
 pub(super) async fn run(db: &Db, settings: &Settings, work: &Work<'_>) -> Result<Totals> {
     check::settings(db, settings)?;
     check::collection(db, settings).await?;
+    UndoLog::of(db, settings, work.is_pipeline())?;
     let Some(migrating) = db.migrating() else {
         let shared = shared(db, settings, work, Pulse::none()).await?;
+        ahead::look(&shared, work).await?;
         let first = pass(&shared, work, &Source::local(shared.cut().await?)).await?;
-        return Ok(first.with(again(&shared, work).await?));
+        let all = first.with(again(&shared, work).await?);
+        verify::run(&shared, work).await?;
+        shared.failures.list(db, settings);
+        return Ok(Totals { failed: shared.failures.count(), ..all });
     };
     let ledger = Ledger::new(migrating, settings, work.kind())?;
     if let Some(joins) = ledger.joins() {
@@ -43,12 +50,28 @@ pub(super) async fn run(db: &Db, settings: &Settings, work: &Work<'_>) -> Result
     let (source, pulse) = ledger.begin(db, settings).await?;
     let shared = shared(db, settings, work, pulse).await?;
     shared.read_before(ledger.read_before());
+    if let Some(undo_log) = &shared.undo_log {
+        undo_log.begin(migrating).await?;
+    }
+    if ledger.read_before() == 0 {
+        ahead::look(&shared, work).await?;
+    }
+    shared.failures.stored(ledger.failures(&source).await?);
     pass(&shared, work, &source).await?;
+    shared.failures.stored(ledger.failures(&source).await?);
+    shared.failures.within(settings)?;
     let further = if settings.exactly_once { Totals::default() } else { again(&shared, work).await? };
     if settings.exactly_once {
         say_what_is_left(&shared).await?;
     }
-    ledger.end(&source, settings, further).await
+    if let Err(error) = verify::run(&shared, work).await {
+        if error.is::<verify::Unfinished>() {
+            ledger.forget(&source).await?;
+        }
+        return Err(error);
+    }
+    shared.failures.list(db, settings);
+    ledger.end(&source, settings, further, &shared.failures).await
 }
 
 /// What the workers of this process share.
@@ -63,10 +86,14 @@ async fn shared<'b>(db: &'b Db, settings: &'b Settings, work: &Work<'_>, pulse: 
         fields.retain(|field| field != "_id");
     }
     // Where the server computes, nothing but the `_id` is read.
-    let read = if matches!(work, Work::Pipeline(_)) { Some(Vec::new()) } else { fields };
-    let reader = Reader::new(collection.clone_with_type::<RawDocumentBuf>(), settings.filter.clone(), read.as_deref());
+    let read = if work.is_pipeline() { Some(Vec::new()) } else { fields };
+    let undo_log = UndoLog::of(db, settings, work.is_pipeline())?;
+    // An undo log needs the old values of what is written.
+    let (projection, part) = (read.as_deref().filter(|_| undo_log.is_none()), View::of_fields(read.as_deref()));
+    let view = if undo_log.is_some() { part.clone() } else { View::complete() };
+    let reader = Reader::new(collection.clone_with_type::<RawDocumentBuf>(), settings.filter.clone(), projection);
     let guard = if settings.exactly_once { Guard::of_transaction() } else { Guard::new(&settings.filter, read.as_deref())? };
-    Ok(Shared::new((db, settings), (reader, guard), (db.progress(estimate), estimate), pulse))
+    Ok(Shared::new((db, settings), (reader, guard), (view, part, undo_log), (db.progress(estimate), estimate), pulse))
 }
 
 /// Asks the filter again: what was written in the meantime, if the filter says what is to be done.
@@ -76,6 +103,7 @@ async fn again(shared: &Shared<'_>, work: &Work<'_>) -> Result<Totals> {
         return Ok(further);
     }
     for _ in 0..PASSES {
+        shared.failures.begin_again();
         let done = pass(shared, work, &Source::local(shared.cut().await?)).await?;
         further = further.with(done);
         if done.modified + done.deleted == 0 {
@@ -131,13 +159,13 @@ async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Source, range: 
         let Some(last) = batch.last().map(|document| id_of(document)) else { break };
         shared.rate(batch.len()).await;
         let count = batch.len() as u64;
-        done = done.with(work::on(shared, work, batch).await?);
+        done = done.with(work::on(shared, work, number, batch).await?);
         crash::point("batch written");
         shared.read(count);
         source.add_read(count);
         rest = Span { from: Bound::Excluded(last), ..rest };
     }
-    let is_ours = source.done(number, Some(done)).await?;
+    let is_ours = source.done(number, Some(done), &shared.failures.of(number)).await?;
     crash::point("range marked");
     Ok(if is_ours { done } else { Totals::default() })
 }

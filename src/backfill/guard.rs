@@ -11,17 +11,34 @@ pub(super) struct Guard {
     filter: Option<RawDocumentBuf>,
     /// The fields that were read. `None` for the complete document.
     fields: Option<Vec<String>>,
+    is_of_transaction: bool,
 }
 
 impl Guard {
     pub(super) fn new(filter: &Document, fields: Option<&[String]>) -> Result<Self> {
         let filter = if filter.is_empty() { None } else { Some(RawDocumentBuf::try_from(filter)?) };
-        Ok(Self { filter, fields: fields.map(<[String]>::to_vec) })
+        Ok(Self { filter, fields: fields.map(<[String]>::to_vec), is_of_transaction: false })
     }
 
     /// Of writes in the transaction that has read the document: the server itself refuses them if it was changed.
     pub(super) fn of_transaction() -> Self {
-        Self { filter: None, fields: Some(Vec::new()) }
+        Self { filter: None, fields: Some(Vec::new()), is_of_transaction: true }
+    }
+
+    /// The guard that depends on these top-level fields too.
+    pub(super) fn with(&self, further: &[String]) -> Self {
+        let mut guard = self.clone();
+        if let Some(fields) = guard.fields.as_mut().filter(|_| !self.is_of_transaction) {
+            fields.extend(further.iter().cloned());
+            fields.sort();
+            fields.dedup();
+        }
+        guard
+    }
+
+    /// The guard that depends on the complete document.
+    pub(super) fn complete(&self) -> Self {
+        if self.is_of_transaction { self.clone() } else { Self { fields: None, ..self.clone() } }
     }
 
     /// The filter for a document that was read.

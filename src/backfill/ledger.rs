@@ -6,15 +6,16 @@ use std::cell::Cell;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::ends::{Lost, Stopped};
+use super::failures::Failures;
 use super::pulse::Pulse;
 use super::ranges;
 use super::settings::Settings;
 use super::source::{Range, Source, Stored};
-use super::totals::Totals;
+use super::totals::{Failure, Totals};
 use crate::db::{Db, Joins, Migrating, Part};
 use crate::error::{Error, Result};
 use crate::model::Joined;
-use crate::store::{BackfillId, Begin, Claim, Store, StoredRange};
+use crate::store::{BackfillId, Begin, Claim, Store, StoredRange, failures_document};
 
 /// The ledger of one backfill of a migration.
 pub(super) struct Ledger<'b> {
@@ -31,14 +32,16 @@ pub(super) struct Ledger<'b> {
 impl<'b> Ledger<'b> {
     pub(super) fn new(migrating: &'b Migrating, settings: &Settings, kind: &'static str) -> Result<Self> {
         let Settings { collection, filter, reads, exactly_once, .. } = settings;
-        let label = settings.label.as_deref().unwrap_or(collection);
+        let label = settings.label_or_collection();
         if !migrating.claim_label(label) {
             let text = format!("this migration has two backfills that are called `{label}`");
             return Err(Error::usage(text).with_hint("give each a name of its own: `.label(\"…\")`").into());
         }
         let reads = reads.as_ref().map_or_else(|| "all fields".to_owned(), |reads| reads.join(", "));
         let once = if *exactly_once { ", exactly once" } else { "" };
-        let what = format!("{kind} of {collection} where {filter}, reads {reads}{once}");
+        // What was done without an undo log cannot be undone.
+        let undo = if settings.undo_days.is_some() { ", with an undo log" } else { "" };
+        let what = format!("{kind} of {collection} where {filter}, reads {reads}{once}{undo}");
         let id = BackfillId::new(migrating.store.registry_name(), &migrating.stem, migrating.direction, label);
         let store = migrating.store.without_records()?;
         Ok(Self { migrating, store, id, kind, what, read_before: Cell::default() })
@@ -119,14 +122,37 @@ impl<'b> Ledger<'b> {
         self.read_before.get()
     }
 
+    /// The failures in all ranges, of all processes: their number, and the first ones.
+    pub(super) async fn failures(&self, source: &Source) -> Result<(u64, Vec<Failure>)> {
+        let Source::Stored(stored) = source else { return Ok((0, Vec::new())) };
+        let count = self.store.backfill_counts(&self.id, &stored.claim.cut).await?.failed;
+        if count == 0 {
+            return Ok((0, Vec::new()));
+        }
+        Ok((count, self.store.backfill_failures(&self.id, &stored.claim.cut).await?))
+    }
+
+    /// Removes all that is stored: a run that follows begins with everything.
+    pub(super) async fn forget(&self, source: &Source) -> Result<()> {
+        let Source::Stored(stored) = source else { return Ok(()) };
+        Ok(self.store.forget_backfill(&self.id, stored.claim.fence).await?)
+    }
+
     /// Notes the end of the backfill. `further` was done in addition to the ranges.
-    pub(super) async fn end(&self, source: &Source, settings: &Settings, further: Totals) -> Result<Totals> {
+    pub(super) async fn end(
+        &self,
+        source: &Source,
+        settings: &Settings,
+        further: Totals,
+        failures: &Failures,
+    ) -> Result<Totals> {
         let Source::Stored(stored) = source else { return Ok(further) };
         let counts = self.store.backfill_counts(&self.id, &stored.claim.cut).await?;
-        let all = Totals::from(counts).with(further);
+        let all = Totals { failed: failures.count(), ..Totals::from(counts).with(further) };
         self.store.backfill_done(&stored.claim).await?;
         let mut done: Document = doc! { "collection": &settings.collection, "label": &settings.label };
         done.extend(crate::store::BackfillCounts::from(all).document());
+        done.extend(failures_document(&failures.all()));
         self.migrating.add_backfill(done);
         Ok(all)
     }

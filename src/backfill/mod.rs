@@ -1,9 +1,13 @@
 //! Backfills: the part of a migration that rewrites many documents, in the background of an application that goes on.
 
+mod ahead;
 mod apply;
 mod check;
+mod decode;
 mod drive;
+mod effect;
 mod ends;
+mod failures;
 mod guard;
 mod ledger;
 mod once;
@@ -15,19 +19,23 @@ mod settings;
 mod shared;
 mod source;
 mod totals;
+mod undo;
+mod undo_log;
+mod verify;
+mod view;
 mod work;
 mod write;
 
 use std::sync::Arc;
 
-use mongodb::bson::{Document, RawDocument, RawDocumentBuf};
+use mongodb::bson::Document;
 use serde::de::DeserializeOwned;
 
 use crate::db::Db;
 use crate::error::Result;
-use crate::model::serde_bson::decode;
 use settings::Settings;
-use work::{Compute, Work};
+pub use undo::Undone;
+use work::Work;
 pub use write::Write;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -132,9 +140,52 @@ impl<'d> Backfill<'d> {
         self
     }
 
-    /// Goes on until more than so many documents have failed. Without it, the first one ends the backfill.
+    /// Goes on until more than so many documents have failed: they do not decode, the closure fails for them, or the server refuses
+    /// the write (a validator, a unique index). They stay as they are, and are listed at the end, in the log and in `history`, up to
+    /// a hundred of them.
+    ///
+    /// Without it, the first one ends the backfill, with its `_id` and why.
     pub fn tolerate(mut self, documents: u64) -> Self {
         self.settings.tolerated = documents;
+        self
+    }
+
+    /// At the end, everything that matches the filter is read again, and the closure is applied: nothing may be left to write. If
+    /// something is, the backfill fails, and names the first `_id`s; the migration's next run begins it again.
+    ///
+    /// What would be written is compared here, so a write is made of `$set`, `$unset`, a replacement or a deletion, and of nothing
+    /// in other collections. Others are an error before anything is written, if that can be known from a sample.
+    ///
+    /// ```
+    /// use cargo_migrations::prelude::*;
+    ///
+    /// pub async fn up(db: &Db) -> Result<()> {
+    ///     let users = db.backfill("users").filter(doc! { "email": { "$type": "string" } }).reads(["email"]).verify();
+    ///     users.each(|user: Document| Ok(Write::set("email", user.get_str("email")?.to_lowercase()))).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn verify(mut self) -> Self {
+        self.settings.is_verified = true;
+        self
+    }
+
+    /// Keeps what it replaces for 30 days, so that the migration's `down` can put it back with [`Db::undo`]. Before the first write,
+    /// a note says how large that will be.
+    ///
+    /// The old values of the fields that change are kept, and complete documents that are replaced or deleted, in the collection
+    /// `migrations_undo_` and the migration's name. All fields of each document are read. A write that changes nothing is not sent.
+    /// What is written to other collections is not in it.
+    ///
+    /// A write is made of `$set`, `$unset`, a replacement or a deletion; a document with another one fails. A
+    /// [`pipeline`](Self::pipeline) is refused.
+    pub fn undo_log(self) -> Self {
+        self.undo_log_for(undo_log::DAYS)
+    }
+
+    /// Like [`undo_log`](Self::undo_log), for so many days.
+    pub fn undo_log_for(mut self, days: u32) -> Self {
+        self.settings.undo_days = Some(days.max(1));
         self
     }
 
@@ -149,12 +200,7 @@ impl<'d> Backfill<'d> {
         T: DeserializeOwned,
         E: Into<BoxError>,
     {
-        let compute = move |document: &RawDocument| {
-            let value = decode(document).map_err(|error| format!("does not decode: {error}"))?;
-            compute(value).map_err(Into::into)
-        };
-        let compute: Arc<Compute> = Arc::new(compute);
-        self.run(&Work::Each(compute)).await
+        self.run(&Work::Each(Arc::new(decode::each(compute)))).await
     }
 
     /// Carries it out: the closure gets the database and a batch of documents, for look-ups, and returns a write for each, in the
@@ -167,20 +213,7 @@ impl<'d> Backfill<'d> {
         T: DeserializeOwned,
         E: Into<BoxError>,
     {
-        let (db, compute) = (self.db, &compute);
-        let batch = Box::new(move |documents: Vec<RawDocumentBuf>| -> futures_util::future::LocalBoxFuture<'_, _> {
-            Box::pin(async move {
-                let mut values = Vec::with_capacity(documents.len());
-                for document in &documents {
-                    let id = guard::id_of(document);
-                    let value =
-                        decode(document).map_err(|error| format!("the document with `_id` {id} does not decode: {error}"));
-                    values.push(value?);
-                }
-                let writes = compute(db, values).await.map_err(Into::into)?;
-                Ok(writes.into_iter().map(Ok).collect())
-            })
-        });
+        let batch = Box::new(decode::batch(self.db, &compute));
         self.run(&Work::Batch(batch)).await
     }
 

@@ -55,11 +55,11 @@ pub(super) async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Sour
         source.add_read(batch.totals.read);
         done = done.with(batch.totals);
         for failure in batch.failures {
-            shared.fail(failure)?;
+            shared.fail(number, failure)?;
         }
         rest = Span { from: Bound::Excluded(batch.last), ..rest };
     }
-    source.done(number, None).await?;
+    source.done(number, None, &[]).await?;
     crash::point("range marked");
     Ok(done)
 }
@@ -98,10 +98,12 @@ async fn one(
             let Some(last) = documents.last().map(|document| id_of(document)) else { return Ok(Ran::End) };
             let (mut totals, failures) = work::on_in(shared, work, documents, &refused, session).await?;
             totals.failed += refused.len() as u64;
-            if !source.batch_done(session, (number, &last), totals).await? {
+            let failures: Vec<Failure> = failures.into_iter().chain(refused.iter().cloned()).collect();
+            // Before they are marked as done: a run that follows has to meet them again.
+            shared.failures.with(shared.settings, &failures)?;
+            if !source.batch_done(session, (number, &last), totals, &failures).await? {
                 return Err(Taken.into());
             }
-            let failures = failures.into_iter().chain(refused.iter().cloned()).collect();
             crash::point("batch in transaction");
             Ok(Ran::Batch(Batch { totals, last, failures }))
         });

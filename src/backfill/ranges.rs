@@ -1,8 +1,11 @@
 //! Cuts a collection into ranges of `_id`, by a sample. Nothing is counted, and all types are in the server's own order.
 
+use std::ops::Bound;
+
 use mongodb::Collection;
 use mongodb::bson::{Bson, Document, doc};
 
+use super::read::Span;
 use crate::durable;
 
 /// How many documents a range should have.
@@ -39,6 +42,18 @@ pub(super) async fn cut(collection: &Collection<Document>, estimate: u64) -> mon
     })
     .await?;
     Ok(ends(sample, usize::try_from(count).unwrap_or(usize::MAX)))
+}
+
+/// The ranges between these ends, and those before and after.
+pub(super) fn spans(ends: Vec<Bson>) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut from = Bound::Unbounded;
+    for end in ends {
+        spans.push(Span { from, to: Some(end.clone()) });
+        from = Bound::Included(end);
+    }
+    spans.push(Span { from, to: None });
+    spans
 }
 
 /// Picks `count - 1` of the sampled `_id`s, evenly. A random sample may have one twice.

@@ -7,6 +7,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::Hint;
 use mongodb::{ClientSession, Collection};
 
+use super::effect::is_same;
 use super::guard::{id_of, top_level};
 use crate::durable;
 
@@ -53,7 +54,7 @@ impl Reader {
         let limit = i64::from(count) + i64::from(matches!(span.from, Bound::Excluded(_)));
         let mut documents = durable::patiently(async || self.query(span, limit).await).await?;
         if let Bound::Excluded(last) = &span.from
-            && documents.first().is_some_and(|first| id_of(first) == *last)
+            && documents.first().is_some_and(|first| is_same(Some(&id_of(first)), Some(last)))
         {
             documents.remove(0);
         }
@@ -76,7 +77,8 @@ impl Reader {
         while bytes <= LARGEST
             && let Some(document) = cursor.next(session).await.transpose()?
         {
-            if matches!(&span.from, Bound::Excluded(last) if documents.is_empty() && id_of(&document) == *last) {
+            if matches!(&span.from, Bound::Excluded(last) if documents.is_empty() && is_same(Some(&id_of(&document)), Some(last)))
+            {
                 continue;
             }
             bytes += document.as_bytes().len();

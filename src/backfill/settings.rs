@@ -20,11 +20,20 @@ pub(super) struct Settings {
     pub(super) exactly_once: bool,
     /// How many documents may fail.
     pub(super) tolerated: u64,
+    /// Whether all of it is looked at again at the end.
+    pub(super) is_verified: bool,
+    /// For how many days its undo log is kept, if it has one.
+    pub(super) undo_days: Option<u32>,
 }
 
 impl Settings {
     /// Whether a write may be carried out more than once: after a failure, or because the document was changed.
     pub(super) fn is_repeated(&self) -> bool {
         !self.exactly_once
+    }
+
+    /// What it is called among the backfills of one migration.
+    pub(super) fn label_or_collection(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.collection)
     }
 }

@@ -8,6 +8,7 @@ use mongodb::bson::{Bson, Document};
 use tokio::sync::{Notify, Semaphore};
 
 use super::ends::Stopped;
+use super::failures::Failures;
 use super::guard::Guard;
 use super::pace::{Limit, Pace};
 use super::pulse::Pulse;
@@ -15,16 +16,15 @@ use super::ranges;
 use super::read::{LONGEST, Reader};
 use super::settings::Settings;
 use super::totals::Failure;
+use super::undo_log::UndoLog;
+use super::view::View;
 use crate::db::Db;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::line::program::program;
 use crate::report::Progress;
 
 /// How often it is looked whether something has changed, while something else is waited for.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// How many failures are listed.
-const LISTED: usize = 20;
 
 /// One backfill under way.
 pub(super) struct Shared<'b> {
@@ -33,10 +33,14 @@ pub(super) struct Shared<'b> {
     pub(super) settings: &'b Settings,
     pub(super) reader: Reader,
     pub(super) guard: Guard,
+    /// What the closure gets of a document that was read.
+    pub(super) view: View,
+    /// What it gets of a complete document.
+    pub(super) part: View,
+    pub(super) undo_log: Option<UndoLog>,
     /// How many closures are called at a time.
     pub(super) cores: Semaphore,
-    failed: Cell<u64>,
-    pub(super) failures: RefCell<Vec<Failure>>,
+    pub(super) failures: Failures,
     progress: Progress,
     /// How many documents the collection has, about.
     estimate: u64,
@@ -54,6 +58,7 @@ impl<'b> Shared<'b> {
     pub(super) fn new(
         (db, settings): (&'b Db, &'b Settings),
         (reader, guard): (Reader, Guard),
+        (view, part, undo_log): (View, View, Option<UndoLog>),
         (progress, estimate): (Progress, u64),
         pulse: Pulse,
     ) -> Self {
@@ -69,9 +74,11 @@ impl<'b> Shared<'b> {
             settings,
             reader,
             guard,
+            view,
+            part,
+            undo_log,
             cores: Semaphore::new(cores),
-            failed: Cell::default(),
-            failures: RefCell::default(),
+            failures: Failures::default(),
             progress,
             estimate,
             pulse,
@@ -86,6 +93,16 @@ impl<'b> Shared<'b> {
     pub(super) async fn cut(&self) -> Result<Vec<Bson>> {
         let collection = self.db.collection::<Document>(&self.settings.collection);
         Ok(ranges::cut(&collection, self.estimate).await?)
+    }
+
+    /// How many documents the collection has, about.
+    pub(super) fn estimate(&self) -> u64 {
+        self.estimate
+    }
+
+    /// Reads all fields of the documents that match.
+    pub(super) fn complete_reader(&self) -> Reader {
+        Reader::new(self.database.collection(&self.settings.collection), self.settings.filter.clone(), None)
     }
 
     /// Shows what earlier runs have read.
@@ -177,20 +194,9 @@ impl<'b> Shared<'b> {
         self.freed.notify_waiters();
     }
 
-    /// Notes that a document has no write. An error if that is too many.
-    pub(super) fn fail(&self, failure: Failure) -> Result<()> {
-        let count = self.failed.get() + 1;
-        self.failed.set(count);
-        let text = format!("the document with `_id` {} of `{}`: {}", failure.id, self.settings.collection, failure.why);
-        let mut failures = self.failures.borrow_mut();
-        if failures.len() < LISTED {
-            failures.push(failure);
-        }
-        if count <= self.settings.tolerated {
-            return Ok(());
-        }
-        let text = if count == 1 { text } else { format!("{count} documents failed, the last: {text}") };
-        Err(Error::failed(text).into())
+    /// Notes that a document of a range has no write. An error if that is more than are tolerated.
+    pub(super) fn fail(&self, number: i32, failure: Failure) -> Result<()> {
+        self.failures.add(self.settings, number, failure)
     }
 }
 

@@ -9,8 +9,9 @@ use mongodb::bson::Bson;
 
 use super::ends::Lost;
 use super::pulse::Pulse;
+use super::ranges;
 use super::read::Span;
-use super::totals::Totals;
+use super::totals::{Failure, Totals};
 use crate::error::Result;
 use crate::store::{BackfillCounts, Claim, Marked, Store, StoredRange};
 
@@ -76,9 +77,9 @@ impl Source {
     }
 
     /// Notes that a range is done. Returns `false` if another process has taken it over.
-    pub(super) async fn done(&self, number: i32, counts: Option<Totals>) -> Result<bool> {
+    pub(super) async fn done(&self, number: i32, counts: Option<Totals>, failures: &[Failure]) -> Result<bool> {
         let Self::Stored(stored) = self else { return Ok(true) };
-        match stored.store.range_done(&stored.claim, number, counts.map(Into::into)).await? {
+        match stored.store.range_done(&stored.claim, number, counts.map(Into::into), failures).await? {
             Marked::Done => Ok(true),
             Marked::Taken => Ok(false),
             Marked::Lost => Err(Lost.into()),
@@ -114,10 +115,11 @@ impl Source {
         session: &mut ClientSession,
         mark: (i32, &Bson),
         counts: Totals,
+        failures: &[Failure],
     ) -> mongodb::error::Result<bool> {
         match self {
             Self::Local(_) => Ok(true),
-            Self::Stored(stored) => stored.store.batch_done(session, &stored.claim, mark, counts.into()).await,
+            Self::Stored(stored) => stored.store.batch_done(session, &stored.claim, mark, (counts.into(), failures)).await,
         }
     }
 }
@@ -125,14 +127,7 @@ impl Source {
 impl Range {
     /// The ranges between these ends, and those before and after.
     pub(super) fn between(ends: Vec<Bson>) -> Vec<Self> {
-        let mut spans = Vec::new();
-        let mut from = Bound::Unbounded;
-        for end in ends {
-            spans.push(Span { from, to: Some(end.clone()) });
-            from = Bound::Included(end);
-        }
-        spans.push(Span { from, to: None });
-        (0..).zip(spans).map(|(number, span)| Self { number, span }).collect()
+        (0..).zip(ranges::spans(ends)).map(|(number, span)| Self { number, span }).collect()
     }
 
     fn of(stored: StoredRange) -> Self {

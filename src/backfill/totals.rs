@@ -1,8 +1,8 @@
 //! Counts of what a backfill has done, and the documents that failed.
 
-use mongodb::bson::Bson;
-
 use super::apply::Outcome;
+/// A document for which there is no write.
+pub(super) use crate::store::StoredFailure as Failure;
 
 /// What was done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,14 +32,7 @@ impl Totals {
 
 impl From<&Outcome> for Totals {
     fn from(outcome: &Outcome) -> Self {
-        let Outcome { matched, modified, deleted, refused: _ } = *outcome;
-        Self { matched, modified, deleted, ..Self::default() }
+        let Outcome { matched, modified, deleted, missed, refused: _ } = *outcome;
+        Self { matched, modified, deleted, repeated: missed, ..Self::default() }
     }
-}
-
-/// A document for which there is no write.
-#[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub(super) id: Bson,
-    pub(super) why: String,
 }

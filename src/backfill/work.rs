@@ -5,13 +5,16 @@ use std::time::Instant;
 
 use futures_util::future::LocalBoxFuture;
 use mongodb::ClientSession;
-use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc, rawdoc};
 
-use super::apply::{self, Batch, Outcome, To};
+use super::apply::{self, Batch, To};
+use super::effect;
 use super::ends::Refused;
 use super::guard::{Guard, id_of};
 use super::shared::Shared;
 use super::totals::{Failure, Totals};
+use super::undo_log::{Touched, UndoLog};
+use super::view::View;
 use super::write::Write;
 use crate::error::{Error, Result};
 
@@ -39,6 +42,11 @@ impl Work<'_> {
         }
     }
 
+    /// Whether the server computes the writes.
+    pub(super) fn is_pipeline(&self) -> bool {
+        matches!(self, Self::Pipeline(_))
+    }
+
     /// The stages of a pipeline.
     pub(super) fn pipeline(stages: &[Document]) -> Result<Self> {
         Ok(Self::Pipeline(apply::raw_array(stages)?))
@@ -51,25 +59,27 @@ struct Computed {
     failures: Vec<(usize, String)>,
 }
 
-/// Carries out the work on documents that were read. Returns what was done.
-pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, read: Vec<RawDocumentBuf>) -> Result<Totals> {
+/// Carries out the work on documents that were read, in the range of that number. Returns what was done.
+pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, number: i32, read: Vec<RawDocumentBuf>) -> Result<Totals> {
     let mut totals = Totals { read: read.len() as u64, ..Totals::default() };
     let mut open = vec![read];
     while let Some(documents) = open.pop() {
         if documents.is_empty() {
             continue;
         }
-        let ids: Vec<Bson> = documents.iter().map(|document| id_of(document)).collect();
+        let mut ids: Vec<Bson> = documents.iter().map(|document| id_of(document)).collect();
         if let Work::Pipeline(stages) = work {
             let since = Instant::now();
-            totals = totals.with((&by_server(shared, stages, &ids, &mut To::Database(shared.database)).await?).into());
+            totals = totals.with(by_server(shared, stages, number, &ids).await?);
             shared.confirmed(ids.len() as u64, since.elapsed());
             continue;
         }
         let Computed { batch, failures } = compute(shared, work, documents).await?;
         totals.failed += failures.len() as u64;
+        let mut failed = Vec::new();
         for (place, why) in failures {
-            shared.fail(Failure { id: ids[place].clone(), why })?;
+            shared.fail(number, Failure { id: ids[place].clone(), why })?;
+            failed.push(place);
         }
         if batch.is_empty() {
             continue;
@@ -81,17 +91,19 @@ pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, read: Vec<RawDocume
         totals = totals.with((&outcome).into());
         totals.failed += outcome.refused.len() as u64;
         for (place, code, why) in &outcome.refused {
-            shared.fail(Failure {
-                id: ids[*place].clone(),
-                why: format!("the server refused the write: {why} (code {code})"),
-            })?;
+            let why = format!("the server refused the write: {why} (code {code})");
+            shared.fail(number, Failure { id: ids[*place].clone(), why })?;
+            failed.push(*place);
         }
-        if outcome.matched + outcome.refused.len() as u64 >= own {
+        if outcome.missed == 0 {
             continue;
         }
         // The application changed some of them in the meantime. The answer does not say which, so all are read and computed again, in
         // halves: soon most of them are done, and what is changed all the time is alone.
-        totals.repeated += own - outcome.matched - outcome.refused.len() as u64;
+        failed.sort_unstable();
+        failed.into_iter().rev().for_each(|place| {
+            ids.swap_remove(place);
+        });
         let mut again = shared.reader.again(&ids).await?;
         let half = again.split_off(again.len() / 2);
         open.extend([again, half]);
@@ -116,8 +128,22 @@ pub(super) async fn on_in(
         .unzip();
     let mut to = To::Transaction(shared.database, session);
     if let Work::Pipeline(stages) = work {
-        let outcome = by_server(shared, stages, &ids, &mut to).await?;
-        return Ok((totals.with((&outcome).into()), Vec::new()));
+        // Where some may fail, it has to be known which.
+        let is_each = shared.settings.tolerated > 0;
+        let statements =
+            if is_each { each_by_server(shared, stages, &ids)? } else { vec![(0, all_by_server(shared, stages, &ids)?)] };
+        let outcome = apply::updates(&mut to, &shared.settings.collection, statements).await?;
+        return match outcome.refused.first() {
+            None => Ok((totals.with((&outcome).into()), Vec::new())),
+            Some((place, code, why)) => {
+                let why = format!("the server refused the pipeline: {why} (code {code})");
+                Err(if is_each {
+                    Refused(Failure { id: ids[*place].clone(), why }).into()
+                } else {
+                    Error::failed(why).into()
+                })
+            }
+        };
     }
     if documents.is_empty() {
         return Ok((totals, Vec::new()));
@@ -135,27 +161,41 @@ pub(super) async fn on_in(
 }
 
 async fn compute(shared: &Shared<'_>, work: &Work<'_>, documents: Vec<RawDocumentBuf>) -> Result<Computed> {
+    let (guard, undo_log) = (shared.guard.clone(), shared.undo_log.clone());
+    let is_verified = shared.settings.is_verified;
+    let prepare = move |documents: &[_], writes| prepared(documents, writes, &guard, undo_log.as_ref(), is_verified);
+    with_writes(shared, work, &shared.view, documents, prepare).await?
+}
+
+/// Computes the writes for documents, each with what is wrong with it, and calls `then` with both.
+pub(super) async fn with_writes<T: Send + 'static>(
+    shared: &Shared<'_>,
+    work: &Work<'_>,
+    view: &View,
+    documents: Vec<RawDocumentBuf>,
+    then: impl FnOnce(&[RawDocumentBuf], Vec<Result<Write, String>>) -> T + Send + 'static,
+) -> Result<T> {
+    let is_repeated = shared.settings.is_repeated();
+    let checked = move |write: Result<Write>| {
+        let write = write.map_err(|error| crate::error::chain::error_text(&*error))?;
+        write.problem(is_repeated).map_or(Ok(write), Err)
+    };
     match work {
         Work::Pipeline(_) => Err(Error::failed("the server computes the writes of a pipeline").into()),
         Work::Each(compute) => {
-            let (compute, guard) = (Arc::clone(compute), shared.guard.clone());
-            let is_repeated = shared.settings.is_repeated();
+            let (compute, view) = (Arc::clone(compute), view.clone());
             let _core = shared.cores.acquire().await?;
             let computed = tokio::task::spawn_blocking(move || {
-                let writes: Vec<_> = documents.iter().map(|document| compute(document)).collect();
-                prepared(&documents, writes, &guard, is_repeated)
+                let write = |document: &RawDocumentBuf| checked(view.of(document).and_then(|part| compute(&part)));
+                let writes = documents.iter().map(write).collect();
+                then(&documents, writes)
             });
-            computed.await.map_err(panicked)?
+            computed.await.map_err(panicked)
         }
         Work::Batch(compute) => {
-            let writes = compute(documents.clone()).await?;
-            if writes.len() != documents.len() {
-                let (got, wanted) = (writes.len(), documents.len());
-                return Err(Error::failed(format!("the closure returned {got} writes for {wanted} documents"))
-                    .with_hint("return one `Write` for each document, in the same order; `Write::none()` writes nothing")
-                    .into());
-            }
-            prepared(&documents, writes, &shared.guard, shared.settings.is_repeated())
+            let parts: Result<Vec<_>> = documents.iter().map(|document| Ok(view.of(document)?.into_owned())).collect();
+            let writes = compute(parts?).await?;
+            Ok(then(&documents, writes.into_iter().map(checked).collect()))
         }
     }
 }
@@ -168,28 +208,66 @@ fn panicked(error: tokio::task::JoinError) -> Box<dyn std::error::Error + Send +
     }
 }
 
-fn prepared(documents: &[RawDocumentBuf], writes: Vec<Result<Write>>, guard: &Guard, is_repeated: bool) -> Result<Computed> {
+fn prepared(
+    documents: &[RawDocumentBuf],
+    writes: Vec<Result<Write, String>>,
+    guard: &Guard,
+    undo_log: Option<&UndoLog>,
+    is_verified: bool,
+) -> Result<Computed> {
     let mut computed = Computed { batch: Batch::default(), failures: Vec::new() };
     for (place, (document, write)) in documents.iter().zip(writes).enumerate() {
-        let write = write.map_err(|error| crate::error::chain::error_text(&*error));
-        match write.and_then(|write| write.problem(is_repeated).map_or(Ok(write), Err)) {
-            Ok(write) => computed.batch.add(place, document, write, guard)?,
-            Err(why) => computed.failures.push((place, why)),
+        if let (true, Ok(write)) = (is_verified, &write) {
+            effect::verifiable(&id_of(document), write)?;
+        }
+        match (write, undo_log) {
+            (Ok(write), None) => computed.batch.add(place, document, write, guard)?,
+            (Ok(write), Some(undo_log)) => match undo_log.add_to(document, write) {
+                Ok((write, Touched::Fields(fields))) => {
+                    computed.batch.add(place, document, write, &guard.with(&fields))?;
+                }
+                Ok((write, Touched::Complete)) => computed.batch.add(place, document, write, &guard.complete())?,
+                Err(why) => computed.failures.push((place, why)),
+            },
+            (Err(why), _) => computed.failures.push((place, why)),
         }
     }
     Ok(computed)
 }
 
 /// Lets the server compute the writes for these documents, as far as they still match the filter.
-async fn by_server(shared: &Shared<'_>, stages: &RawArrayBuf, ids: &[Bson], to: &mut To<'_>) -> Result<Outcome> {
-    let mut filter = mongodb::bson::doc! { "_id": { "$in": ids } };
-    if !shared.settings.filter.is_empty() {
-        filter = mongodb::bson::doc! { "$and": [filter, &shared.settings.filter] };
+async fn by_server(shared: &Shared<'_>, stages: &RawArrayBuf, number: i32, ids: &[Bson]) -> Result<Totals> {
+    let (mut to, collection) = (To::Database(shared.database), &shared.settings.collection);
+    let all = vec![(0, all_by_server(shared, stages, ids)?)];
+    let outcome = apply::updates(&mut to, collection, all).await?;
+    if outcome.refused.is_empty() {
+        return Ok((&outcome).into());
     }
-    let statement = rawdoc! { "q": RawDocumentBuf::try_from(&filter)?, "u": RawBson::Array(stages.clone()), "multi": true };
-    let outcome = apply::update(to, &shared.settings.collection, statement).await?;
-    match outcome.refused.first() {
-        None => Ok(outcome),
-        Some((_, code, why)) => Err(Error::failed(format!("the server refused the pipeline: {why} (code {code})")).into()),
+    // The answer does not say for which document. What is done already is done again.
+    let outcome = apply::updates(&mut to, collection, each_by_server(shared, stages, ids)?).await?;
+    for (place, code, why) in &outcome.refused {
+        let why = format!("the server refused the pipeline: {why} (code {code})");
+        shared.fail(number, Failure { id: ids[*place].clone(), why })?;
     }
+    Ok(Totals { failed: outcome.refused.len() as u64, ..(&outcome).into() })
+}
+
+fn all_by_server(shared: &Shared<'_>, stages: &RawArrayBuf, ids: &[Bson]) -> Result<RawDocumentBuf> {
+    computed_by_server(shared, stages, doc! { "_id": { "$in": ids } }, true)
+}
+
+fn each_by_server(shared: &Shared<'_>, stages: &RawArrayBuf, ids: &[Bson]) -> Result<apply::Statements> {
+    let statement = |id: &Bson| computed_by_server(shared, stages, doc! { "_id": { "$eq": id } }, false);
+    ids.iter().enumerate().map(|(place, id)| Ok((place, statement(id)?))).collect()
+}
+
+/// The statement with which the server computes the writes for documents.
+fn computed_by_server(shared: &Shared<'_>, stages: &RawArrayBuf, which: Document, multi: bool) -> Result<RawDocumentBuf> {
+    let filter = &shared.settings.filter;
+    let filter = if filter.is_empty() {
+        which
+    } else {
+        doc! { "$and": [which, filter] }
+    };
+    Ok(rawdoc! { "q": RawDocumentBuf::try_from(&filter)?, "u": RawBson::Array(stages.clone()), "multi": multi })
 }

@@ -166,6 +166,11 @@ impl Db {
         self.reporter.note(message);
     }
 
+    /// Writes a warning for people.
+    pub(crate) fn warning(&self, message: impl AsRef<str>) {
+        self.reporter.warning(message);
+    }
+
     /// Whether the run was asked to stop, by Ctrl-C for example. The run then stops after this migration.
     ///
     /// A migration that takes long can end early. It should return an error, because `Ok` registers it as executed. It is then a

@@ -9,7 +9,7 @@ use crate::line::program::program;
 use crate::line::words::shortened;
 use crate::migration::Migration;
 use crate::model::{State, file_name};
-use crate::report::{Finding, Verdict, migrations as counted};
+use crate::report::{Finding, Verdict, human_bytes, migrations as counted};
 use crate::run::{self, advice, lock, standing, warnings};
 use crate::store::{Store, View};
 
@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) async fn examine(store: &Store, migrations: &[Migration]) -> Vec<Finding> {
     let mut findings = vec![of_lock(store).await.unwrap_or_else(|no_answer| no_answer.finding("lock"))];
     findings.push(leftovers(store).await.unwrap_or_else(|no_answer| no_answer.finding("leftovers")));
+    findings.extend(undo_logs(store).await.unwrap_or_else(|no_answer| Some(no_answer.finding("undo logs"))));
     findings.extend(match tokio::time::timeout(PATIENCE, run::read(store)).await {
         Ok(Ok(view)) => of_migrations(migrations, &view),
         Ok(Err(error)) => vec![unreadable(error)],
@@ -67,6 +68,18 @@ async fn leftovers(store: &Store) -> Result<Finding, NoAnswer> {
     let text = format!("collections that a restore has loaded and not put into place: {}", shortened(&names));
     Ok(Finding::note(about, text)
         .with_remedy(format!("if no restore is at work, drop them with `{} unlock:restore`", program())))
+}
+
+/// What backfills have kept so that they can be undone. They expire by themselves.
+async fn undo_logs(store: &Store) -> Result<Option<Finding>, NoAnswer> {
+    let mut logs = within(store.undo_logs()).await?;
+    logs.retain(|log| log.documents > 0);
+    let Some(first) = logs.first() else { return Ok(None) };
+    let listed: Vec<String> =
+        logs.iter().map(|log| format!("{} ({} documents, {})", log.of(), log.documents, human_bytes(log.bytes))).collect();
+    let text = format!("undo logs of backfills are kept: {}", listed.join(", "));
+    let remedy = format!("they expire by themselves; `{} backfill:drop_undo={}` drops one now", program(), first.of());
+    Ok(Some(Finding::note("undo logs", text).with_remedy(remedy)))
 }
 
 fn of_migrations(migrations: &[Migration], view: &View) -> Vec<Finding> {

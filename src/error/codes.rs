@@ -20,6 +20,9 @@ pub(crate) const NAMESPACE_EXISTS: i32 = 48;
 /// The index exists.
 pub(crate) const INDEX_ALREADY_EXISTS: i32 = 68;
 
+/// The index exists with other options.
+pub(crate) const INDEX_OPTIONS_CONFLICT: i32 = 85;
+
 /// Of a capped collection, what is read next was overwritten.
 const CAPPED_POSITION_LOST: i32 = 136;
 

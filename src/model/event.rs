@@ -48,6 +48,7 @@ events! {
     Unlocked "unlocked" ["database" "was"]
     BackfillSteered "backfill_steered" ["database" "migration" "direction" "label" "collection" "steered" "throttle" "answer"]
     BackfillJoined "backfill_joined" ["database" "migration" "direction" "label" "collection" "outcome" "read"]
+    UndoDropped "undo_dropped" ["database" "migration" "collection" "documents" "bytes"]
     Checked "checked" ["migrations"]
     Databases "databases" ["databases"]
     Error "error" ["kind" "message" "causes" "hint" "exit_code"]

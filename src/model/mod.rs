@@ -19,6 +19,8 @@ mod plugin_subtask;
 pub(crate) mod right;
 #[cfg(feature = "manager")]
 pub(crate) mod serde_bson;
+#[cfg(feature = "manager")]
+mod shell;
 pub(crate) mod sources;
 #[cfg(feature = "manager")]
 mod state;
@@ -36,4 +38,6 @@ pub(crate) use plugin_subtask::PluginSubtask;
 pub(crate) use {dump_name::PARTIAL, plugin_subtask::PLUGIN_SUBTASKS};
 
 #[cfg(feature = "manager")]
-pub(crate) use {direction::Direction, effects::Counts, effects::Effect, effects::Effects, state::State, subject::Subject};
+pub(crate) use {
+    direction::Direction, effects::Counts, effects::Effect, effects::Effects, shell::shell, state::State, subject::Subject,
+};

@@ -8,7 +8,7 @@ use mongodb::bson::{Bson, Document};
 use serde_json::{Map, Value, json};
 
 use super::text::human_time;
-use super::{Report, Said, effects, human_duration, table};
+use super::{Report, Said, effects, failures, human_duration, table};
 use crate::model::extended_json;
 use crate::model::file_name::stem;
 use crate::store::effects as stored;
@@ -70,6 +70,7 @@ impl Report for History<'_> {
         if self.migration.is_some() {
             let end = self.events.iter().rfind(|event| text(event, "event") == "migration_ended");
             end.map(stored::read).unwrap_or_default().notes.iter().for_each(|note| say(Said::Note(note)));
+            end.map(failures::texts).unwrap_or_default().iter().for_each(|text| say(Said::Note(text)));
         }
         if !self.events.iter().any(|event| text(event, "event") == "migration_started") {
             let message = match self.migration {

@@ -11,6 +11,7 @@ mod diagnosis;
 mod dumped;
 mod dumps;
 mod effects;
+mod failures;
 mod history;
 mod human;
 mod joined;
@@ -27,6 +28,7 @@ mod table;
 mod tally;
 mod text;
 mod turns;
+mod undo_dropped;
 mod unlocked;
 
 use std::fmt;
@@ -46,6 +48,7 @@ pub(crate) use databases::{DatabaseEnd, Databases, End};
 pub(crate) use diagnosis::{Diagnosis, Finding, Verdict};
 pub(crate) use dumped::{DumpProved, DumpRemoved, DumpTaken, DumpVerified, Restored};
 pub(crate) use dumps::{DumpRow, Dumps, ManifestOf};
+pub(crate) use failures::failures_text;
 pub(crate) use history::History;
 pub(crate) use joined::JoinEnded;
 pub(crate) use listener::Listen;
@@ -59,6 +62,7 @@ pub(crate) use steered::{Answer, Steered};
 pub(crate) use table::columns;
 pub(crate) use tally::Tally;
 pub(crate) use text::{ago, capitalized, human_bytes, human_duration, human_time, migrations};
+pub(crate) use undo_dropped::UndoDropped;
 pub(crate) use unlocked::{Unlocked, Was};
 
 /// Something that happened. Borrowed, since sinks keep nothing.

@@ -10,6 +10,7 @@ use mongodb::options::ReturnDocument;
 
 use super::Store;
 use super::backfill_counts::BackfillCounts;
+use super::failures::{FAILURES_KEPT, StoredFailure, failures_document, read_failures};
 use crate::durable;
 
 /// The collection of backfills.
@@ -201,8 +202,10 @@ impl Store {
         claim: &Claim,
         number: i32,
         counts: Option<BackfillCounts>,
+        failures: &[StoredFailure],
     ) -> mongodb::error::Result<Marked> {
         let mut set = doc! { "done": true };
+        set.extend(failures_document(failures));
         set.extend(counts.map(|counts| ("counts".to_owned(), Bson::from(counts.document()))));
         let (filter, update) = (claim.own(number), doc! { "$set": set });
         let mark = async || self.backfills().update_one(filter.clone(), update.clone()).await;
@@ -220,13 +223,17 @@ impl Store {
         session: &mut mongodb::ClientSession,
         claim: &Claim,
         (number, at): (i32, &Bson),
-        counts: BackfillCounts,
+        (counts, failures): (BackfillCounts, &[StoredFailure]),
     ) -> mongodb::error::Result<bool> {
         let mut increments = Document::new();
         for (key, count) in counts.document() {
             increments.insert(format!("counts.{key}"), count);
         }
-        let update = doc! { "$set": { "at": { "id": at } }, "$inc": increments };
+        let mut update = doc! { "$set": { "at": { "id": at } }, "$inc": increments };
+        if let Some(failures) = failures_document(failures).remove("failures") {
+            let most = i64::try_from(FAILURES_KEPT).unwrap_or(i64::MAX);
+            update.insert("$push", doc! { "failures": { "$each": failures, "$slice": most } });
+        }
         // Of the session's client, without the options of a collection: a transaction takes none.
         let backfills = session.client().database(self.database().name()).collection::<Document>(BACKFILLS);
         Ok(backfills.update_one(claim.own(number), update).session(session).await?.matched_count == 1)
@@ -246,6 +253,20 @@ impl Store {
         Ok(all)
     }
 
+    /// The failures that the ranges of a backfill have stored.
+    pub(crate) async fn backfill_failures(&self, id: &BackfillId, cut: &str) -> mongodb::error::Result<Vec<StoredFailure>> {
+        let with_failures = doc! { "backfill": id.as_str(), "cut": cut, "failures": { "$exists": true } };
+        let backfills = self.backfills();
+        let find = backfills.find(with_failures).sort(doc! { "number": 1 }).projection(doc! { "failures": 1 });
+        let mut cursor = find.await?;
+        let mut failures = Vec::new();
+        while failures.len() < FAILURES_KEPT && cursor.advance().await? {
+            failures.extend(read_failures(&cursor.deserialize_current()?));
+        }
+        failures.truncate(FAILURES_KEPT);
+        Ok(failures)
+    }
+
     /// Notes that all of a backfill is done.
     pub(crate) async fn backfill_done(&self, claim: &Claim) -> mongodb::error::Result<()> {
         let done = doc! { "$set": { "done": true }, "$unset": { format!("workers.{}", claim.worker): true } };
@@ -254,7 +275,7 @@ impl Store {
     }
 
     /// Removes everything that is stored about a backfill, unless a later run has it.
-    async fn forget_backfill(&self, id: &BackfillId, fence: i64) -> mongodb::error::Result<()> {
+    pub(crate) async fn forget_backfill(&self, id: &BackfillId, fence: i64) -> mongodb::error::Result<()> {
         // The backfill first: without it, ranges mean nothing.
         for key in ["_id", "backfill"] {
             let filter = doc! { key: &id.0, "fence": { "$lte": fence } };

@@ -8,6 +8,7 @@ mod backfill_workers;
 mod backfills;
 mod damage;
 pub(crate) mod effects;
+mod failures;
 mod fence;
 mod foreign;
 mod last_run;
@@ -20,6 +21,7 @@ mod records;
 mod registry;
 mod rights;
 mod statements;
+mod undo;
 mod view;
 
 use mongodb::bson::{Document, doc};
@@ -35,6 +37,7 @@ pub(crate) use backfill_counts::BackfillCounts;
 pub(crate) use backfill_workers::{Beat, Orders};
 pub(crate) use backfills::{BACKFILLS, BackfillId, Begin, Claim, Marked, StoredRange};
 pub(crate) use damage::Loss;
+pub(crate) use failures::{FAILURES_KEPT, StoredFailure, failures_document, read_failures};
 pub(crate) use fence::{Change, Fence, Refusal};
 pub(crate) use foreign::{Author, Foreign, Tool};
 pub(crate) use lease::{Holder, LeaseAttempt, lease_time};
@@ -43,6 +46,7 @@ pub(crate) use opening::{Opened, Seen};
 pub(crate) use partial::Partial;
 pub(crate) use records::{Outcome, Theirs};
 pub(crate) use registry::{Adopted, Entry, Registration, acceptance, document as registration};
+pub(crate) use undo::{UndoLog, UndoPart, undo_id};
 pub(crate) use view::View;
 
 /// The collection of the log: start and end of every run and of every migration in it.

@@ -14,7 +14,7 @@ use super::support::recover::wait_for_lease_to_expire;
 use super::support::{Scene, TestDatabase, assert_has, backfilling, block_on, faulty_server, server_uri};
 
 /// Runs a migration.
-fn run(
+pub(super) fn run(
     database: &TestDatabase,
     up: impl AsyncFn(&Db) -> Result<()> + Send + Sync + 'static,
 ) -> Result<(), cargo_migrations::Error> {
@@ -24,7 +24,7 @@ fn run(
 }
 
 /// `_id`s of every type that one can be of.
-fn ids() -> Vec<Bson> {
+pub(super) fn ids() -> Vec<Bson> {
     let mut ids: Vec<Bson> = vec![
         Bson::MinKey,
         Bson::MaxKey,
@@ -81,6 +81,26 @@ fn documents_with_ids_of_every_type_are_each_read_once_and_right() {
     assert_eq!(users.len(), count);
     assert!(users.iter().all(|user| user.get_str("slug").unwrap() == shout(user)));
     assert_eq!(calls.load(Ordering::Relaxed), count as u64);
+}
+
+#[test]
+fn the_last_document_may_have_an_id_that_does_not_equal_itself() {
+    for last in [Bson::Double(f64::NAN), Bson::Double(-0.0), Bson::Null, Bson::MaxKey] {
+        let database = TestDatabase::new();
+        database.insert("users", [doc! { "_id": last, "name": "a" }]);
+        run(&database, async |db: &Db| {
+            let write = |user: Document| -> Result<Write> { Ok(Write::set("slug", shout(&user))) };
+            assert_eq!(db.backfill("users").verify().each(write).await?.modified, 1);
+            let once = db
+                .backfill("users")
+                .label("once")
+                .exactly_once()
+                .each(|_: Document| -> Result<Write> { Ok(Write::update(doc! { "$inc": { "n": 1 } })) });
+            assert_eq!(once.await?.modified, 1);
+            Ok(())
+        })
+        .unwrap();
+    }
 }
 
 #[test]

@@ -9,8 +9,11 @@ mod support;
 
 mod adopt;
 mod backfill;
+mod backfill_failures;
 mod backfill_processes;
 mod backfill_steer;
+mod backfill_undo;
+mod backfill_verify;
 mod builtins;
 mod cargo_config;
 mod checksums;

@@ -14,9 +14,9 @@ use crate::manager::texts::STOPPED;
 use crate::migration::names;
 use crate::model::file_name::leading_number;
 use crate::model::{Joined, right};
-use crate::report::{Answer, Backfills, JoinEnded, Steered};
+use crate::report::{Answer, Backfills, JoinEnded, Steered, UndoDropped};
 use crate::run;
-use crate::store::{Steer, Store, StoredBackfill};
+use crate::store::{Steer, Store, StoredBackfill, UndoLog};
 
 pub(super) const DECLARATION: Declaration = Declaration {
     name: "backfill",
@@ -30,31 +30,39 @@ second at most, and `throttle=off` ends that. Each works from any machine, on al
 or on those of one migration with `only=MIGRATION`, and waits for their answers.
 
 A paused backfill stays paused if its process ends: the next run of the migration then
-waits until `backfill:resume`.",
+waits until `backfill:resume`.
+
+`drop_undo=MIGRATION` drops what a migration has kept so that it can be undone. Its `down`
+can then no longer put it back. It is removed by itself after some days.",
     first: First::OneOf(&["pause", "resume", "join"]),
     options: &[
         Named { name: "throttle", value: "N", help: "read at most N documents a second, or `off`", kind: ValueKind::Text },
         // The file of the migration may be gone, so the backfills themselves say which there are.
         Named { name: "only", value: "MIGRATION", help: "only the backfills of that migration", kind: ValueKind::Text },
+        Named { name: DROP_UNDO, value: "MIGRATION", help: "drop the undo log of that migration", kind: ValueKind::Text },
     ],
     check: |options| steer(options).map(|_| ()),
     reach: |_| Reach::Database,
     goal: None,
     // A pause does no harm.
-    asks: |_| Asks::Never,
+    asks: |options| if options.get(DROP_UNDO).is_some() { Asks::IfEnvironmentDoes } else { Asks::Never },
     needs_files: false,
     flags: &[],
-    common_flags: &["--format"],
-    writes: "nothing, or the field `control` of the backfills that it steers, in `migrations_backfill`",
+    common_flags: &["--yes", "--format"],
+    writes: "nothing, or the field `control` of the backfills that it steers, in `migrations_backfill`; `drop_undo` drops a collection",
     rights: right::STEERS,
     exits: &[
         (0, "done"),
         (1, "the server failed, or a backfill has not answered within 10 seconds"),
-        (2, "the command line or the configuration is wrong, or there is no such backfill"),
+        (2, "the command line or the configuration is wrong, or there is no such backfill or undo log"),
+        (3, "a person said no"),
         (130, STOPPED),
     ],
     examples: &["backfill", "backfill:pause", "backfill:throttle=1000,only=0002_slugs", "backfill --format json"],
 };
+
+/// The value that names a migration whose undo log is to be dropped.
+const DROP_UNDO: &str = "drop_undo";
 
 /// For how long steering waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,6 +80,9 @@ pub async fn backfill<M: MigrationsManager>(_: &M, cx: &Context, what: Option<&s
     let store = cx.store().await?;
     let database = store.database().name();
     let mut found = stored(&store).await?;
+    if let Some(word) = options.get(DROP_UNDO) {
+        return drop_undo(cx, &store, &found, word).await;
+    }
     if let Some(word) = options.get("only") {
         choose(&mut found, word, database)?;
     }
@@ -102,6 +113,31 @@ pub async fn backfill<M: MigrationsManager>(_: &M, cx: &Context, what: Option<&s
 
 async fn stored(store: &Store) -> Result<Vec<StoredBackfill>, Error> {
     store.backfills_now().await.map_err(|error| describe::unreadable("the backfills in `migrations_backfill`", error))
+}
+
+/// Drops the undo log of the migration that `word` names.
+async fn drop_undo(cx: &Context, store: &Store, under_way: &[StoredBackfill], word: &str) -> Result<()> {
+    let database = store.database().name();
+    let unreadable = |error| describe::unreadable("the undo logs", error);
+    let logs = store.undo_logs().await.map_err(unreadable)?;
+    // The file of the migration may be gone, so the logs themselves say which there are.
+    let Some(log) = logs.iter().find(|log| names::is_named(log.of(), leading_number(log.of()), word)) else {
+        let error = Error::usage(format!("there is no undo log of a migration `{word}` on {database}"));
+        return Err(match logs.as_slice() {
+            [] => error.with_hint("check that this is the right database: there is no other undo log"),
+            logs => error.with_hint(format!("there are those of {}", listed(logs.iter().map(UndoLog::of)))),
+        }
+        .into());
+    };
+    if under_way.iter().any(|backfill| backfill.migration == log.of()) {
+        let message = format!("the undo log of {} cannot be dropped: the migration is under way, and may still write to it", log.of());
+        let hint = format!("wait until it is registered, which `{}` shows", program());
+        return Err(Error::usage(message).with_hint(hint).into());
+    }
+    let failed = |error: mongodb::error::Error| Error::failed("the undo log could not be dropped").caused_by(error);
+    store.drop_undo_log(log).await.map_err(failed)?;
+    cx.reporter().report(&UndoDropped { database, log });
+    Ok(())
 }
 
 /// Helps with a backfill that another process runs.
@@ -196,6 +232,10 @@ fn choose(found: &mut Vec<StoredBackfill>, word: &str, database: &str) -> Result
 /// What is to be changed. `None` to look.
 fn steer(options: &Options) -> Result<Option<Steer>, Error> {
     let throttle = options.get("throttle").map(limit).transpose()?;
+    if options.get(DROP_UNDO).is_some() && (options.first().is_some() || throttle.is_some() || options.get("only").is_some()) {
+        return Err(Error::usage(format!("`{DROP_UNDO}=` of backfill cannot be combined with other values"))
+            .with_hint(format!("write `{} backfill:{DROP_UNDO}=MIGRATION`", program())));
+    }
     match (options.first(), throttle) {
         (None, None) => Ok(None),
         (None, Some(limit)) => Ok(Some(Steer::Throttle(limit))),

@@ -61,6 +61,17 @@ pub(crate) fn backfilling() -> &'static Workspace {
     })
 }
 
+/// A workspace with a backfill that tolerates failures, and one that can be undone.
+pub(crate) fn undoing() -> &'static Workspace {
+    static WORKSPACE: OnceLock<Workspace> = OnceLock::new();
+    WORKSPACE.get_or_init(|| {
+        let workspace = with_crash_points("it-backfill-undo");
+        workspace.copy_fixture("backfill_undo");
+        workspace.built_manager();
+        workspace
+    })
+}
+
 /// A workspace with migrations that use up a connection, or block every thread.
 pub(crate) fn blocked() -> &'static Workspace {
     static WORKSPACE: OnceLock<Workspace> = OnceLock::new();

@@ -18,7 +18,7 @@ mod workspace;
 pub(crate) use blog::{blog, simple};
 pub(crate) use checker::{Truth, check};
 pub(crate) use crash::{
-    STEMS, Scene, backfilling, blocked, crash, crash_plain, crash_rerun, fifty, is_rerun_safe, is_transactional,
+    STEMS, Scene, backfilling, blocked, crash, crash_plain, crash_rerun, fifty, is_rerun_safe, is_transactional, undoing,
 };
 pub(crate) use database::{TestDatabase, block_on, faulty_server, server_uri, standalone_server};
 pub(crate) use dump_stage::DumpStage;
