@@ -10,6 +10,7 @@ mod ends;
 mod failures;
 mod guard;
 mod ledger;
+mod load;
 mod once;
 mod pace;
 mod pulse;

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::load::Load;
+
 /// The limit is so many times the shortest time, and within these bounds.
 const TIMES: u32 = 6;
 const LEAST_LIMIT: Duration = Duration::from_millis(120);
@@ -23,6 +25,8 @@ pub(super) struct Pace {
     shortest: Option<Duration>,
     recent: Vec<Duration>,
     last: Option<Duration>,
+    /// What the server said of its load, if it was asked since.
+    load: Option<Load>,
 }
 
 /// From when on a confirmation takes too long.
@@ -38,7 +42,7 @@ impl Pace {
     /// Begins with one in flight, and lets `most` be.
     pub(super) fn new(most: usize, limit: Limit) -> Self {
         let now = if limit == Limit::Fixed { most } else { 1 };
-        Self { most, now, limit, shortest: None, recent: Vec::new(), last: None }
+        Self { most, now, limit, shortest: None, recent: Vec::new(), last: None, load: None }
     }
 
     /// How many may ever be in flight.
@@ -49,6 +53,11 @@ impl Pace {
     /// How many may be in flight now.
     pub(super) fn now(&self) -> usize {
         self.now
+    }
+
+    /// Takes what the server says of its load. It counts for the next decisions, until it says something else.
+    pub(super) fn loaded(&mut self, load: Option<Load>) {
+        self.load = load;
     }
 
     /// Takes the time in which a write of many documents was confirmed.
@@ -65,7 +74,8 @@ impl Pace {
         if self.limit == Limit::Fixed {
             return;
         }
-        let share = median.as_secs_f64() / self.longest().as_secs_f64();
+        let of_load = self.load.as_ref().map_or(0.0, |load| load.share);
+        let share = self.share(median).max(of_load);
         self.now = match share {
             share if share < 0.4 => (self.now + 1).min(self.most),
             share if share < 0.7 => self.now,
@@ -74,9 +84,17 @@ impl Pace {
         };
     }
 
+    /// How much of what it may take a confirmation takes.
+    fn share(&self, took: Duration) -> f64 {
+        took.as_secs_f64() / self.longest().as_secs_f64()
+    }
+
     /// Why not more are in flight. Empty if nothing was measured.
     pub(super) fn why(&self) -> String {
         let Some(last) = self.last.filter(|_| self.limit == Limit::Measured) else { return String::new() };
+        if let Some(load) = self.load.as_ref().filter(|load| load.share > self.share(last)) {
+            return load.why.clone();
+        }
         let (last, longest) = (last.as_millis(), self.longest().as_millis());
         let relation = if last > longest { ">" } else { "of" };
         format!("majority write {last} ms {relation} {longest} ms")
@@ -123,6 +141,18 @@ mod tests {
         let mut pace = Pace::new(8, Limit::Measured);
         // A replica set of distant members.
         assert_eq!([200, 200, 470, 700, 1_300].map(|ms| after(&mut pace, ms)), [2, 3, 4, 4, 2]);
+    }
+
+    #[test]
+    fn what_the_server_says_of_its_load_counts_if_it_is_more() {
+        let mut pace = Pace::new(4, Limit::Measured);
+        assert_eq!([10, 10].map(|ms| after(&mut pace, ms)), [2, 3]);
+        pace.loaded(Some(Load { share: 1.5, why: "a secondary lags 15 s".into() }));
+        assert_eq!(after(&mut pace, 10), 1);
+        assert_eq!(pace.to_string(), "at 1 of 4: a secondary lags 15 s");
+        pace.loaded(Some(Load { share: 0.01, why: "write tickets 1 of 128".into() }));
+        assert_eq!(after(&mut pace, 10), 2);
+        assert_eq!(pace.why(), "majority write 10 ms of 120 ms");
     }
 
     #[test]

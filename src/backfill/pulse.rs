@@ -9,11 +9,15 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::ends::Lost;
+use super::load::{Asks, Load};
 use crate::error::Result;
 use crate::store::{Beat, Claim, Orders, Store, lease_time};
 
 /// How often it beats. An order is answered after two beats at most.
 const EVERY: Duration = Duration::from_millis(700);
+
+/// How often the server is asked for its load.
+const ASK_EVERY: Duration = Duration::from_secs(3);
 
 /// What this process knows of the backfill.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +34,10 @@ pub(super) struct Pulse {
     task: Option<JoinHandle<()>>,
 }
 
+#[derive(Default)]
 struct Shared {
     beat: Mutex<Beat>,
+    load: Mutex<Option<Load>>,
     /// Something is to be said at once.
     hurry: Notify,
 }
@@ -45,14 +51,14 @@ impl Shared {
 impl Pulse {
     /// Of a backfill that only this process knows: it cannot be steered.
     pub(super) fn none() -> Self {
-        let shared = Arc::new(Shared { beat: Mutex::default(), hurry: Notify::new() });
+        let shared = Arc::new(Shared::default());
         let orders = Orders { owner_lives: true, ..Orders::default() };
         Self { shared, standing: watch::channel(Standing::Ours(orders)).1, task: None }
     }
 
     /// Begins to beat. The first answer is there when this returns.
     pub(super) async fn start(store: Store, claim: Claim) -> mongodb::error::Result<Self> {
-        let shared = Arc::new(Shared { beat: Mutex::default(), hurry: Notify::new() });
+        let shared = Arc::new(Shared::default());
         let first = match store.beat(&claim, &Beat::default(), lease_time()).await? {
             Some(orders) => Standing::Ours(orders),
             None => Standing::Lost,
@@ -110,6 +116,11 @@ impl Pulse {
         self.shared.beat().read += count;
     }
 
+    /// What the server said last of its load, if it was asked.
+    pub(super) fn load(&self) -> Option<Load> {
+        self.shared.load.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Notes how many batches may be in flight, and why.
     pub(super) fn pace(&self, most: usize, why: String) {
         let mut beat = self.shared.beat();
@@ -138,7 +149,12 @@ async fn keep_beating(store: Store, claim: Claim, shared: Arc<Shared>, sender: w
     let lease = lease_time();
     let every = EVERY.min(lease / 4);
     let mut rate = Rate::default();
+    let (mut asks, mut asked) = (Asks::default(), Instant::now());
     loop {
+        if asked.elapsed() >= ASK_EVERY {
+            asked = Instant::now();
+            *shared.load.lock().unwrap_or_else(PoisonError::into_inner) = asks.load(store.database()).await;
+        }
         let mut beat = shared.beat().clone();
         beat.rate = rate.after(beat.read);
         let was_told = matches!(&*sender.borrow(), Standing::Ours(orders) if orders.paused);

@@ -187,6 +187,7 @@ impl<'b> Shared<'b> {
         // Small batches say nothing about load.
         if documents >= 100 {
             let mut pace = self.pace.borrow_mut();
+            pace.loaded(self.pulse.load());
             pace.measured(took);
             self.progress.set_message(pace.to_string());
             self.pulse.pace(pace.now(), pace.why());
