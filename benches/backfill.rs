@@ -1,12 +1,14 @@
 //! Measures backfills next to the loop that people write, and next to one update on the server.
 //!
-//! `cargo bench --bench backfill`; BENCH_ROUNDS=3 for fewer rounds, BENCH_DOCUMENTS=200000 for fewer documents.
+//! `cargo bench --bench backfill`; BENCH_ROUNDS=1 for fewer rounds, BENCH_DOCUMENTS=200000 for fewer documents. BENCH_PYTHON is a Python
+//! that has the packages pymongo and mongomig (of a virtual environment, for example); without it those rows are left out.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod common;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cargo_migrations::mongod::Throwaway;
 use cargo_migrations::mongodb::bson::{Document, doc};
@@ -54,6 +56,11 @@ fn main() -> ExitCode {
         Ok("server") => return migration(Migration::new("1_server.rs", server)),
         Ok("reads") => return migration(Migration::new("1_reads.rs", async |db: &Db| guarded(db, true).await)),
         Ok("root") => return migration(Migration::new("1_root.rs", async |db: &Db| guarded(db, false).await)),
+        Ok("once") => return migration(Migration::new("1_once.rs", once)),
+        Ok("joined") => {
+            let joined = Migration::new("1_joined.rs", async |db: &Db| guarded(db, true).await);
+            return migration(joined.with_rerun(Rerun::Safe));
+        }
         Ok("pipeline") => return migration(Migration::new("1_pipeline.rs", pipeline)),
         _ => {}
     }
@@ -89,6 +96,12 @@ async fn guarded(db: &Db, reads: bool) -> Result<()> {
     Ok(())
 }
 
+async fn once(db: &Db) -> Result<()> {
+    let backfill = db.backfill("users").filter(todo()).reads(["name"]).exactly_once();
+    backfill.each(|user: User| -> Result<Write> { Ok(Write::set("slug", slug(&user.name))) }).await?;
+    Ok(())
+}
+
 async fn pipeline(db: &Db) -> Result<()> {
     db.backfill("users").filter(todo()).pipeline(stages()).await?;
     Ok(())
@@ -107,6 +120,22 @@ async fn fill(database: &Database, count: u64) -> Result<()> {
     Ok(())
 }
 
+/// Four processes: one that runs the migration, and three that join as soon as it has begun. The result is that of the first.
+fn joined(ours: impl Fn(&'static str) -> Result<Ran> + Sync) -> Result<Ran> {
+    let ended = AtomicBool::new(false);
+    // It fails until there is a backfill to join.
+    let join = || (0..200).any(|_| ours("backfill:join").is_ok() || ended.load(Ordering::Relaxed));
+    std::thread::scope(|scope| {
+        let joined: Vec<_> = (0..3).map(|_| scope.spawn(join)).collect();
+        let first = ours("execute");
+        ended.store(true, Ordering::Relaxed);
+        for joined in joined {
+            assert!(joined.join().expect("no panic"), "it was never joined");
+        }
+        first
+    })
+}
+
 async fn bench() -> Result<()> {
     let (rounds, documents) = (number("BENCH_ROUNDS", 3), number("BENCH_DOCUMENTS", 1_000_000));
     let server = Throwaway::replica_set().await?;
@@ -115,16 +144,30 @@ async fn bench() -> Result<()> {
         ("server", "one `updateMany` on the server (reference)"),
         ("reads", "`each`, with `reads`"),
         ("root", "`each`, the complete document"),
+        ("once", "`each`, with `exactly_once`"),
         ("pipeline", "`pipeline`"),
+        ("joined", "`each`, with `reads`, by 4 processes"),
         ("naive", "`find` and `update_one`"),
+        ("pymongo", "pymongo, `bulk_write` in one thread"),
+        ("mongomig", "mongomig, batches"),
+        ("mongomig-transactional", "mongomig, transactional batches"),
     ];
+    let python = std::env::var("BENCH_PYTHON").ok();
+    let roles = &roles[..if python.is_some() { roles.len() } else { roles.len() - 3 }];
     let mut ran: Vec<Vec<Ran>> = vec![Vec::new(); roles.len()];
     for _ in 0..rounds {
         for ((role, _), ran) in roles.iter().zip(&mut ran) {
             database.drop().await?;
             fill(&database, documents).await?;
-            let process = Process::me().env(ROLE, role).env("MONGO_URI", server.uri()).env("MONGO_DATABASE", "bench");
-            let mut used = process.arguments(&["execute", "--quiet"]).run()?;
+            let run = |process: Process| process.env("MONGO_URI", server.uri()).env("MONGO_DATABASE", "bench").run();
+            let ours = |task: &'static str| run(Process::me().env(ROLE, role).arguments(&[task, "--quiet"]));
+            let mut used = match (*role, &python) {
+                ("joined", _) => joined(ours)?,
+                ("pymongo" | "mongomig" | "mongomig-transactional", Some(python)) => {
+                    run(Process::new(python).arguments(&[concat!(env!("CARGO_MANIFEST_DIR"), "/benches/backfill.py"), role]))?
+                }
+                _ => ours("execute")?,
+            };
             let part = if *role == "naive" { NAIVE_PART } else { 1 };
             let with_slug = doc! { "slug": { "$exists": true } };
             let done = database.collection::<Document>("users").count_documents(with_slug).await?;
