@@ -3,11 +3,14 @@
 use std::fmt;
 
 use super::totals::Failure;
+use crate::error::{Error, ErrorKind};
 
 /// The run was asked to stop.
-#[derive(Debug)]
-pub(super) struct Stopped {
-    pub(super) collection: String,
+pub(super) fn stopped(collection: &str) -> Error {
+    let message = format!(
+        "the backfill of `{collection}` stopped as asked: what is done stays done, and the next run goes on from there"
+    );
+    Error::new(ErrorKind::Interrupted, message)
 }
 
 /// A later run has the backfill.
@@ -21,13 +24,6 @@ pub(super) struct Taken;
 /// In this transaction the server refused the write of a document.
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) Failure);
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hint = "what is done stays done, and the next run goes on from there";
-        write!(f, "the backfill of `{}` stopped as asked: {hint}", self.collection)
-    }
-}
 
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,7 +43,6 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Stopped {}
 impl std::error::Error for Lost {}
 impl std::error::Error for Taken {}
 impl std::error::Error for Refused {}

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
-use super::ends::{Lost, Stopped};
+use super::ends::Lost;
 use super::failures::Failures;
 use super::pulse::Pulse;
 use super::ranges;
@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::source::{Range, Source, Stored};
 use super::totals::{Failure, Totals};
 use crate::db::{Db, Joins, Migrating, Part};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result, kind_of};
 use crate::model::Joined;
 use crate::store::{BackfillId, Begin, Claim, Store, StoredRange, failures_document};
 
@@ -189,7 +189,7 @@ impl<'b> Ledger<'b> {
             Ok(_) if source.is_through() => Joined::Done { read: read_here },
             Ok(_) => self.gone(read_here).await?,
             Err(error) if error.is::<Lost>() => self.gone(read_here).await?,
-            Err(error) if error.is::<Stopped>() => Joined::Stopped { read: read_here },
+            Err(error) if kind_of(&*error) == ErrorKind::Interrupted => Joined::Stopped { read: read_here },
             Err(error) => return Err(error),
         };
         joins.end(joined).await

@@ -106,7 +106,7 @@ impl Pulse {
         beat.in_flight = beat.in_flight.saturating_sub(1);
         let is_idle = beat.in_flight == 0;
         drop(beat);
-        if is_idle && matches!(&*self.standing.borrow(), Standing::Ours(orders) if orders.paused) {
+        if is_idle && self.is_to_pause() {
             self.shared.hurry.notify_one();
         }
     }
@@ -125,6 +125,11 @@ impl Pulse {
     pub(super) fn pace(&self, most: usize, why: String) {
         let mut beat = self.shared.beat();
         (beat.most, beat.why) = (most, why);
+    }
+
+    /// Whether the last orders are to pause.
+    pub(super) fn is_to_pause(&self) -> bool {
+        matches!(&*self.standing.borrow(), Standing::Ours(orders) if orders.paused)
     }
 
     /// Documents a second that this process may read, if that is limited for all of them together.

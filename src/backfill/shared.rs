@@ -7,7 +7,7 @@ use mongodb::Database;
 use mongodb::bson::{Bson, Document};
 use tokio::sync::{Notify, Semaphore};
 
-use super::ends::Stopped;
+use super::ends::stopped;
 use super::failures::Failures;
 use super::guard::Guard;
 use super::pace::{Limit, Pace};
@@ -112,7 +112,7 @@ impl<'b> Shared<'b> {
 
     /// The error of a backfill whose run was asked to stop.
     pub(super) fn stopped(&self) -> Box<dyn std::error::Error + Send + Sync> {
-        Stopped { collection: self.settings.collection.clone() }.into()
+        stopped(&self.settings.collection).into()
     }
 
     /// How many workers are of use at most.
@@ -159,11 +159,13 @@ impl<'b> Shared<'b> {
         #[expect(clippy::cast_precision_loss, reason = "a pause")]
         let until = begin + Duration::from_secs_f64(documents as f64 / rate.max(1.0));
         self.next.set(until);
-        // The rate may be changed, and the run may be asked to stop, before a long pause is over.
-        while Instant::now() < until && !self.db.is_stopping() && self.pulse.throttle() == limit {
+        // The rate may be changed, and the run may be asked to pause or to stop, before a long wait is over. What was read is then
+        // written at once: a pause is answered when nothing is in flight.
+        let is_changed = || self.pulse.throttle() != limit || self.pulse.is_to_pause();
+        while Instant::now() < until && !self.db.is_stopping() && !is_changed() {
             tokio::time::sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
         }
-        if self.pulse.throttle() != limit {
+        if is_changed() {
             self.next.set(Instant::now());
         }
     }

@@ -8,7 +8,7 @@ use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 use super::standing::{Known, Standing};
 use super::step::Step;
 use crate::error::chain::has_label;
-use crate::error::{Error, ErrorKind, Remark};
+use crate::error::{Error, ErrorKind, Remark, kind_of};
 use crate::line::program::program;
 use crate::line::words::shortened;
 use crate::migration::{Migration, names};
@@ -231,6 +231,9 @@ pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + 
         return Error::failed(message).with_hint(hint).caused_by(error);
     }
     let again = |otherwise: String| format!("{program} {}", step.again.clone().unwrap_or(otherwise));
+    if kind_of(&*error) == ErrorKind::Interrupted {
+        return stopped(step, again, error);
+    }
     let no_effect = if step.is_transactional() { ", and had no effect since it is transactional" } else { "" };
     let (message, hint) = match step.direction {
         // It was interrupted before, and the effects of that are still there.
@@ -251,6 +254,21 @@ pub(crate) fn failed(step: &Step<'_>, error: Box<dyn std::error::Error + Send + 
         ),
     };
     Error::failed(message).with_hint(hint).caused_by(error)
+}
+
+/// What ends a step that stopped as asked, and what to do next.
+fn stopped(step: &Step<'_>, again: impl Fn(String) -> String, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let name = step.migration.stem();
+    let (message, task) = match step.direction {
+        Direction::Up if step.before == State::Interrupted && step.runs_again.is_none() => {
+            (format!("the migration {name} was stopped"), format!("execute:{name}"))
+        }
+        Direction::Up => (format!("the migration {name} was stopped, and is not registered"), "execute".to_owned()),
+        _ if step.registered.is_empty() => (format!("the rollback of {name} was stopped"), format!("rollback:{name}")),
+        _ => (format!("the rollback of {name} was stopped, and it is still registered"), format!("rollback:{name}")),
+    };
+    let hint = format!("run `{}` again to do the rest", again(task));
+    Error::new(ErrorKind::Interrupted, message).with_hint(hint).caused_by(error)
 }
 
 /// What is known about a step that ran to its end and could not be registered.

@@ -278,7 +278,8 @@ async fn run_steps(
             }
         }
     }
-    let outcome = match failure {
+    let outcome = match &failure {
+        Some(error) if error.kind() == ErrorKind::Interrupted => Outcome::Interrupted,
         Some(_) => Outcome::Failed,
         // Even after the last step: a script must not go on after Ctrl-C.
         None if stop.is_asked() => Outcome::Interrupted,

@@ -10,6 +10,7 @@ mod support;
 mod adopt;
 mod backfill;
 mod backfill_failures;
+mod backfill_live;
 mod backfill_processes;
 mod backfill_steer;
 mod backfill_undo;
