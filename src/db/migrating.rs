@@ -58,6 +58,11 @@ impl Migrating {
         self.labels.lock().unwrap_or_else(PoisonError::into_inner).insert(label.to_owned())
     }
 
+    /// Whether a backfill was begun, also if it did not come to its end.
+    pub(crate) fn has_begun_backfills(&self) -> bool {
+        !self.labels.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Notes what a backfill has done.
     pub(crate) fn add_backfill(&self, done: Document) {
         self.backfills.lock().unwrap_or_else(PoisonError::into_inner).push(done);

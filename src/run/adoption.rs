@@ -94,6 +94,7 @@ fn step<'m>(standing: &Standing<'m, '_>, theirs: &Theirs, tool: Tool, collection
         before: standing.effective(),
         was_in_up: standing.was_in_up,
         runs_again: None,
+        may_have_marks: standing.attempt.is_some(),
         registered: Vec::new(),
         registered_as: None,
         adopted: Some(Adopted {

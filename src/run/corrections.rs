@@ -23,6 +23,7 @@ pub(super) fn accept<'m>(standing: &Standing<'m, '_>, known: &Known<'_, '_>) -> 
         before,
         was_in_up: standing.was_in_up,
         runs_again: None,
+        may_have_marks: false,
         registered: entry.as_read().into_iter().collect(),
         registered_as,
         again: None,
@@ -94,6 +95,10 @@ pub(super) fn forget(word: &str, known: &Known<'_, '_>, view: &View) -> Result<S
                 before: *before,
                 was_in_up: false,
                 runs_again: None,
+                may_have_marks: view
+                    .attempts
+                    .iter()
+                    .any(|attempt| file_name::stem(&attempt.name) == file_name::stem(&gone.name)),
                 registered: of_stem.filter_map(Entry::as_read).collect(),
                 registered_as: None,
                 again: None,

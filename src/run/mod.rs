@@ -229,6 +229,7 @@ async fn run_steps(
         started,
         effects,
         backfills: Vec::new(),
+        has_marks: false,
         has_begun_next,
     };
     reporter.event(&Event::RunStarted { subtask, database, total });

@@ -124,6 +124,7 @@ fn steps<'m>(request: &Request<'m>, selection: &Selection<'_, 'm, '_>, known: &K
             direction,
             before: if is_redone { State::Unregistered } else { standing.effective() },
             was_in_up: standing.was_in_up && !is_redone,
+            may_have_marks: standing.attempt.is_some() && !is_redone,
             runs_again: advice::runs_again(standing).filter(|_| direction == Direction::Up && !is_redone),
             registered: if is_redone { Vec::new() } else { registered.collect() },
             registered_as: None,

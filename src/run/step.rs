@@ -19,6 +19,8 @@ pub(crate) struct Step<'m> {
     pub(crate) was_in_up: bool,
     /// What to say when it begins, if it was interrupted and runs again because its file says that this is safe.
     pub(crate) runs_again: Option<String>,
+    /// An attempt did not come to its end, and may have left what is stored about backfills.
+    pub(crate) may_have_marks: bool,
     /// A filter for each of its documents in the registry. Each matches the document as long as no other run has written it.
     pub(crate) registered: Vec<Document>,
     /// The name under which it is registered, if it gets a new one.

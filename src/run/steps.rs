@@ -39,6 +39,8 @@ pub(super) struct Steps<'r> {
     pub(crate) effects: Effects,
     /// What its backfills have done.
     pub(crate) backfills: Vec<Document>,
+    /// Whether anything may be stored about its backfills.
+    pub(crate) has_marks: bool,
     /// Whether the log already has the start of the next step.
     pub(crate) has_begun_next: bool,
 }
@@ -88,7 +90,7 @@ impl Steps<'_> {
 
     /// Carries out one step. `next` follows it unless the run is asked to stop, and `done` steps were done before.
     pub(crate) async fn step(&mut self, step: &Step<'_>, next: Option<&Step<'_>>, done: usize) -> Result<Next, Error> {
-        (self.effects, self.backfills) = (Effects::default(), Vec::new());
+        (self.effects, self.backfills, self.has_marks) = (Effects::default(), Vec::new(), false);
         if self.stop.is_asked() {
             self.note_end(step, Duration::ZERO, Ended::Aborted, None, done).await;
             return Ok(Next::Stop);
@@ -103,6 +105,8 @@ impl Steps<'_> {
                 return Err(Error::failed(message).with_hint("run the same command again").caused_by(error));
             }
         }
+        // A run that left none before costs no command here.
+        self.has_marks = step.may_have_marks && self.store.may_have_backfills(step.migration.stem()).await;
         let since = Instant::now();
         let ran = match step.action().map(|action| action.kind()) {
             Some(Kind::Transaction(action)) => self.in_transaction(&**action, step, next, done).await,
@@ -145,6 +149,7 @@ impl Steps<'_> {
         };
         self.effects = self.db.end_recording();
         self.backfills = migrating.backfills();
+        self.has_marks |= migrating.has_begun_backfills();
         ran
     }
 
@@ -242,7 +247,7 @@ impl Steps<'_> {
             log,
             register: register.map(|how| registration(id(), subject, how, run, now)),
             amend: (step.direction == Direction::Accept).then(|| acceptance(id(), subject, run, now)),
-            clears: (!self.backfills.is_empty()).then(|| step.migration.stem().to_owned()),
+            clears: (self.has_marks && step.direction != Direction::Accept).then(|| step.migration.stem().to_owned()),
             unregister: if step.is_removal() { step.registered.clone() } else { Vec::new() },
             release: None,
         }

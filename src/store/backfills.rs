@@ -12,6 +12,7 @@ use super::Store;
 use super::backfill_counts::BackfillCounts;
 use super::failures::{FAILURES_KEPT, StoredFailure, failures_document, read_failures};
 use crate::durable;
+use crate::error::codes::{self, code_of};
 
 /// The collection of backfills.
 pub(crate) const BACKFILLS: &str = "migrations_backfill";
@@ -87,6 +88,17 @@ pub(crate) enum Marked {
 impl Store {
     pub(super) fn backfills(&self) -> mongodb::Collection<Document> {
         self.collection(BACKFILLS)
+    }
+
+    /// Whether anything may be stored about backfills of a migration. A user who may not look has stored nothing.
+    pub(crate) async fn may_have_backfills(&self, stem: &str) -> bool {
+        let filter = of_migration(self.registry_name(), stem);
+        let found =
+            durable::patiently(async || self.backfills().find_one(filter.clone()).projection(doc! { "_id": 1 }).await);
+        match found.await {
+            Ok(found) => found.is_some(),
+            Err(error) => code_of(&error) != Some(codes::UNAUTHORIZED),
+        }
     }
 
     /// Makes a backfill that may be there this run's. `what` says what it does: if that has changed, it begins again.

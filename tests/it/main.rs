@@ -11,6 +11,7 @@ mod adopt;
 mod backfill;
 mod backfill_failures;
 mod backfill_live;
+mod backfill_marks;
 mod backfill_processes;
 mod backfill_steer;
 mod backfill_undo;

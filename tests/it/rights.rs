@@ -131,6 +131,23 @@ fn a_user_who_may_not_register_runs_nothing() {
     }
 }
 
+/// One who may do nothing with what is stored about backfills has stored nothing there.
+#[test]
+fn a_migration_that_failed_before_is_registered_without_rights_on_backfills() {
+    for server in [standalone(), replica_set()] {
+        let name = "no_backfills";
+        server.user(name, &[]);
+        let failed = doc! {
+            "registry": "migrations", "event": "migration_ended", "run": "r", "fence": 0_i64, "seq": 2_i64,
+            "name": "0001_a.rs", "direction": "up", "before": "unregistered", "outcome": "failed",
+        };
+        block_on(server.database(name).collection::<Document>("migrations_log").insert_one(failed).into_future()).unwrap();
+        assert_has(&server.run(name, "show_status").exits(0).stdout, &["failed"]);
+        server.run(name, "execute").exits(0);
+        assert_eq!(server.count(name, "migrations"), 3);
+    }
+}
+
 #[test]
 fn a_user_who_may_not_unregister_rolls_nothing_back() {
     for server in [standalone(), replica_set()] {
