@@ -16,7 +16,7 @@ use super::totals::Totals;
 use super::undo_log::UndoLog;
 use super::view::View;
 use super::work::{self, Work};
-use super::{ahead, check, once, verify};
+use super::{ahead, check, transactions, verify};
 use crate::crash;
 use crate::db::Db;
 use crate::error::Result;
@@ -92,7 +92,7 @@ async fn shared<'b>(db: &'b Db, settings: &'b Settings, work: &Work<'_>, pulse: 
     let (projection, part) = (read.as_deref().filter(|_| undo_log.is_none()), View::of_fields(read.as_deref()));
     let view = if undo_log.is_some() { part.clone() } else { View::complete() };
     let reader = Reader::new(collection.clone_with_type::<RawDocumentBuf>(), settings.filter.clone(), projection);
-    let guard = if settings.exactly_once { Guard::of_transaction() } else { Guard::new(&settings.filter, read.as_deref())? };
+    let guard = Guard::new(&settings.filter, read.as_deref())?;
     Ok(Shared::new((db, settings), (reader, guard), (view, part, undo_log), (db.progress(estimate), estimate), pulse))
 }
 
@@ -134,8 +134,8 @@ async fn pass(shared: &Shared<'_>, work: &Work<'_>, source: &Source) -> Result<T
     let all = Cell::new(Totals::default());
     let workers = (0..shared.workers()).map(|_| async {
         while let Some(range) = source.next(&shared.pulse, || shared.db.is_stopping()).await? {
-            let done = if shared.settings.exactly_once {
-                once::on_range(shared, work, source, range).await?
+            let done = if transactions::are_used(shared, work) {
+                transactions::on_range(shared, work, source, range).await?
             } else {
                 on_range(shared, work, source, range).await?
             };

@@ -21,6 +21,10 @@ pub(super) struct Lost;
 #[derive(Debug)]
 pub(super) struct Taken;
 
+/// Other processes write to the documents of this transaction again and again.
+#[derive(Debug)]
+pub(super) struct Guarded;
+
 /// In this transaction the server refused the write of a document.
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) Failure);
@@ -37,6 +41,12 @@ impl fmt::Display for Taken {
     }
 }
 
+impl fmt::Display for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("other processes write to the same documents")
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.why)
@@ -45,4 +55,5 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Lost {}
 impl std::error::Error for Taken {}
+impl std::error::Error for Guarded {}
 impl std::error::Error for Refused {}

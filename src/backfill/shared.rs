@@ -26,6 +26,13 @@ use crate::report::Progress;
 /// How often it is looked whether something has changed, while something else is waited for.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How many documents the first transaction has, and one at least that meets other processes' writes again and again.
+const FIRST: u32 = 250;
+const SHORTEST: u32 = 5;
+
+/// A transaction should take less than this.
+const LONG_TRANSACTION: Duration = Duration::from_millis(900);
+
 /// One backfill under way.
 pub(super) struct Shared<'b> {
     pub(super) db: &'b Db,
@@ -50,6 +57,8 @@ pub(super) struct Shared<'b> {
     freed: Notify,
     /// When the next document may be read, if there is a rate.
     next: Cell<Instant>,
+    /// How many documents a transaction has.
+    size: Cell<u32>,
     /// Whether it was said that the backfill is paused.
     is_paused: Cell<bool>,
 }
@@ -85,6 +94,7 @@ impl<'b> Shared<'b> {
             pace: RefCell::new(Pace::new(most, limit)),
             freed: Notify::new(),
             next: Cell::new(Instant::now()),
+            size: Cell::new(FIRST),
             is_paused: Cell::new(false),
         }
     }
@@ -168,6 +178,25 @@ impl<'b> Shared<'b> {
         if is_changed() {
             self.next.set(Instant::now());
         }
+    }
+
+    /// How many documents the next transaction has at most.
+    pub(super) fn transaction_size(&self) -> u32 {
+        self.size.get().min(self.batch_size())
+    }
+
+    /// The next transactions have more documents if one was short, and fewer if it was long.
+    pub(super) fn grow(&self, took: Duration) {
+        if took < LONG_TRANSACTION / 3 {
+            self.size.set((self.size.get() + self.size.get() / 2).min(LONGEST));
+        } else if took > LONG_TRANSACTION {
+            self.shrink();
+        }
+    }
+
+    /// The next transactions have fewer documents.
+    pub(super) fn shrink(&self) {
+        self.size.set((self.size.get() / 2).max(SHORTEST));
     }
 
     /// How many documents are read at a time: fewer where the rate is limited, so that it is even.

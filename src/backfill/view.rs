@@ -25,6 +25,7 @@ impl View {
         let mut part = Document::new();
         for element in read {
             let (name, value) = element?;
+            #[allow(clippy::useless_asref, clippy::allow_attributes, reason = "with bson 2")]
             let name: &str = name.as_ref();
             if name == "_id" || fields.iter().any(|field| field == name) {
                 part.insert(name, mongodb::bson::Bson::try_from(value)?);

@@ -1,5 +1,6 @@
 //! What is done with a batch of documents: the closure's writes are computed, sent, and what did not match is done again.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,7 +75,7 @@ pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, number: i32, read: 
             shared.confirmed(ids.len() as u64, since.elapsed());
             continue;
         }
-        let Computed { batch, failures } = compute(shared, work, documents).await?;
+        let Computed { batch, failures } = compute(shared, work, documents, &shared.guard).await?;
         totals.failed += failures.len() as u64;
         let mut failed = Vec::new();
         for (place, why) in failures {
@@ -112,13 +113,14 @@ pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, number: i32, read: 
 }
 
 /// Carries out the work on documents that were read in this transaction, except for those whose write the server has refused before.
-/// Returns what was done, and the documents for which there is no write.
+/// Returns what was done, and the documents for which there is no write. `since` is set to when it began to write.
 pub(super) async fn on_in(
     shared: &Shared<'_>,
     work: &Work<'_>,
     read: Vec<RawDocumentBuf>,
     refused: &[Failure],
     session: &mut ClientSession,
+    since: &Cell<Instant>,
 ) -> Result<(Totals, Vec<Failure>)> {
     let totals = Totals { read: read.len() as u64, ..Totals::default() };
     let (ids, documents): (Vec<Bson>, Vec<RawDocumentBuf>) = read
@@ -127,6 +129,7 @@ pub(super) async fn on_in(
         .filter(|(id, _)| refused.iter().all(|failure| failure.id != *id))
         .unzip();
     let mut to = To::Transaction(shared.database, session);
+    since.set(Instant::now());
     if let Work::Pipeline(stages) = work {
         // Where some may fail, it has to be known which.
         let is_each = shared.settings.tolerated > 0;
@@ -148,7 +151,8 @@ pub(super) async fn on_in(
     if documents.is_empty() {
         return Ok((totals, Vec::new()));
     }
-    let Computed { batch, failures } = compute(shared, work, documents).await?;
+    let Computed { batch, failures } = compute(shared, work, documents, &Guard::of_transaction()).await?;
+    since.set(Instant::now());
     let failures: Vec<_> = failures.into_iter().map(|(place, why)| Failure { id: ids[place].clone(), why }).collect();
     let outcome = batch.send(&mut to, &shared.settings.collection).await?;
     if let Some((place, code, why)) = outcome.refused.first() {
@@ -160,8 +164,8 @@ pub(super) async fn on_in(
     Ok((totals, failures))
 }
 
-async fn compute(shared: &Shared<'_>, work: &Work<'_>, documents: Vec<RawDocumentBuf>) -> Result<Computed> {
-    let (guard, undo_log) = (shared.guard.clone(), shared.undo_log.clone());
+async fn compute(shared: &Shared<'_>, work: &Work<'_>, documents: Vec<RawDocumentBuf>, guard: &Guard) -> Result<Computed> {
+    let (guard, undo_log) = (guard.clone(), shared.undo_log.clone());
     let is_verified = shared.settings.is_verified;
     let prepare = move |documents: &[_], writes| prepared(documents, writes, &guard, undo_log.as_ref(), is_verified);
     with_writes(shared, work, &shared.view, documents, prepare).await?

@@ -186,8 +186,8 @@ fn a_process_that_was_frozen_past_its_lease_marks_nothing_when_it_wakes_up() {
         wait_until(&scene, "the backfill begins", |document| workers(document) == 1);
         let joined =
             environment().into_iter().fold(scene.line(["backfill:join"]), |line, (name, value)| line.env(name, value));
-        // After a batch: before its range is marked, or after its transaction is committed.
-        let at = if migration == "0002_once" { "STOP:2" } else { "STOP:0" };
+        // After a batch is committed, before its range is marked.
+        let at = "STOP:2";
         let mut joined = Frozen(joined.env("CARGO_MIGRATIONS_CRASH_AT", at).spawn());
         // The first one takes over what the frozen one has, and ends.
         let (code, stderr) = ended(first);
