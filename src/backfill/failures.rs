@@ -34,7 +34,10 @@ impl Failures {
 
     /// An error if, with these too, more documents have failed than are tolerated.
     pub(super) fn with(&self, settings: &Settings, further: &[StoredFailure]) -> Result<()> {
-        within(settings, self.count.get() + further.len() as u64, further.last())
+        // The first of them that is one too many.
+        let place = settings.tolerated.saturating_sub(self.count.get());
+        let first = usize::try_from(place).ok().and_then(|place| further.get(place));
+        within(settings, self.count.get() + further.len() as u64, first.or(further.last()))
     }
 
     /// An error if more documents have failed than are tolerated.
