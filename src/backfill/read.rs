@@ -5,7 +5,7 @@ use std::ops::Bound;
 use mongodb::action::Find;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::Hint;
-use mongodb::{ClientSession, Collection};
+use mongodb::{ClientSession, Collection, Cursor};
 
 use super::effect::is_same;
 use super::guard::{id_of, top_level};
@@ -58,6 +58,9 @@ impl Reader {
         {
             documents.remove(0);
         }
+        if documents.is_empty() && ends_before_last_key(span) {
+            return durable::patiently(async || collected(self.find_last_key().await?).await).await;
+        }
         Ok(documents)
     }
 
@@ -84,20 +87,28 @@ impl Reader {
             bytes += document.as_bytes().len();
             documents.push(document);
         }
+        if documents.is_empty() && ends_before_last_key(span) {
+            let mut cursor = self.find_last_key().session(&mut *session).await?;
+            documents.extend(cursor.next(session).await.transpose()?);
+        }
         Ok(documents)
     }
 
     async fn query(&self, span: &Span, limit: i64) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
-        let mut cursor = self.find(span, limit).await?;
-        let (mut documents, mut bytes) = (Vec::new(), 0);
-        while cursor.advance().await? {
-            bytes += cursor.current().as_bytes().len();
-            documents.push(cursor.current().to_owned());
-            if bytes > LARGEST {
-                break;
-            }
+        collected(self.find(span, limit).await?).await
+    }
+
+    /// Finds the document whose `_id` is the last value of all.
+    fn find_last_key(&self) -> Find<'_, RawDocumentBuf> {
+        let mut filter = doc! { "_id": { "$eq": Bson::MaxKey } };
+        if !self.filter.is_empty() {
+            filter = doc! { "$and": [filter, &self.filter] };
         }
-        Ok(documents)
+        let find = self.collection.find(filter).limit(-1);
+        match &self.projection {
+            Some(projection) => find.projection(projection.clone()),
+            None => find,
+        }
     }
 
     fn find(&self, span: &Span, limit: i64) -> Find<'_, RawDocumentBuf> {
@@ -137,4 +148,19 @@ impl Reader {
         })
         .await
     }
+}
+
+/// Whether the documents of a span lack the one with the last `_id` of all: with `min` and without `max`, the server does not return it.
+fn ends_before_last_key(span: &Span) -> bool {
+    span.to.is_none() && span.from != Bound::Unbounded
+}
+
+/// The documents of a cursor, up to a certain size.
+async fn collected(mut cursor: Cursor<RawDocumentBuf>) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
+    let (mut documents, mut bytes) = (Vec::new(), 0);
+    while bytes <= LARGEST && cursor.advance().await? {
+        bytes += cursor.current().as_bytes().len();
+        documents.push(cursor.current().to_owned());
+    }
+    Ok(documents)
 }

@@ -50,6 +50,25 @@ pub(super) fn ids() -> Vec<Bson> {
     ids
 }
 
+#[test]
+fn without_a_filter_no_id_of_any_type_is_left_out() {
+    for once in [false, true] {
+        let database = TestDatabase::new();
+        let users = ids().into_iter().enumerate().filter(|(n, _)| *n < 20 || n % 10 == 0);
+        database.insert("users", users.map(|(n, id)| doc! { "_id": id, "name": format!("user {n}") }));
+        let count = database.documents("users").len() as u64;
+        run(&database, async move |db: &Db| {
+            let users = db.backfill("users");
+            let users = if once { users.exactly_once() } else { users };
+            let done = users.each(|user: Document| -> Result<Write> { Ok(Write::set("slug", shout(&user))) }).await?;
+            assert_eq!((done.read, done.modified), (count, count));
+            Ok(())
+        })
+        .unwrap();
+        assert!(database.documents("users").iter().all(|user| user.contains_key("slug")));
+    }
+}
+
 fn shout(user: &Document) -> String {
     user.get_str("name").unwrap().to_uppercase()
 }
