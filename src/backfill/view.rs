@@ -25,14 +25,18 @@ impl View {
         let mut part = Document::new();
         for element in read {
             let (name, value) = element?;
-            #[allow(clippy::useless_asref, clippy::allow_attributes, reason = "with bson 2")]
-            let name: &str = name.as_ref();
+            let name = text(name);
             if name == "_id" || fields.iter().any(|field| field == name) {
                 part.insert(name, mongodb::bson::Bson::try_from(value)?);
             }
         }
         Ok(Cow::Owned(RawDocumentBuf::try_from(&part)?))
     }
+}
+
+/// The name of a field, which bson 2 and bson 3 have in different types.
+fn text(name: &(impl AsRef<str> + ?Sized)) -> &str {
+    name.as_ref()
 }
 
 #[cfg(test)]

@@ -150,7 +150,8 @@ fn what_changes_while_it_is_verified_is_looked_at_again() {
 
 #[test]
 fn what_cannot_be_verified_is_refused_before_anything_is_written() {
-    let writes: [(fn() -> Write, &str); 4] = [
+    type Case = (fn() -> Write, &'static str);
+    let writes: [Case; 4] = [
         (|| Write::update(doc! { "$max": { "n": 1 } }), "it has `$max`"),
         (|| Write::set("n", 1).and(Write::insert("log", &doc! { "_id": 1 })), "it writes to `log` too"),
         (|| Write::pipeline([doc! { "$set": { "n": 1 } }]), "it is a pipeline"),
