@@ -44,6 +44,10 @@ impl Guard {
     /// The filter for a document that was read.
     pub(super) fn filter(&self, read: &RawDocument) -> Result<RawDocumentBuf> {
         let id = read.get("_id")?.unwrap_or(RawBsonRef::Null);
+        if self.is_of_transaction && !is_like_operators(id) {
+            // The server has a short way for this form of a query, and for no other.
+            return Ok(rawdoc! { "_id": owned(id) });
+        }
         // The `_id` stands by itself, and so the server finds the document with the index of `_id`.
         let mut conditions = Conditions::default();
         conditions.value("_id", id);
@@ -70,6 +74,13 @@ impl Guard {
 
 fn array(documents: Vec<RawDocumentBuf>) -> RawArrayBuf {
     documents.into_iter().collect()
+}
+
+/// Whether the value by itself would be taken for query operators.
+fn is_like_operators(value: RawBsonRef<'_>) -> bool {
+    let RawBsonRef::Document(document) = value else { return matches!(value, RawBsonRef::RegularExpression(_)) };
+    let first = document.iter().next().and_then(Result::ok);
+    first.is_some_and(|(name, _)| AsRef::<str>::as_ref(name).starts_with('$'))
 }
 
 /// The value by itself. bson 2 and bson 3 have different functions for it, and this way works with both.
@@ -176,6 +187,14 @@ mod tests {
         ] };
         assert_eq!(filter(&read, doc! {}, None), expected);
         assert_eq!(filter(&read, doc! {}, Some(&[])), doc! { "_id": { "$eq": 7 } });
+    }
+
+    #[test]
+    fn a_transaction_needs_the_id_alone() {
+        let filter = |read: &RawDocument| Document::try_from(&*Guard::of_transaction().filter(read).unwrap()).unwrap();
+        assert_eq!(filter(&rawdoc! { "_id": 7, "name": "Ada" }), doc! { "_id": 7 });
+        assert_eq!(filter(&rawdoc! { "_id": { "a": 1 } }), doc! { "_id": { "a": 1 } });
+        assert_eq!(filter(&rawdoc! { "_id": { "$gt": 1 } }), doc! { "_id": { "$eq": { "$gt": 1 } } });
     }
 
     #[test]

@@ -82,7 +82,8 @@ fn all_is_right(scene: &Scene, migration: &str, documents: usize) {
 #[test]
 fn exactly_once_killed_again_and_again() {
     let kills = if std::env::var("CARGO_MIGRATIONS_FAULTS").is_ok_and(|which| which == "all") { 50 } else { 15 };
-    let scene = scene(&faulty_server().uri(), 4000);
+    let set = ReplicaSet::start();
+    let scene = scene(&set.uri(), 4000);
     let mut random = u64::from(std::process::id()) | 1;
     let mut killed = 0;
     let more = [("PAUSE_US", "0"), ("IN_FLIGHT", "3")];
