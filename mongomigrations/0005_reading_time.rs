@@ -12,7 +12,7 @@ pub async fn up(db: &Db) -> Result<()> {
     db.backfill("posts")
         .filter(doc! { "minutes": { "$exists": false } })
         .reads(["body"])
-        .each(|post: Document| -> Result<Write> {
+        .each(|post: Document| {
             let words = post.get_str("body")?.split_whitespace().count();
             Ok(Write::set("minutes", i64::try_from(words.div_ceil(WORDS_A_MINUTE).max(1))?))
         })

@@ -9,24 +9,22 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::model::serde_bson::decode;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 fn value<T: DeserializeOwned>(document: &RawDocument) -> Result<T> {
     Ok(decode(document).map_err(|error| format!("it does not decode: {error}"))?)
 }
 
 /// Computes the write for one document.
-pub(super) fn each<T: DeserializeOwned, E: Into<BoxError>>(
-    compute: impl Fn(T) -> Result<Write, E> + Send + Sync + 'static,
+pub(super) fn each<T: DeserializeOwned>(
+    compute: impl Fn(T) -> Result<Write> + Send + Sync + 'static,
 ) -> impl Fn(&RawDocument) -> Result<Write> + Send + Sync + 'static {
-    move |document| compute(value(document)?).map_err(Into::into)
+    move |document| compute(value(document)?)
 }
 
 /// Computes the writes for several documents. Those that do not decode have an error of their own, and the closure does not get
 /// them.
-pub(super) fn batch<'b, T: DeserializeOwned, E: Into<BoxError>>(
+pub(super) fn batch<'b, T: DeserializeOwned>(
     db: &'b Db,
-    compute: &'b impl AsyncFn(&Db, Vec<T>) -> Result<Vec<Write>, E>,
+    compute: &'b impl AsyncFn(&Db, Vec<T>) -> Result<Vec<Write>>,
 ) -> impl Fn(Vec<RawDocumentBuf>) -> LocalBoxFuture<'b, Result<Vec<Result<Write>>>> + 'b {
     move |documents| {
         Box::pin(async move {
@@ -42,7 +40,7 @@ pub(super) fn batch<'b, T: DeserializeOwned, E: Into<BoxError>>(
                 }
             }
             let wanted = values.len();
-            let writes = if wanted == 0 { Vec::new() } else { compute(db, values).await.map_err(Into::into)? };
+            let writes = if wanted == 0 { Vec::new() } else { compute(db, values).await? };
             if writes.len() != wanted {
                 let got = writes.len();
                 return Err(Error::failed(format!("the closure returned {got} writes for {wanted} documents"))

@@ -39,8 +39,6 @@ pub use undo::Undone;
 use work::Work;
 pub use write::Write;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 impl Db {
     /// Begins a backfill: documents of a collection are read, a closure says what to write for each, and that is written, fast and
     /// without getting in the way of an application that goes on.
@@ -196,10 +194,9 @@ impl<'d> Backfill<'d> {
     /// # Errors
     /// A document does not decode, the closure fails, the server refuses a write, or a collection of that kind cannot be
     /// backfilled. The message has the document's `_id`.
-    pub async fn each<T, E>(self, compute: impl Fn(T) -> Result<Write, E> + Send + Sync + 'static) -> Result<Backfilled>
+    pub async fn each<T>(self, compute: impl Fn(T) -> Result<Write> + Send + Sync + 'static) -> Result<Backfilled>
     where
         T: DeserializeOwned,
-        E: Into<BoxError>,
     {
         self.run(&Work::Each(Arc::new(decode::each(compute)))).await
     }
@@ -209,10 +206,9 @@ impl<'d> Backfill<'d> {
     ///
     /// # Errors
     /// As [`each`](Self::each).
-    pub async fn each_batch<T, E>(self, compute: impl AsyncFn(&Db, Vec<T>) -> Result<Vec<Write>, E>) -> Result<Backfilled>
+    pub async fn each_batch<T>(self, compute: impl AsyncFn(&Db, Vec<T>) -> Result<Vec<Write>>) -> Result<Backfilled>
     where
         T: DeserializeOwned,
-        E: Into<BoxError>,
     {
         let batch = Box::new(decode::batch(self.db, &compute));
         self.run(&Work::Batch(batch)).await
