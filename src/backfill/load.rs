@@ -1,4 +1,4 @@
-//! How loaded the server is, as far as the user may ask it. The time of our own writes tells it without any right; this tells more.
+//! How loaded the server is, as far as the user may ask it. The time of our own writes shows it without any right; this shows more.
 
 use std::time::Duration;
 

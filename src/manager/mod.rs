@@ -181,10 +181,10 @@ pub trait MigrationsManager: Sized {
         builtin::history(self, cx, migration).await
     }
 
-    /// Shows the backfills that are stored, or steers them.
+    /// Shows the backfills that are stored, steers them, or joins one.
     ///
     /// # Errors
-    /// The server failed, there is no backfill to steer, or one has not answered.
+    /// The server failed, there is no backfill to steer or to join, or one has not answered.
     async fn backfill(&self, cx: &Context, what: Option<&str>) -> Result<()> {
         builtin::backfill(self, cx, what).await
     }

@@ -205,14 +205,16 @@ impl<M> Subtask<M> {
 
     /// The usage, shortened to fit into a column.
     pub(crate) fn short_usage(&self) -> String {
+        const WIDTH: usize = 30;
         let usage = self.usage();
-        if usage.chars().count() <= 30 {
+        if usage.chars().count() <= WIDTH {
             return usage;
         }
-        match self.first_usage() {
+        let with_first = self.first_usage().map(|first| format!("{}{first}[,…]", self.name()));
+        match with_first {
             _ if self.excludes() => format!("{}:…", self.name()),
-            Some(first) => format!("{}{first}[,…]", self.name()),
-            None => format!("{}[:…]", self.name()),
+            Some(with_first) if with_first.chars().count() <= WIDTH => with_first,
+            _ => format!("{}[:…]", self.name()),
         }
     }
 

@@ -237,6 +237,8 @@ impl Store {
             { "$gte": ["$_id", { "$concat": ["$$id", "/"] }] },
             { "$lt": ["$_id", { "$concat": ["$$id", "0"] }] },
             { "$eq": ["$backfill", "$$id"] },
+            // Ranges of an earlier beginning may have been left.
+            { "$eq": ["$cut", "$$cut"] },
         ] };
         let sums = vec![
             doc! { "$match": { "$expr": bounds } },
@@ -249,7 +251,7 @@ impl Store {
         ];
         let pipeline = [
             doc! { "$match": { "registry": self.registry_name() } },
-            doc! { "$lookup": { "from": BACKFILLS, "let": { "id": "$_id" }, "pipeline": sums, "as": "sums" } },
+            doc! { "$lookup": { "from": BACKFILLS, "let": { "id": "$_id", "cut": "$cut" }, "pipeline": sums, "as": "sums" } },
             doc! { "$set": { "server_now": "$$NOW" } },
             doc! { "$sort": { "done": 1, "started_at": 1, "_id": 1 } },
         ];

@@ -123,7 +123,7 @@ fn one_that_is_paused_and_killed_stays_paused_and_its_next_run_waits() {
     // It would have written everything long ago.
     std::thread::sleep(Duration::from_millis(1000));
     assert_eq!(scene.witness_length(), before);
-    // It may be at its end before anybody can ask.
+    // It may be at its end before it can be asked.
     assert!(["done", "ended"].contains(&steer(&scene, "resume").as_str()));
     let outcome = end(child).exits(0);
     assert_has(&outcome.stderr, &["the backfill of `users` is paused"]);
@@ -147,7 +147,7 @@ fn one_that_waits_can_be_stopped_and_goes_on_later() {
             "hint: run `manager execute` again to do the rest",
         ],
     );
-    // It has given back what it had, and there is nobody to wait for.
+    // It has given back what it had, and there is no process to wait for.
     assert_eq!(shown(&scene)["state"], "paused");
     assert_eq!(steer(&scene, "resume"), "not_running");
     assert_eq!(shown(&scene)["state"], "stopped");

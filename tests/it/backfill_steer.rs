@@ -16,7 +16,7 @@ fn backfill(stem: &str) -> Document {
     doc! {
         "_id": format!("migrations/{stem}/up/users"), "registry": "migrations", "migration": stem, "direction": "up",
         "label": null, "collection": "users", "kind": "each", "what": "", "checksum": "", "exactly_once": false,
-        "rerun_safe": false, "estimate": 4000_i64, "ranges": 8, "started_at": DateTime::now(), "fence": 1_i64, "run": "r",
+        "rerun_safe": false, "estimate": 4000_i64, "ranges": 8, "cut": "c1", "started_at": DateTime::now(), "fence": 1_i64, "run": "r",
         "owner": "w1", "done": false, "control": { "paused": false, "throttle": null, "by": null, "at": null },
         "now": DateTime::now(), "workers": {},
     }
@@ -34,7 +34,7 @@ fn ranges_done(stem: &str, count: i32) -> Vec<Document> {
     let range = |number: i32| {
         let id = format!("migrations/{stem}/up/users");
         doc! {
-            "_id": format!("{id}/{number}"), "backfill": id, "number": number, "fence": 1_i64, "worker": null,
+            "_id": format!("{id}/c1/{number}"), "backfill": id, "cut": "c1", "number": number, "fence": 1_i64, "worker": null,
             "done": number < count, "counts": { "read": if number < count { 500_i64 } else { 0 }, "failed": 0_i64 },
         }
     };
@@ -152,6 +152,12 @@ fn every_state_is_shown_to_people_and_programs() {
     );
     database.insert(COLLECTION, ranges_done("0001_done", 8));
     database.insert(COLLECTION, ranges_done("0002_running", 2));
+    // It has begun again, and what is left of before does not count.
+    let earlier = ranges_done("0002_running", 8).into_iter().map(|mut range| {
+        range.extend(doc! { "_id": range.get_str("_id").unwrap().replace("c1", "c0"), "cut": "c0" });
+        range
+    });
+    database.insert(COLLECTION, earlier);
     database.insert(COLLECTION, ranges_done("0003_stopped", 4));
 
     let outcome = run("backfill", &database).exits(0);

@@ -89,6 +89,7 @@ Look:
   plan[:TASK]                 Show what a task would do: `plan:rollback,to=0004`
   check                       Check the migration files and the manager, without a server
   history[:MIGRATION]         Show the log: what was run, by whom, and how it ended
+  backfill[:…]                Show the backfills that are under way, and steer them
   doctor                      Look for what may keep runs from working
   help[:SUBTASK]              List the subtasks, or describe one
 
@@ -213,12 +214,14 @@ fn the_repositorys_own_manager_runs_the_sample_migrations_and_back() {
     assert_eq!(posts.len(), 3);
     assert_eq!(posts[0].get_document("author").unwrap().get_str("last").ok(), Some("Lovelace"));
     assert_eq!(posts[1].get_str("slug").ok(), Some("why-we-moved-to-rust"));
+    assert!(posts.iter().all(|post| post.get_i64("minutes") == Ok(1)), "{posts:?}");
     assert_has(&run("count:posts").stdout, &["posts: 3"]);
-    run("rollback:4 rollback:3");
+    run("rollback:5 rollback:4 rollback:3");
     let posts = database.documents("posts");
     assert_eq!(posts[0].get_str("author").ok(), Some("Ada Lovelace"));
-    assert!(!posts[0].contains_key("slug"));
+    assert!(!posts[0].contains_key("slug") && !posts[0].contains_key("minutes"));
     run("rollback:2 rollback:1");
-    assert_eq!(database.collections(), ["migrations", "migrations_lock", "migrations_log"]);
+    assert_eq!(database.collections(), ["migrations", "migrations_backfill", "migrations_lock", "migrations_log"]);
+    assert!(database.documents("migrations_backfill").is_empty());
     assert!(database.registered().is_empty());
 }

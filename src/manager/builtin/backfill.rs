@@ -26,11 +26,15 @@ pub(super) const DECLARATION: Declaration = Declaration {
 
 `pause` lets the processes that work on one finish what they have in flight, and wait.
 `resume` lets them go on. `throttle=N` lets all of them together read N documents a
-second at most, and `throttle=off` ends that. Each works from any machine, on all backfills that are not done,
-or on those of one migration with `only=MIGRATION`, and waits for their answers.
+second at most, and `throttle=off` ends that. Each works from any machine, on all backfills
+that are not done, or on those of one migration with `only=MIGRATION`, and waits for their
+answers.
 
 A paused backfill stays paused if its process ends: the next run of the migration then
 waits until `backfill:resume`.
+
+`join` helps with a backfill that another process runs, here or on another machine, until it
+is done. The migration's file has to be the same, and say `RERUN: Rerun = Rerun::Safe`.
 
 `drop_undo=MIGRATION` drops what a migration has kept so that it can be undone. Its `down`
 can then no longer put it back. It is removed by itself after some days.",
@@ -49,16 +53,16 @@ can then no longer put it back. It is removed by itself after some days.",
     needs_files: false,
     flags: &[],
     common_flags: &["--yes", "--format"],
-    writes: "nothing, or the field `control` of the backfills that it steers, in `migrations_backfill`; `drop_undo` drops a collection",
+    writes: "nothing, unless it steers: then the field `control` in `migrations_backfill`. `join` writes what the backfill writes, and `drop_undo` drops a collection",
     rights: right::STEERS,
     exits: &[
         (0, "done"),
-        (1, "the server failed, or a backfill has not answered within 10 seconds"),
+        (1, "the server failed, a backfill has not answered within 10 seconds, or the run that was joined is gone"),
         (2, "the command line or the configuration is wrong, or there is no such backfill or undo log"),
         (3, "a person said no"),
         (130, STOPPED),
     ],
-    examples: &["backfill", "backfill:pause", "backfill:throttle=1000,only=0002_slugs", "backfill --format json"],
+    examples: &["backfill", "backfill:pause", "backfill:throttle=1000,only=0002_slugs", "backfill:join", "backfill --format json"],
 };
 
 /// The value that names a migration whose undo log is to be dropped.
@@ -71,10 +75,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Shows the backfills whose migrations are not registered yet, or steers those that are not done: `pause`, `resume`, or `throttle=N`
-/// with documents a second. Steering needs no lock, and waits until the processes that work on them have answered.
+/// with documents a second. Steering needs no lock, and waits until the processes that work on them have answered. `join` works on a
+/// backfill that another process runs.
 ///
 /// # Errors
-/// The server failed, there is no backfill to steer, or one has not answered within 10 seconds.
+/// The server failed, there is no backfill to steer or to join, one has not answered within 10 seconds, or the run that was joined is
+/// gone.
 pub async fn backfill<M: MigrationsManager>(_: &M, cx: &Context, what: Option<&str>) -> Result<()> {
     let options = cx.options_of(DECLARATION.name, what);
     let store = cx.store().await?;
