@@ -6,6 +6,9 @@ pub(super) fn migration(description: &str, ours: &str) -> String {
         r#"//! {description}
 use {ours}::prelude::*;
 
+// If running `up` again from its beginning does no harm, `execute` may do so after it was interrupted:
+// pub const RERUN: Rerun = Rerun::Safe;
+
 pub async fn up(db: &Database) -> Result<()> {{
     // db.collection::<Document>("notes").update_many(doc! {{}}, doc! {{ "$set": {{ "archived": false }} }}).await?;
     let _ = db;

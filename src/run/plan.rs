@@ -601,7 +601,7 @@ pub(crate) mod tests {
         let view = View { attempts: vec![interrupted()], ..view(&[entry("1_a.rs")]) };
         let place = |number: &str| Place::Number(number.into());
         for goal in [Goal::Execute(None), Goal::Execute(Some(place("2"))), Goal::To(place("2"))] {
-            // It is not a warning.
+            // That is not a warning.
             let strict = Request { is_strict: true, ..asked(goal) };
             let plan = make(&strict, &migrations, &view, true).unwrap();
             let step = &plan.steps[0];

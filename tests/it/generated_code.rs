@@ -113,7 +113,8 @@ fn a_manager_that_forbids_lints() {
             ("0003_c.rs", "&Database", "Result<(), std::io::Error>"),
         ] {
             let function = |name| format!("{visibility} async fn {name}(_: {argument}) -> {returned} {{\n    Ok(())\n}}\n");
-            let text = format!("use cargo_migrations::prelude::*;\n\n{}\n{}", function("up"), function("down"));
+            let rerun = format!("{visibility} const RERUN: Rerun = Rerun::Safe;\n");
+            let text = format!("use cargo_migrations::prelude::*;\n\n{rerun}\n{}\n{}", function("up"), function("down"));
             workspace.migration(name, &text);
         }
     };
@@ -241,4 +242,43 @@ hint: in 0001_file.rs, move the condition into `up`, as in `if cfg!(windows) { â
     assert_eq!(database.registered(), ["0002_up.rs", "0004_one_of_two.rs", "0005_down.rs"]);
     assert_has(&workspace.run("rollback:5", &database).exits(2).stderr, &["0005_down"]);
     workspace.run("rollback:2", &database).exits(0);
+}
+
+#[test]
+fn what_is_wrong_with_the_constant_is_said_at_its_line() {
+    let workspace = Workspace::new();
+    let up = "pub async fn up(_: &Db) -> Result<()> {\n    Ok(())\n}\n";
+    for (name, rerun) in [
+        ("0001_right.rs", "pub const RERUN: Rerun = Rerun::Safe;"),
+        ("0002_private.rs", "const RERUN: Rerun = Rerun::Safe;"),
+        ("0003_type.rs", "pub const RERUN: bool = true;"),
+        ("0004_value.rs", "pub const RERUN: Rerun = Rerun::Save;"),
+        ("0005_cfg.rs", "#[cfg(unix)]\npub const RERUN: Rerun = Rerun::Safe;"),
+        ("0006_imported.rs", "pub use super::shared::RERUN;"),
+    ] {
+        workspace.migration(name, &format!("use cargo_migrations::prelude::*;\n\n{rerun}\n\n{up}"));
+    }
+    assert_data_eq!(
+        refused(&workspace),
+        str![[r#"
+error: `RERUN` in WORKSPACE/mongomigrations/0002_private.rs:3 is not `pub`
+       `RERUN` in WORKSPACE/mongomigrations/0003_type.rs:3 is of type `bool`
+       `RERUN` in WORKSPACE/mongomigrations/0004_value.rs:3 is `Rerun::Save`, and neither `Rerun::Safe` nor `Rerun::Unknown`
+       `RERUN` in WORKSPACE/mongomigrations/0005_cfg.rs:4 stands under `#[cfg(unix)]`
+       `RERUN` in WORKSPACE/mongomigrations/0006_imported.rs:3 is imported
+hint: in 0002_private.rs, write `pub const RERUN: Rerun = Rerun::Safe;`, or remove it
+      in 0003_type.rs, write `pub const RERUN: Rerun = Rerun::Safe;`, or remove it
+      in 0004_value.rs, write `pub const RERUN: Rerun = Rerun::Safe;`, or remove it
+      in 0005_cfg.rs, remove the condition from `RERUN`: it has to hold in every build
+      in 0006_imported.rs, write `pub const RERUN: Rerun = Rerun::Safe;`, or remove it
+
+"#]]
+        .raw()
+    );
+    for name in ["0002_private.rs", "0003_type.rs", "0004_value.rs", "0005_cfg.rs", "0006_imported.rs"] {
+        std::fs::remove_file(workspace.path("mongomigrations").join(name)).unwrap();
+    }
+    let database = TestDatabase::new();
+    workspace.run("execute", &database).exits(0);
+    assert_eq!(database.registered(), ["0001_right.rs"]);
 }

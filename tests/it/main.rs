@@ -56,6 +56,7 @@ mod plugin;
 mod prints;
 mod protocol_model;
 mod registry;
+mod rerun;
 mod restore;
 mod restore_crashes;
 mod restore_refused;

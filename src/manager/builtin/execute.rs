@@ -18,8 +18,8 @@ pub(super) const DECLARATION: Declaration = Declaration {
 one is registered when it has run, and the first that fails ends the run.
 
 One that was interrupted, and may have had an effect, is run again only if it is
-named. If another run has the lock, `--wait` waits for it. `plan` shows what would
-run.",
+named, or if its file says that this is safe (`RERUN`). If another run has the
+lock, `--wait` waits for it. `plan` shows what would run.",
     first: First::Migration,
     options: &[Named {
         name: "to",
