@@ -12,6 +12,7 @@ mod backfill;
 mod backfill_failures;
 mod backfill_live;
 mod backfill_marks;
+mod backfill_model;
 mod backfill_processes;
 mod backfill_steer;
 mod backfill_undo;
