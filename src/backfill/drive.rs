@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use mongodb::bson::{Document, RawDocumentBuf};
 
+use super::ends::Lost;
 use super::guard::{Guard, id_of, top_level};
 use super::ledger::Ledger;
 use super::pulse::Pulse;
@@ -58,6 +59,9 @@ pub(super) async fn run(db: &Db, settings: &Settings, work: &Work<'_>) -> Result
     }
     shared.failures.stored(ledger.failures(&source).await?);
     pass(&shared, work, &source).await?;
+    if !source.is_through() {
+        return Err(Lost.into());
+    }
     shared.failures.stored(ledger.failures(&source).await?);
     shared.failures.within(settings)?;
     let further = if settings.exactly_once { Totals::default() } else { again(&shared, work).await? };
@@ -151,7 +155,7 @@ async fn pass(shared: &Shared<'_>, work: &Work<'_>, source: &Source) -> Result<T
 }
 
 async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Source, range: Range) -> Result<Totals> {
-    let Range { number, span: mut rest } = range;
+    let Range { number, span: mut rest, take } = range;
     let mut done = Totals::default();
     loop {
         let Some(_slot) = shared.slot().await? else { return Err(shared.stopped()) };
@@ -165,7 +169,7 @@ async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Source, range: 
         source.add_read(count);
         rest = Span { from: Bound::Excluded(last), ..rest };
     }
-    let is_ours = source.done(number, Some(done), &shared.failures.of(number)).await?;
+    let is_ours = source.done((number, take.as_ref()), Some(done), &shared.failures.of(number)).await?;
     crash::point("range marked");
     Ok(if is_ours { done } else { Totals::default() })
 }

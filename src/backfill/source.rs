@@ -1,11 +1,13 @@
 //! Where the ranges of a backfill come from, and where it is noted that one is done.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::rc::Rc;
 
 use mongodb::ClientSession;
 use mongodb::bson::Bson;
+use mongodb::bson::oid::ObjectId;
 
 use super::ends::Lost;
 use super::pulse::Pulse;
@@ -31,18 +33,55 @@ pub(super) struct Stored {
     pub(super) read: Cell<u64>,
     /// Whether no other process had a range at the end.
     is_through: Cell<bool>,
+    /// What this process has taken, and works on.
+    takes: Takes,
 }
 
+/// Names of takes.
+type Takes = Rc<RefCell<BTreeSet<String>>>;
+
 /// A range, and its number among the stored ones.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Range {
     pub(super) number: i32,
     pub(super) span: Span,
+    /// Set if it is stored.
+    pub(super) take: Option<Take>,
+}
+
+/// One time that a range was taken. It is let go when this is dropped.
+///
+/// The name of the process is not enough: one that was frozen may lose a range, and take it again while its other half still works on
+/// it. And if the answer to a take is lost, the range has a process that does not know of it: it is no take of anything then, and may be
+/// taken again.
+#[derive(Debug)]
+pub(super) struct Take {
+    name: String,
+    takes: Takes,
+}
+
+impl Take {
+    fn new(takes: &Takes) -> Self {
+        let name = ObjectId::new().to_hex();
+        takes.borrow_mut().insert(name.clone());
+        Self { name, takes: Rc::clone(takes) }
+    }
+
+    /// As it is stored. Empty if nothing is.
+    fn name(this: Option<&Self>) -> &str {
+        this.map_or("", |take| take.name.as_str())
+    }
+}
+
+impl Drop for Take {
+    fn drop(&mut self) {
+        self.takes.borrow_mut().remove(&self.name);
+    }
 }
 
 impl Stored {
     pub(super) fn new(store: Store, claim: Claim) -> Self {
-        Self { store, claim, read: Cell::default(), is_through: Cell::default() }
+        Self { store, claim, read: Cell::default(), is_through: Cell::default(), takes: Takes::default() }
     }
 }
 
@@ -53,7 +92,7 @@ impl Source {
 
     /// The next range to work on. `None` if all are done, or the run that the backfill belongs to is dead.
     pub(super) async fn next(&self, pulse: &Pulse, is_stopping: impl Fn() -> bool) -> Result<Option<Range>> {
-        let Stored { store, claim, is_through, .. } = match self {
+        let Stored { store, claim, is_through, takes, .. } = match self {
             Self::Local(ranges) => return Ok(ranges.borrow_mut().pop_front()),
             Self::Stored(stored) => &**stored,
         };
@@ -63,10 +102,18 @@ impl Source {
             if is_stopping() || !pulse.orders()?.owner_lives {
                 return Ok(None);
             }
-            if let Some(range) = store.take_range(claim, living.as_deref()).await? {
-                return Ok(Some(Range::of(range)));
+            let take = Take::new(takes);
+            let own: Vec<String> = takes.borrow().iter().cloned().collect();
+            if let Some(range) = store.take_range(claim, (&take.name, &own), living.as_deref()).await? {
+                return Ok(Some(Range::of(range, take)));
             }
-            if store.ranges_elsewhere(claim).await? == 0 {
+            drop(take);
+            let own: Vec<String> = takes.borrow().iter().cloned().collect();
+            if store.ranges_elsewhere(claim, &own).await? == 0 {
+                // If a later run has them all, none is left that has this run's number.
+                if !store.has_backfill(claim).await? {
+                    return Err(Lost.into());
+                }
                 is_through.set(true);
                 return Ok(None);
             }
@@ -77,9 +124,14 @@ impl Source {
     }
 
     /// Notes that a range is done. Returns `false` if another process has taken it over.
-    pub(super) async fn done(&self, number: i32, counts: Option<Totals>, failures: &[Failure]) -> Result<bool> {
+    pub(super) async fn done(
+        &self,
+        (number, take): (i32, Option<&Take>),
+        counts: Option<Totals>,
+        failures: &[Failure],
+    ) -> Result<bool> {
         let Self::Stored(stored) = self else { return Ok(true) };
-        match stored.store.range_done(&stored.claim, number, counts.map(Into::into), failures).await? {
+        match stored.store.range_done(&stored.claim, (number, Take::name(take)), counts.map(Into::into), failures).await? {
             Marked::Done => Ok(true),
             Marked::Taken => Ok(false),
             Marked::Lost => Err(Lost.into()),
@@ -113,13 +165,16 @@ impl Source {
     pub(super) async fn batch_done(
         &self,
         session: &mut ClientSession,
-        mark: (i32, &Bson),
+        (number, take, at): (i32, Option<&Take>, &Bson),
         counts: Totals,
         failures: &[Failure],
     ) -> mongodb::error::Result<bool> {
         match self {
             Self::Local(_) => Ok(true),
-            Self::Stored(stored) => stored.store.batch_done(session, &stored.claim, mark, (counts.into(), failures)).await,
+            Self::Stored(stored) => {
+                let mark = (number, Take::name(take), at);
+                stored.store.batch_done(session, &stored.claim, mark, (counts.into(), failures)).await
+            }
         }
     }
 }
@@ -127,13 +182,13 @@ impl Source {
 impl Range {
     /// The ranges between these ends, and those before and after.
     pub(super) fn between(ends: Vec<Bson>) -> Vec<Self> {
-        (0..).zip(ranges::spans(ends)).map(|(number, span)| Self { number, span }).collect()
+        (0..).zip(ranges::spans(ends)).map(|(number, span)| Self { number, span, take: None }).collect()
     }
 
-    fn of(stored: StoredRange) -> Self {
+    fn of(stored: StoredRange, take: Take) -> Self {
         let StoredRange { number, from, to, at } = stored;
         let from = from.map_or(Bound::Unbounded, Bound::Included);
-        Self { number, span: Span { from: at.map_or(from, Bound::Excluded), to } }
+        Self { number, span: Span { from: at.map_or(from, Bound::Excluded), to }, take: Some(take) }
     }
 
     pub(super) fn stored(&self) -> StoredRange {

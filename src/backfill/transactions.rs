@@ -14,7 +14,7 @@ use super::ends::{Guarded, Refused, Taken};
 use super::guard::id_of;
 use super::read::Span;
 use super::shared::Shared;
-use super::source::{Range, Source};
+use super::source::{Range, Source, Take};
 use super::totals::{Failure, Totals};
 use super::work::{self, Work};
 use crate::crash;
@@ -51,13 +51,13 @@ pub(super) fn are_used(shared: &Shared<'_>, work: &Work<'_>) -> bool {
 
 /// Works on a range. Returns what was done in it by this process.
 pub(super) async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Source, range: Range) -> Result<Totals> {
-    let Range { number, span: mut rest } = range;
+    let Range { number, span: mut rest, take } = range;
     let once = shared.settings.exactly_once;
     let mut done = Totals::default();
     loop {
         let Some(_slot) = shared.slot().await? else { return Err(shared.stopped()) };
         let mut transaction = shared.db.begin().await?;
-        let (totals, last) = match one(shared, work, source, (number, &rest), &mut transaction).await? {
+        let (totals, last) = match one(shared, work, source, (number, take.as_ref(), &rest), &mut transaction).await? {
             Some(Ran::Batch(batch)) => {
                 shared.confirmed(batch.totals.read, batch.took);
                 for failure in batch.failures {
@@ -81,7 +81,7 @@ pub(super) async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Sour
     }
     // With `exactly_once` each batch has noted its counts and failures.
     let failures = if once { Vec::new() } else { shared.failures.of(number) };
-    let is_ours = source.done(number, (!once).then_some(done), &failures).await?;
+    let is_ours = source.done((number, take.as_ref()), (!once).then_some(done), &failures).await?;
     crash::point("range marked");
     Ok(if is_ours { done } else { Totals::default() })
 }
@@ -98,7 +98,7 @@ async fn one(
     shared: &Shared<'_>,
     work: &Work<'_>,
     source: &Source,
-    (number, rest): (i32, &Span),
+    (number, take, rest): (i32, Option<&Take>, &Span),
     transaction: &mut Transaction,
 ) -> Result<Option<Ran>> {
     let once = shared.settings.exactly_once;
@@ -128,7 +128,7 @@ async fn one(
             let failures: Vec<Failure> = failures.into_iter().chain(refused.iter().cloned()).collect();
             // Before they are marked as done: a run that follows has to meet them again.
             shared.failures.with(shared.settings, &failures)?;
-            if once && !source.batch_done(session, (number, &last), totals, &failures).await? {
+            if once && !source.batch_done(session, (number, take, &last), totals, &failures).await? {
                 return Err(Taken.into());
             }
             crash::point("batch in transaction");

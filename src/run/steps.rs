@@ -245,6 +245,7 @@ impl Steps<'_> {
         let run = &self.lock.run().id;
         Change {
             log,
+            backfill: None,
             register: register.map(|how| registration(id(), subject, how, run, now)),
             amend: (step.direction == Direction::Accept).then(|| acceptance(id(), subject, run, now)),
             clears: (self.has_marks && step.direction != Direction::Accept).then(|| step.migration.stem().to_owned()),

@@ -9,7 +9,7 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::error::Result;
 use mongodb::options::ReadConcern;
 
-use super::backfills::{BACKFILLS, BackfillId};
+use super::backfill_id::{BACKFILLS, BackfillId};
 use super::{Store, origin};
 use crate::durable;
 

@@ -6,7 +6,8 @@ use mongodb::bson::{DateTime, Document, doc};
 use mongodb::options::{Acknowledgment, ReturnDocument, WriteConcern};
 
 use super::Store;
-use super::backfills::{BackfillId, Claim};
+use super::backfill_id::BackfillId;
+use super::backfills::Claim;
 use super::origin::who_and_where;
 
 /// How one process is doing.

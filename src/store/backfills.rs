@@ -8,34 +8,13 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::ReturnDocument;
 
-use super::Store;
 use super::backfill_counts::BackfillCounts;
+use super::backfill_id::{BACKFILLS, BackfillId, of_migration};
 use super::failures::{FAILURES_KEPT, StoredFailure, failures_document, read_failures};
+use super::fence::{Change, Refusal};
+use super::{Fence, Store};
 use crate::durable;
 use crate::error::codes::{self, code_of};
-
-/// The collection of backfills.
-pub(crate) const BACKFILLS: &str = "migrations_backfill";
-
-/// A backfill of a migration that is under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BackfillId(String);
-
-impl BackfillId {
-    /// Several backfills of one migration differ in their `label`.
-    pub(crate) fn new(registry: &str, stem: &str, direction: &str, label: &str) -> Self {
-        Self(format!("{registry}/{stem}/{direction}/{label}"))
-    }
-
-    /// As it is stored.
-    pub(super) fn stored(id: &str) -> Self {
-        Self(id.to_owned())
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// What one process has to say for itself when it works on a backfill.
 #[derive(Clone, Debug)]
@@ -109,12 +88,12 @@ impl Store {
         (run, worker): (&str, &str),
         what: &str,
     ) -> mongodb::error::Result<Begin> {
-        let is_it = doc! { "_id": &id.0, "fence": { "$lte": fence } };
+        let is_it = doc! { "_id": id.as_str(), "fence": { "$lte": fence } };
         let own = doc! { "$set": { "fence": fence, "run": run, "owner": worker, "workers": {}, "done": false } };
         let found =
             durable::patiently(async || self.backfills().find_one_and_update(is_it.clone(), own.clone()).await).await?;
         let Some(found) = found else {
-            let newer = durable::patiently(async || self.backfills().find_one(doc! { "_id": &id.0 }).await).await?;
+            let newer = durable::patiently(async || self.backfills().find_one(doc! { "_id": id.as_str() }).await).await?;
             return Ok(if newer.is_some() { Begin::Lost } else { Begin::New });
         };
         let text = |key| found.get_str(key).unwrap_or_default();
@@ -123,10 +102,10 @@ impl Store {
             return Ok(Begin::Changed);
         }
         let cut = text("cut").to_owned();
-        let ranges = doc! { "backfill": &id.0, "cut": &cut, "fence": { "$lte": fence } };
+        let ranges = doc! { "backfill": id.as_str(), "cut": &cut, "fence": { "$lte": fence } };
         let own = doc! { "$set": { "fence": fence, "worker": Bson::Null } };
         durable::patiently(async || self.backfills().update_many(ranges.clone(), own.clone()).await).await?;
-        let of_it = doc! { "backfill": &id.0, "cut": &cut };
+        let of_it = doc! { "backfill": id.as_str(), "cut": &cut };
         let count = async |filter: &Document| {
             durable::patiently(async || self.backfills().count_documents(filter.clone()).await).await
         };
@@ -148,8 +127,8 @@ impl Store {
         let cut = ObjectId::new().to_hex();
         let document = |range: &StoredRange| {
             let mut document = doc! {
-                "_id": format!("{}/{cut}/{}", id.0, range.number),
-                "backfill": &id.0,
+                "_id": format!("{}/{cut}/{}", id.as_str(), range.number),
+                "backfill": id.as_str(),
                 "cut": &cut,
                 "number": range.number,
                 "fence": fence,
@@ -168,30 +147,33 @@ impl Store {
             Err(error) => Err(error),
         })
         .await?;
-        // The backfill itself comes last: with it, all its ranges are there.
+        // The backfill itself comes last: with it, all its ranges are there. Under the fence of the lock: a later run may have begun and
+        // registered the migration in the meantime, so that there is nothing of it here.
         let mut backfill = about;
-        backfill.extend(doc! { "_id": &id.0, "fence": fence, "cut": &cut, "done": false });
-        let earlier = doc! { "_id": &id.0, "fence": { "$lte": fence } };
-        let replaced =
-            durable::patiently(async || self.backfills().replace_one(earlier.clone(), &backfill).upsert(true).await);
-        match replaced.await {
-            Ok(_) => Ok(Some(cut)),
-            // There is one with a higher number.
-            Err(error) if durable::is_duplicate(&error) => Ok(None),
-            Err(error) => Err(error),
+        backfill.extend(doc! { "_id": id.as_str(), "fence": fence, "cut": &cut, "done": false });
+        let change = Change { backfill: Some(backfill), ..Change::default() };
+        match Fence::new(self, fence, String::new()).write(&change).await {
+            Ok(()) => Ok(Some(cut)),
+            Err(Refusal::Lost) => Ok(None),
+            Err(Refusal::Server(error)) => Err(error),
         }
     }
 
-    /// Takes a range that no process has, or, if the `living` are given, whose worker is none of them.
+    /// Takes a range that no process has, or, if the `living` are given, whose worker is none of them. `takes`: the name of this take,
+    /// and all takes that the process works on or is about to.
     pub(crate) async fn take_range(
         &self,
         claim: &Claim,
+        (take, takes): (&str, &[String]),
         living: Option<&[String]>,
     ) -> mongodb::error::Result<Option<StoredRange>> {
         let mut free = claim.ranges();
         free.insert("done", false);
-        free.insert("worker", living.map_or(Bson::Null, |living| doc! { "$nin": living, "$ne": &claim.worker }.into()));
-        let own = doc! { "$set": { "worker": &claim.worker } };
+        let others = living.map_or(Bson::Null, |living| doc! { "$nin": living, "$ne": &claim.worker }.into());
+        // What this process has taken without learning of it.
+        let unknown = doc! { "worker": &claim.worker, "take": { "$nin": takes } };
+        free.insert("$or", vec![doc! { "worker": others }, unknown]);
+        let own = doc! { "$set": { "worker": &claim.worker, "take": take } };
         let take = async || {
             let backfills = self.backfills();
             let take = backfills.find_one_and_update(free.clone(), own.clone());
@@ -201,10 +183,10 @@ impl Store {
     }
 
     /// How many ranges are not done, other than those that this process works on.
-    pub(crate) async fn ranges_elsewhere(&self, claim: &Claim) -> mongodb::error::Result<u64> {
+    pub(crate) async fn ranges_elsewhere(&self, claim: &Claim, takes: &[String]) -> mongodb::error::Result<u64> {
         let mut open = claim.ranges();
         open.insert("done", false);
-        open.insert("worker", doc! { "$ne": &claim.worker });
+        open.insert("$nor", vec![doc! { "worker": &claim.worker, "take": { "$in": takes } }]);
         durable::patiently(async || self.backfills().count_documents(open.clone()).await).await
     }
 
@@ -212,21 +194,24 @@ impl Store {
     pub(crate) async fn range_done(
         &self,
         claim: &Claim,
-        number: i32,
+        (number, take): (i32, &str),
         counts: Option<BackfillCounts>,
         failures: &[StoredFailure],
     ) -> mongodb::error::Result<Marked> {
         let mut set = doc! { "done": true };
         set.extend(failures_document(failures));
         set.extend(counts.map(|counts| ("counts".to_owned(), Bson::from(counts.document()))));
-        let (filter, update) = (claim.own(number), doc! { "$set": set });
+        let (filter, update) = (claim.own(number, take), doc! { "$set": set });
         let mark = async || self.backfills().update_one(filter.clone(), update.clone()).await;
         if durable::patiently(mark).await?.matched_count == 1 {
             return Ok(Marked::Done);
         }
-        let is_ours = doc! { "_id": &claim.id.0, "fence": claim.fence };
-        let found = durable::patiently(async || self.backfills().find_one(is_ours.clone()).await).await?;
-        Ok(if found.is_some() { Marked::Taken } else { Marked::Lost })
+        Ok(if self.has_backfill(claim).await? { Marked::Taken } else { Marked::Lost })
+    }
+
+    /// Whether the backfill is still that of the run.
+    pub(crate) async fn has_backfill(&self, claim: &Claim) -> mongodb::error::Result<bool> {
+        Ok(durable::patiently(async || self.backfills().find_one(claim.backfill()).await).await?.is_some())
     }
 
     /// Marks a batch of a range as done, in the transaction that writes it. Returns `false` if the range is no longer this process's.
@@ -234,7 +219,7 @@ impl Store {
         &self,
         session: &mut mongodb::ClientSession,
         claim: &Claim,
-        (number, at): (i32, &Bson),
+        (number, take, at): (i32, &str, &Bson),
         (counts, failures): (BackfillCounts, &[StoredFailure]),
     ) -> mongodb::error::Result<bool> {
         let mut increments = Document::new();
@@ -248,13 +233,13 @@ impl Store {
         }
         // Of the session's client, without the options of a collection: a transaction takes none.
         let backfills = session.client().database(self.database().name()).collection::<Document>(BACKFILLS);
-        Ok(backfills.update_one(claim.own(number), update).session(session).await?.matched_count == 1)
+        Ok(backfills.update_one(claim.own(number, take), update).session(session).await?.matched_count == 1)
     }
 
     /// What the ranges of a backfill have counted.
     pub(crate) async fn backfill_counts(&self, id: &BackfillId, cut: &str) -> mongodb::error::Result<BackfillCounts> {
         let mut all = BackfillCounts::default();
-        let of_it = doc! { "backfill": &id.0, "cut": cut };
+        let of_it = doc! { "backfill": id.as_str(), "cut": cut };
         let mut cursor = self.backfills().find(of_it).projection(doc! { "counts": 1 }).await?;
         while cursor.advance().await? {
             let range = cursor.deserialize_current()?;
@@ -290,7 +275,7 @@ impl Store {
     pub(crate) async fn forget_backfill(&self, id: &BackfillId, fence: i64) -> mongodb::error::Result<()> {
         // The backfill first: without it, ranges mean nothing.
         for key in ["_id", "backfill"] {
-            let filter = doc! { key: &id.0, "fence": { "$lte": fence } };
+            let filter = doc! { key: id.as_str(), "fence": { "$lte": fence } };
             durable::patiently(async || self.backfills().delete_many(filter.clone()).await).await?;
         }
         Ok(())
@@ -300,48 +285,22 @@ impl Store {
 impl Claim {
     /// Matches the backfill as long as no later run has it.
     pub(super) fn backfill(&self) -> Document {
-        doc! { "_id": &self.id.0, "fence": self.fence }
+        doc! { "_id": self.id.as_str(), "fence": self.fence }
     }
 
     fn ranges(&self) -> Document {
-        doc! { "backfill": &self.id.0, "cut": &self.cut, "fence": self.fence }
+        doc! { "backfill": self.id.as_str(), "cut": &self.cut, "fence": self.fence }
     }
 
-    /// Matches a range as long as this process has it.
-    fn own(&self, number: i32) -> Document {
-        let id = format!("{}/{}/{number}", self.id.0, self.cut);
-        doc! { "_id": id, "fence": self.fence, "worker": &self.worker }
+    /// Matches a range as long as this process has it by that take.
+    fn own(&self, number: i32, take: &str) -> Document {
+        let id = format!("{}/{}/{number}", self.id.as_str(), self.cut);
+        doc! { "_id": id, "fence": self.fence, "worker": &self.worker, "take": take }
     }
-}
-
-/// Matches all that is stored about the backfills of a migration.
-pub(super) fn of_migration(registry: &str, stem: &str) -> Document {
-    // The prefix of the names of all its backfills, and of their ranges.
-    let prefix = format!("{registry}/{stem}/");
-    let end = format!("{registry}/{stem}0");
-    doc! { "_id": { "$gte": prefix, "$lt": end } }
 }
 
 fn read_range(document: &Document) -> StoredRange {
     let id = |key| document.get_document(key).ok().and_then(|value| value.get("id").cloned());
     let number = document.get_i32("number").unwrap_or_default();
     StoredRange { number, from: id("from"), to: id("to"), at: id("at") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_stored_about_one_migration_is_not_that_of_another() {
-        let filter = of_migration("migrations", "0001_a");
-        let bounds = filter.get_document("_id").unwrap();
-        let (from, to) = (bounds.get_str("$gte").unwrap(), bounds.get_str("$lt").unwrap());
-        let is_in = |stem: &str| {
-            let BackfillId(id) = BackfillId::new("migrations", stem, "up", "users");
-            *from <= *id && *id < *to
-        };
-        assert!(is_in("0001_a"));
-        assert!(!is_in("0001_a2") && !is_in("0001_a_b") && !is_in("0001"));
-    }
 }

@@ -11,7 +11,7 @@ use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
 
-use super::backfills::{BACKFILLS, of_migration};
+use super::backfill_id::{BACKFILLS, of_migration};
 use super::{FENCE_ID, LOG, Store, statements};
 use crate::crash;
 use crate::durable::attempt;
@@ -26,6 +26,8 @@ pub(crate) struct Change {
     pub(crate) register: Option<Document>,
     /// Fields to set in an entry that is there; its `_id` is among them.
     pub(crate) amend: Option<Document>,
+    /// A backfill that begins; its `_id` is that of the one it takes the place of, if any.
+    pub(crate) backfill: Option<Document>,
     /// The migration of which nothing about backfills is to be kept: it is done with them.
     pub(crate) clears: Option<String>,
     /// Filters for the entries to remove. Each matches the entry as it was read, so that one that another run has written since
@@ -148,6 +150,11 @@ impl Fence {
             registry.delete_many(doc! { "$or": &change.unregister }).session(&mut *session).await?;
             crash::point("registry written");
         }
+        if let Some(backfill) = &change.backfill {
+            let id = doc! { "_id": backfill.get("_id") };
+            let backfills = database.collection::<Document>(BACKFILLS);
+            backfills.replace_one(id, backfill).upsert(true).session(&mut *session).await?;
+        }
         if let Some(stem) = &change.clears {
             let backfills = database.collection::<Document>(BACKFILLS);
             backfills.delete_many(of_migration(self.store.registry_name(), stem)).session(&mut *session).await?;
@@ -178,6 +185,9 @@ impl Fence {
             let entries = doc! { "$or": &change.unregister };
             retry(async || self.store.registry().delete_many(entries.clone()).await).await?;
             crash::point("registry deleted");
+        }
+        if let Some(backfill) = &change.backfill {
+            self.merge_into(BACKFILLS, std::slice::from_ref(backfill), REPLACES).await?;
         }
         if let Some(stem) = &change.clears {
             let of_migration = of_migration(self.store.registry_name(), stem);

@@ -4,6 +4,7 @@
 
 mod backfill_control;
 mod backfill_counts;
+mod backfill_id;
 mod backfill_workers;
 mod backfills;
 mod damage;
@@ -34,8 +35,9 @@ use crate::error::codes;
 
 pub(crate) use backfill_control::{BackfillState, Steer, StoredBackfill, Worker};
 pub(crate) use backfill_counts::BackfillCounts;
+pub(crate) use backfill_id::{BACKFILLS, BackfillId};
 pub(crate) use backfill_workers::{Beat, Orders};
-pub(crate) use backfills::{BACKFILLS, BackfillId, Begin, Claim, Marked, StoredRange};
+pub(crate) use backfills::{Begin, Claim, Marked, StoredRange};
 pub(crate) use damage::Loss;
 pub(crate) use failures::{FAILURES_KEPT, StoredFailure, failures_document, read_failures};
 pub(crate) use fence::{Change, Fence, Refusal};

@@ -30,7 +30,7 @@ struct Range {
     cut: u8,
     number: u8,
     fence: u8,
-    /// The task that has taken it. Its process is the `worker`.
+    /// The task that has taken it. Its process is the `worker`, and the task stands for the name of the `take`.
     taken_by: Option<Task>,
     /// How many of its documents are done, if each batch is marked.
     at: u8,
@@ -154,7 +154,7 @@ enum Mistake {
     NoWorker,
     /// Filters have the process that has taken a range, and not when it has: it may lose the range and take it again.
     NoTake,
-    /// A range that was taken, and whose answer was lost, is not looked for.
+    /// A range that was taken, and whose answer was lost, counts as one that the process works on.
     ForgetsTaken,
     /// A range is marked as done before it is.
     MarksFirst,
@@ -511,9 +511,9 @@ impl Model for Setting {
         };
         let mut tasks: Vec<At> = self.tasks.iter().map(first).collect();
         // The first task of a process begins. The others find what it has begun.
-        for task in 1..tasks.len() {
+        for (task, at) in tasks.iter_mut().enumerate() {
             if self.tasks[..task].contains(&self.tasks[task]) {
-                tasks[task] = At::Takes(None);
+                *at = At::Takes(None);
             }
         }
         let mut leases = [Lease::None; PROCESSES];
