@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::ends::Lost;
 use super::load::{Asks, Load};
+use crate::durable;
 use crate::error::Result;
 use crate::store::{Beat, Claim, Orders, Store, lease_time};
 
@@ -59,7 +60,8 @@ impl Pulse {
     /// Begins to beat. The first answer is there when this returns.
     pub(super) async fn start(store: Store, claim: Claim) -> mongodb::error::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let first = match store.beat(&claim, &Beat::default(), lease_time()).await? {
+        let beat = durable::patiently(async || store.beat(&claim, &Beat::default(), lease_time()).await);
+        let first = match beat.await? {
             Some(orders) => Standing::Ours(orders),
             None => Standing::Lost,
         };

@@ -9,6 +9,7 @@ mod support;
 
 mod adopt;
 mod backfill;
+mod backfill_answers;
 mod backfill_failures;
 mod backfill_live;
 mod backfill_marks;
