@@ -52,7 +52,7 @@ pub(super) struct Range {
 /// One time that a range was taken. It is let go when this is dropped.
 ///
 /// The name of the process is not enough: one that was frozen may lose a range, and take it again while its other half still works on
-/// it. And if the answer to a take is lost, the range has a process that does not know of it: it is no take of anything then, and may be
+/// it. And if the answer to a take is lost, the process does not know of it: no part of it holds the take then, and the range may be
 /// taken again.
 #[derive(Debug)]
 pub(super) struct Take {

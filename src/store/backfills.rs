@@ -11,8 +11,9 @@ use mongodb::options::ReturnDocument;
 use super::backfill_counts::BackfillCounts;
 use super::backfill_id::{BACKFILLS, BackfillId, of_migration};
 use super::failures::{FAILURES_KEPT, StoredFailure, failures_document, read_failures};
-use super::fence::{Change, Refusal};
+use super::fence::{Change, NewBackfill, Refusal};
 use super::{Fence, Store};
+use crate::crash;
 use crate::durable;
 use crate::error::codes::{self, code_of};
 
@@ -140,18 +141,13 @@ impl Store {
             document.extend(range.to.clone().map(|to| ("to".to_owned(), Bson::from(doc! { "id": to }))));
             document
         };
-        let documents: Vec<Document> = ranges.iter().map(document).collect();
-        durable::patiently(async || match self.backfills().insert_many(&documents).ordered(false).await {
-            Ok(_) => Ok(()),
-            Err(error) if durable::is_duplicate(&error) => Ok(()),
-            Err(error) => Err(error),
-        })
-        .await?;
-        // The backfill itself comes last: with it, all its ranges are there. Under the fence of the lock: a later run may have begun and
-        // registered the migration in the meantime, so that there is nothing of it here.
+        let ranges: Vec<Document> = ranges.iter().map(document).collect();
         let mut backfill = about;
         backfill.extend(doc! { "_id": id.as_str(), "fence": fence, "cut": &cut, "done": false });
-        let change = Change { backfill: Some(backfill), ..Change::default() };
+        crash::point("ranges cut");
+        // Under the fence of the lock: a later run may have begun and registered the migration in the meantime, so that there is nothing
+        // here that would say so.
+        let change = Change { backfill: Some(NewBackfill { ranges, backfill }), ..Change::default() };
         match Fence::new(self, fence, String::new()).write(&change).await {
             Ok(()) => Ok(Some(cut)),
             Err(Refusal::Lost) => Ok(None),

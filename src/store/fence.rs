@@ -26,8 +26,8 @@ pub(crate) struct Change {
     pub(crate) register: Option<Document>,
     /// Fields to set in an entry that is there; its `_id` is among them.
     pub(crate) amend: Option<Document>,
-    /// A backfill that begins; its `_id` is that of the one it takes the place of, if any.
-    pub(crate) backfill: Option<Document>,
+    /// A backfill that begins.
+    pub(crate) backfill: Option<NewBackfill>,
     /// The migration of which nothing about backfills is to be kept: it is done with them.
     pub(crate) clears: Option<String>,
     /// Filters for the entries to remove. Each matches the entry as it was read, so that one that another run has written since
@@ -35,6 +35,14 @@ pub(crate) struct Change {
     pub(crate) unregister: Vec<Document>,
     /// The run whose lease is released too, if the server has transactions and the run still has it.
     pub(crate) release: Option<String>,
+}
+
+/// What is stored about a backfill that begins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NewBackfill {
+    pub(crate) ranges: Vec<Document>,
+    /// Its `_id` is that of the one it takes the place of, if any.
+    pub(crate) backfill: Document,
 }
 
 /// Why a change was not made.
@@ -150,9 +158,10 @@ impl Fence {
             registry.delete_many(doc! { "$or": &change.unregister }).session(&mut *session).await?;
             crash::point("registry written");
         }
-        if let Some(backfill) = &change.backfill {
+        if let Some(NewBackfill { ranges, backfill }) = &change.backfill {
             let id = doc! { "_id": backfill.get("_id") };
             let backfills = database.collection::<Document>(BACKFILLS);
+            backfills.insert_many(ranges).session(&mut *session).await?;
             backfills.replace_one(id, backfill).upsert(true).session(&mut *session).await?;
         }
         if let Some(stem) = &change.clears {
@@ -186,7 +195,14 @@ impl Fence {
             retry(async || self.store.registry().delete_many(entries.clone()).await).await?;
             crash::point("registry deleted");
         }
-        if let Some(backfill) = &change.backfill {
+        if let Some(NewBackfill { ranges, backfill }) = &change.backfill {
+            let backfills = self.store.collection(BACKFILLS);
+            retry(async || match backfills.insert_many(ranges).ordered(false).await {
+                Err(error) if !is_duplicate(&error) => Err(error),
+                _ => Ok(()),
+            })
+            .await?;
+            // The backfill itself comes last: with it, all its ranges are there.
             self.merge_into(BACKFILLS, std::slice::from_ref(backfill), REPLACES).await?;
         }
         if let Some(stem) = &change.clears {

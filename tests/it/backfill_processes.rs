@@ -204,6 +204,30 @@ fn a_process_that_was_frozen_past_its_lease_marks_nothing_when_it_wakes_up() {
 }
 
 #[test]
+fn a_run_that_was_frozen_while_it_began_does_not_begin_after_the_one_that_follows() {
+    for migration in BOTH {
+        let points = scene(&faulty_server().uri(), 500).trace(&format!("execute:{}", &migration[3..4]));
+        // With nothing stored, and with a transaction that is not committed.
+        let cut = points.iter().position(|name| name == "ranges cut").unwrap();
+        for point in [cut, cut + 1] {
+            let mut scene = scene(&faulty_server().uri(), 500);
+            scene.lease_ms = 1500;
+            let line = format!("execute:{}", &migration[3..4]);
+            let mut first = Frozen::at(&scene, &line, point);
+            wait_for_lease_to_expire(&scene);
+            scene.run(&line).exits(0);
+            all_is_right(&scene, migration, 500);
+            let calls = scene.witness_length();
+            first.wake();
+            assert_eq!(first.0.wait().unwrap().code(), Some(1), "{migration} at {}", points[point]);
+            assert_eq!(scene.witness_length(), calls, "{migration} at {}", points[point]);
+            all_is_right(&scene, migration, 500);
+            assert!(scene.database.documents("migrations_backfill").is_empty(), "{migration} at {}", points[point]);
+        }
+    }
+}
+
+#[test]
 fn another_program_cannot_join() {
     let scene = scene(&faulty_server().uri(), 3000);
     let outcome = scene.run("backfill:join").exits(2);

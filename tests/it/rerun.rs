@@ -107,12 +107,12 @@ fn its_backfills_go_on_where_they_were() {
         scene.database.insert("users", (0..5000).map(|n| doc! { "_id": n, "name": format!("user {n}") }));
         scene
     };
-    let points = new().trace("execute");
+    let points = new().trace("execute:1");
     let marked = points.iter().position(|point| point == "range marked").unwrap();
     let scene = new();
     scene.line(["execute"]).env("CARGO_MIGRATIONS_CRASH_AT", format!("KILL:{marked}")).run();
     wait_for_lease_to_expire(&scene);
-    let outcome = scene.run("execute").exits(0);
+    let outcome = scene.run("execute:to=1").exits(0);
     let again = "note: 0001_shout was interrupted (up, by tester@";
     assert_has(&outcome.stderr, &[again, "the backfill of `users` goes on: 0 of 1 ranges are left"]);
     assert_eq!((scene.witness_length(), scene.database.registered().len()), (5000, 1));
