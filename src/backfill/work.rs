@@ -131,8 +131,9 @@ pub(super) async fn on_in(
     let mut to = To::Transaction(shared.database, session);
     since.set(Instant::now());
     if let Work::Pipeline(stages) = work {
-        // Where some may fail, it has to be known which.
-        let is_each = shared.settings.tolerated > 0;
+        // Where some may fail, it has to be known which. Without `exactly_once`, that is found out without a transaction.
+        let once = shared.settings.exactly_once;
+        let is_each = once && shared.settings.tolerated > 0;
         let statements =
             if is_each { each_by_server(shared, stages, &ids)? } else { vec![(0, all_by_server(shared, stages, &ids)?)] };
         let outcome = apply::updates(&mut to, &shared.settings.collection, statements).await?;
@@ -140,7 +141,7 @@ pub(super) async fn on_in(
             None => Ok((totals.with((&outcome).into()), Vec::new())),
             Some((place, code, why)) => {
                 let why = format!("the server refused the pipeline: {why} (code {code})");
-                Err(if is_each {
+                Err(if is_each || !once {
                     Refused(Failure { id: ids[*place].clone(), why }).into()
                 } else {
                     Error::failed(why).into()
