@@ -167,7 +167,7 @@ impl Verification<'_, '_, '_> {
                 let mut cursor = collection.aggregate(pipeline.clone()).await?;
                 let mut computed: HashMap<Vec<u8>, RawDocumentBuf> = HashMap::new();
                 while cursor.advance().await? {
-                    computed.insert(key(&id_of(cursor.current())), cursor.current().to_raw_document_buf());
+                    computed.insert(key(&id_of(cursor.current())), cursor.current().to_owned());
                 }
                 Ok(computed)
             })
