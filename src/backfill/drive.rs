@@ -69,7 +69,8 @@ pub(super) async fn run(db: &Db, settings: &Settings, work: &Work<'_>) -> Result
         say_what_is_left(&shared).await?;
     }
     if let Err(error) = verify::run(&shared, work).await {
-        if error.is::<verify::Unfinished>() {
+        // With `exactly_once` nothing may be written twice, whatever is wrong.
+        if error.is::<verify::Unfinished>() && !settings.exactly_once {
             ledger.forget(&source).await?;
         }
         return Err(error);

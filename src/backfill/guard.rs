@@ -154,6 +154,11 @@ pub(super) fn id_of(document: &RawDocument) -> Bson {
     document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok()).unwrap_or(Bson::Null)
 }
 
+/// The bytes of an `_id`, by which documents are found again here.
+pub(super) fn key(id: &Bson) -> Vec<u8> {
+    RawDocumentBuf::try_from(&mongodb::bson::doc! { "": id.clone() }).map(|raw| raw.as_bytes().to_vec()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

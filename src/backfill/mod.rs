@@ -21,6 +21,7 @@ mod source;
 mod totals;
 mod transactions;
 mod undo;
+mod undo_entry;
 mod undo_log;
 mod verify;
 mod view;

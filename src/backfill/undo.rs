@@ -1,11 +1,15 @@
 //! Puts back what the backfills of a migration have replaced, where it was not changed since.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::apply::{self, To};
-use super::effect::{at, is_same, is_same_document};
+use super::guard::key;
+use super::undo_entry::{Decision, decide, id_of};
 use crate::crash;
 use crate::db::{Db, Migrating};
 use crate::durable;
@@ -16,6 +20,9 @@ use crate::store::{UndoPart, undo_id};
 
 /// How many documents of the log are read at a time.
 const BATCH: i64 = 500;
+
+/// How many such batches are in flight.
+const IN_FLIGHT: usize = 4;
 
 /// How often a document that changes all the time is looked at.
 const TRIES: u32 = 5;
@@ -73,7 +80,7 @@ impl Db {
             return Err(Error::usage(message).into());
         };
         let parts = of.store.undo_parts(&of.stem, &collection).await?;
-        let mut undo = Undo { db: self, of, collection, done: Undone::default(), listed: Vec::new() };
+        let undo = Undo { db: self, of, collection, done: Cell::default(), listed: RefCell::default() };
         undo.check(&parts)?;
         let log = of.store.undo_log(&of.stem);
         let progress = self.progress(log.estimated_document_count().await?);
@@ -82,7 +89,7 @@ impl Db {
             undo.part(&part.label, &progress).await?;
         }
         undo.list();
-        Ok(undo.done)
+        Ok(undo.done.get())
     }
 }
 
@@ -90,17 +97,9 @@ struct Undo<'u> {
     db: &'u Db,
     of: &'u Migrating,
     collection: String,
-    done: Undone,
+    done: Cell<Undone>,
     /// The first conflicts.
-    listed: Vec<String>,
-}
-
-/// What there is to do about one document.
-enum Decision {
-    Restored,
-    Gone,
-    Conflict,
-    Write(RawDocumentBuf),
+    listed: RefCell<Vec<String>>,
 }
 
 impl Undo<'_> {
@@ -126,11 +125,12 @@ impl Undo<'_> {
     }
 
     /// Puts back what one backfill has replaced.
-    async fn part(&mut self, label: &str, progress: &Progress) -> Result<()> {
+    async fn part(&self, label: &str, progress: &Progress) -> Result<()> {
         let log = self.of.store.undo_log(&self.of.stem);
         let mut from = undo_id(&self.collection, label, Bson::MinKey);
         let to = undo_id(&self.collection, label, Bson::MaxKey);
         let mut comparison = "$gte";
+        let mut in_flight = FuturesUnordered::new();
         loop {
             if self.db.is_stopping() {
                 let text =
@@ -152,17 +152,19 @@ impl Undo<'_> {
             .await?;
             let Some(last) = entries.last() else { break };
             (from, comparison) = (last.get_document("_id")?.clone(), "$gt");
-            let count = entries.len() as u64;
-            self.batch(entries).await?;
-            progress.inc(count);
-            crash::point("undo batch written");
+            in_flight.push(self.batch(entries, progress));
+            if in_flight.len() == IN_FLIGHT {
+                in_flight.next().await.transpose()?;
+            }
         }
+        while in_flight.next().await.transpose()?.is_some() {}
         self.of.store.end_undo(&self.of.stem, &self.collection, label).await?;
         crash::point("undo log emptied");
         Ok(())
     }
 
-    async fn batch(&mut self, entries: Vec<Document>) -> Result<()> {
+    async fn batch(&self, entries: Vec<Document>, progress: &Progress) -> Result<()> {
+        let count = entries.len() as u64;
         let mut open = entries;
         let mut refused: HashMap<Vec<u8>, String> = HashMap::new();
         for attempt in 0..=TRIES {
@@ -172,7 +174,7 @@ impl Undo<'_> {
                 let key = key(&id_of(&entry));
                 match decide(&entry, present.get(&key))? {
                     Decision::Restored => self.restored(&entry).await?,
-                    Decision::Gone => self.done.gone += 1,
+                    Decision::Gone => self.count(|done| done.gone += 1),
                     Decision::Conflict => self.conflict(&entry, None).await?,
                     Decision::Write(_) if refused.contains_key(&key) || attempt == TRIES => {
                         self.conflict(&entry, refused.get(&key)).await?;
@@ -199,12 +201,20 @@ impl Undo<'_> {
             // The answer does not say which documents have changed in the meantime, so all of them are looked at again.
             open = sent;
         }
+        progress.inc(count);
+        crash::point("undo batch written");
         Ok(())
     }
 
+    fn count(&self, add: impl FnOnce(&mut Undone)) {
+        let mut done = self.done.get();
+        add(&mut done);
+        self.done.set(done);
+    }
+
     /// Counts a document that is as it was before.
-    async fn restored(&mut self, entry: &Document) -> Result<()> {
-        self.done.restored += 1;
+    async fn restored(&self, entry: &Document) -> Result<()> {
+        self.count(|done| done.restored += 1);
         // It was a conflict when this was called before.
         if entry.contains_key("conflict") {
             self.mark(entry, doc! { "$unset": { "conflict": true } }).await?;
@@ -236,17 +246,18 @@ impl Undo<'_> {
     }
 
     /// Counts a document that stays as it is, and marks it in the log, where it stays too.
-    async fn conflict(&mut self, entry: &Document, refused: Option<&String>) -> Result<()> {
-        self.done.conflicts += 1;
+    async fn conflict(&self, entry: &Document, refused: Option<&String>) -> Result<()> {
+        self.count(|done| done.conflicts += 1);
         let why = refused.map_or("it was changed since", String::as_str);
-        if self.listed.len() < LISTED {
-            self.listed.push(format!("{}: {why}", shell(&id_of(entry))));
+        if self.listed.borrow().len() < LISTED {
+            self.listed.borrow_mut().push(format!("{}: {why}", shell(&id_of(entry))));
         }
         self.mark(entry, doc! { "$set": { "conflict": why } }).await
     }
 
     fn list(&self) {
-        let Undone { restored, conflicts, gone } = self.done;
+        let Undone { restored, conflicts, gone } = self.done.get();
+        let listed = self.listed.borrow();
         let documents = |count: u64| if count == 1 { "1 document".to_owned() } else { format!("{count} documents") };
         let name = &self.collection;
         if restored > 0 {
@@ -256,80 +267,10 @@ impl Undo<'_> {
             self.db.note(format!("{} of `{name}` were deleted since the backfill, and stay deleted", documents(gone)));
         }
         if conflicts > 0 {
-            let more = conflicts.saturating_sub(self.listed.len() as u64);
+            let more = conflicts.saturating_sub(listed.len() as u64);
             let more = if more == 0 { String::new() } else { format!("\n  and {more} more") };
             let text = format!("{} of `{name}` were not put back, and stay as they are:", documents(conflicts));
-            self.db.note(format!("{text}\n  {}{more}", self.listed.join("\n  ")));
+            self.db.note(format!("{text}\n  {}{more}", listed.join("\n  ")));
         }
     }
-}
-
-/// What there is to do for an entry of the log.
-fn decide(entry: &Document, present: Option<&Document>) -> Result<Decision> {
-    let id = id_of(entry);
-    let own = doc! { "_id": { "$eq": &id } };
-    let kind = entry.get_str("kind").unwrap_or_default();
-    let Some(present) = present else {
-        return Ok(match kind {
-            "delete" => {
-                // It matches nothing, so it inserts, unless there is a document of that `_id` by then.
-                let filter = doc! { "_id": { "$eq": &id }, "$nor": [{}] };
-                let (filter, document) = (raw(&filter)?, raw(entry.get_document("document")?)?);
-                Decision::Write(rawdoc! { "q": filter, "u": document, "multi": false, "upsert": true })
-            }
-            _ => Decision::Gone,
-        });
-    };
-    if kind != "update" {
-        let before = entry.get_document("document")?;
-        return Ok(match entry.get_document("now") {
-            _ if is_same_document(present, before) => Decision::Restored,
-            Ok(now) if is_same_document(present, now) => {
-                let is_now = doc! { "$expr": { "$eq": ["$$ROOT", { "$literal": now }] } };
-                let filter = doc! { "$and": [own, is_now] };
-                Decision::Write(rawdoc! { "q": raw(&filter)?, "u": raw(before)?, "multi": false })
-            }
-            _ => Decision::Conflict,
-        });
-    }
-    let (was, now) = (entry.get_document("was")?, entry.get_document("now")?);
-    let missing: Vec<&str> = entry.get_array("missing")?.iter().filter_map(Bson::as_str).collect();
-    let paths: Vec<&str> = was.keys().map(String::as_str).chain(missing.iter().copied()).collect();
-    let is_as = |values: &Document| paths.iter().all(|path| is_same(at(present, path), values.get(path)));
-    if is_as(was) {
-        return Ok(Decision::Restored);
-    }
-    if !is_as(now) {
-        return Ok(Decision::Conflict);
-    }
-    let mut conditions = vec![own];
-    conditions.extend(paths.iter().map(|path| {
-        let field = format!("${path}");
-        doc! { "$expr": match now.get(path) {
-            Some(value) => doc! { "$eq": [field, { "$literal": value }] },
-            None => doc! { "$eq": [{ "$type": field }, "missing"] },
-        } }
-    }));
-    let mut update = Document::new();
-    if !was.is_empty() {
-        update.insert("$set", was);
-    }
-    if !missing.is_empty() {
-        update.insert("$unset", missing.iter().map(|path| ((*path).to_owned(), Bson::from(true))).collect::<Document>());
-    }
-    Ok(Decision::Write(rawdoc! { "q": raw(&doc! { "$and": conditions })?, "u": raw(&update)?, "multi": false }))
-}
-
-fn raw(document: &Document) -> Result<RawDocumentBuf> {
-    Ok(RawDocumentBuf::try_from(document)?)
-}
-
-/// The `_id` of the document that an entry of the log is about.
-fn id_of(entry: &Document) -> Bson {
-    entry.get_document("_id").ok().and_then(|id| id.get("id").cloned()).unwrap_or(Bson::Null)
-}
-
-/// The bytes of an `_id`.
-fn key(id: &Bson) -> Vec<u8> {
-    raw(&doc! { "": id }).map(|raw| raw.as_bytes().to_vec()).unwrap_or_default()
 }

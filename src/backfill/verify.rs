@@ -9,7 +9,7 @@ use std::time::Duration;
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc};
 
 use super::effect::{self, After};
-use super::guard::id_of;
+use super::guard::{id_of, key};
 use super::ranges;
 use super::read::{Reader, Span};
 use super::shared::Shared;
@@ -204,17 +204,17 @@ impl Verification<'_, '_, '_> {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
+        let next = if self.shared.settings.exactly_once {
+            "what was written stays as it is, since each document is written once"
+        } else {
+            "the next run begins this backfill again"
+        };
         // The advice is part of the message: a migration's error is printed as a cause, which has no hint of its own.
         Err(Unfinished(format!(
             "the verification of `{name}` failed: {count} {documents} something left to write: `_id` {}{more} (either the closure \
-             does something else each time, or other programs still write as before; the next run begins this backfill again)",
+             does something else each time, or other programs still write as before; {next})",
             named.join(", ")
         ))
         .into())
     }
-}
-
-/// The bytes of an `_id`.
-fn key(id: &Bson) -> Vec<u8> {
-    RawDocumentBuf::try_from(&doc! { "": id.clone() }).map(|raw| raw.as_bytes().to_vec()).unwrap_or_default()
 }
