@@ -214,7 +214,7 @@ fn the_repositorys_own_manager_runs_the_sample_migrations_and_back() {
     assert_eq!(posts.len(), 3);
     assert_eq!(posts[0].get_document("author").unwrap().get_str("last").ok(), Some("Lovelace"));
     assert_eq!(posts[1].get_str("slug").ok(), Some("why-we-moved-to-rust"));
-    assert!(posts.iter().all(|post| post.get_i64("minutes") == Ok(1)), "{posts:?}");
+    assert!(posts.iter().all(|post| post.get_i64("minutes").unwrap() == 1), "{posts:?}");
     assert_has(&run("count:posts").stdout, &["posts: 3"]);
     run("rollback:5 rollback:4 rollback:3");
     let posts = database.documents("posts");

@@ -200,7 +200,7 @@ fn the_example_runs_them_or_refuses_to_start() {
     child.wait().unwrap();
     assert_has(&said, &["service: executed 0001_", "migrations executed\n"]);
     let posts = database.documents("posts");
-    assert!(posts.len() == 3 && posts.iter().all(|post| post.get_i64("minutes") == Ok(1)), "{posts:?}");
+    assert!(posts.len() == 3 && posts.iter().all(|post| post.get_i64("minutes").unwrap() == 1), "{posts:?}");
     let (mut child, said) = start(&database, "no", "ready on");
     child.kill().unwrap();
     child.wait().unwrap();
