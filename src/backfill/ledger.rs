@@ -62,6 +62,7 @@ impl<'b> Ledger<'b> {
         };
         let name = &settings.collection;
         let worker = self.migrating.worker.as_str();
+        self.store.end_dead_transactions(&self.id).await?;
         let cut = match self.store.begin_backfill(&self.id, *fence, (run, worker), &self.what).await? {
             Begin::Lost => return Err(Lost.into()),
             Begin::GoOn { cut, left, all, read } => {

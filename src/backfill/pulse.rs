@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use mongodb::bson::Document;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -123,6 +124,11 @@ impl Pulse {
         self.shared.load.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Notes the session of a transaction of this process.
+    pub(super) fn session(&self, session: Document) {
+        self.shared.beat().sessions.push(session);
+    }
+
     /// Notes how many batches may be in flight, and why.
     pub(super) fn pace(&self, most: usize, why: String) {
         let mut beat = self.shared.beat();
@@ -155,7 +161,7 @@ impl Drop for Pulse {
 async fn keep_beating(store: Store, claim: Claim, shared: Arc<Shared>, sender: watch::Sender<Standing>) {
     let lease = lease_time();
     let every = EVERY.min(lease / 4);
-    let mut rate = Rate::default();
+    let (mut rate, mut killed) = (Rate::default(), Vec::new());
     let (mut asks, mut asked) = (Asks::default(), Instant::now());
     loop {
         if asked.elapsed() >= ASK_EVERY {
@@ -168,6 +174,11 @@ async fn keep_beating(store: Store, claim: Claim, shared: Arc<Shared>, sender: w
         beat.is_paused = was_told && beat.in_flight == 0;
         match store.beat(&claim, &beat, lease).await {
             Ok(Some(orders)) => {
+                // What they have written, and not committed, is locked.
+                if orders.dead_sessions != killed {
+                    store.kill_sessions(&orders.dead_sessions).await;
+                    killed.clone_from(&orders.dead_sessions);
+                }
                 let is_told = orders.paused;
                 sender.send_replace(Standing::Ours(orders));
                 if is_told && !beat.is_paused && shared.beat().in_flight == 0 {

@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::totals::Failure;
 use super::undo_log::UndoLog;
 use super::view::View;
-use crate::db::Db;
+use crate::db::{Db, Transaction};
 use crate::error::Result;
 use crate::line::program::program;
 use crate::report::Progress;
@@ -57,6 +57,8 @@ pub(super) struct Shared<'b> {
     freed: Notify,
     /// When the next document may be read, if there is a rate.
     next: Cell<Instant>,
+    /// Transactions that are not open. They keep their sessions.
+    pub(super) idle: RefCell<Vec<Transaction>>,
     /// How many documents a transaction has.
     size: Cell<u32>,
     /// Whether it was said that the backfill is paused.
@@ -94,6 +96,7 @@ impl<'b> Shared<'b> {
             pace: RefCell::new(Pace::new(most, limit)),
             freed: Notify::new(),
             next: Cell::new(Instant::now()),
+            idle: RefCell::default(),
             size: Cell::new(FIRST),
             is_paused: Cell::new(false),
         }
@@ -178,6 +181,17 @@ impl<'b> Shared<'b> {
         if is_changed() {
             self.next.set(Instant::now());
         }
+    }
+
+    /// A transaction of this process: one that is idle, or a new one.
+    pub(super) async fn transaction(&self) -> Result<Transaction> {
+        let idle = self.idle.borrow_mut().pop();
+        if let Some(idle) = idle {
+            return Ok(idle);
+        }
+        let mut new = self.db.begin().await?;
+        self.pulse.session(new.session().id().clone());
+        Ok(new)
     }
 
     /// How many documents the next transaction has at most.

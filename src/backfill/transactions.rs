@@ -56,7 +56,7 @@ pub(super) async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Sour
     let mut done = Totals::default();
     loop {
         let Some(_slot) = shared.slot().await? else { return Err(shared.stopped()) };
-        let mut transaction = shared.db.begin().await?;
+        let mut transaction = shared.transaction().await?;
         let (totals, last) = match one(shared, work, source, (number, take.as_ref(), &rest), &mut transaction).await? {
             Some(Ran::Batch(batch)) => {
                 shared.confirmed(batch.totals.read, batch.took);
@@ -72,6 +72,7 @@ pub(super) async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Sour
                 None => break,
             },
         };
+        shared.idle.borrow_mut().push(transaction);
         crash::point("batch written");
         shared.rate(usize::try_from(totals.read).unwrap_or(usize::MAX)).await;
         shared.read(totals.read);

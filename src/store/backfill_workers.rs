@@ -23,6 +23,8 @@ pub(crate) struct Beat {
     pub(crate) why: String,
     /// It has seen that it is to pause, and nothing is in flight any more.
     pub(crate) is_paused: bool,
+    /// The sessions of its transactions.
+    pub(crate) sessions: Vec<Document>,
 }
 
 /// The orders to the processes of a backfill.
@@ -33,6 +35,8 @@ pub(crate) struct Orders {
     pub(crate) throttle: Option<u64>,
     /// The processes that live.
     pub(crate) living: Vec<String>,
+    /// The sessions of those that are dead.
+    pub(crate) dead_sessions: Vec<Document>,
     /// Whether the run that the backfill belongs to lives.
     pub(crate) owner_lives: bool,
     /// All of the backfill is done.
@@ -55,6 +59,7 @@ impl Store {
             "who": who, "where": place, "pid": i64::from(std::process::id()),
             "read": i64::try_from(beat.read).unwrap_or(i64::MAX), "rate": beat.rate, "in_flight": count(beat.in_flight),
             "most": count(beat.most), "why": &beat.why, "is_paused": beat.is_paused,
+            "sessions": &beat.sessions,
         };
         let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         let until = doc! { "until": { "$add": ["$$NOW", lease] } };
@@ -72,6 +77,31 @@ impl Store {
         let gone = doc! { "$unset": { format!("workers.{}", claim.worker): true } };
         self.backfills().update_one(claim.backfill(), gone).await?;
         Ok(())
+    }
+
+    /// Ends the transactions of the processes that are dead, before the run of `id` goes on. What they have written, and not committed, is
+    /// locked until the server ends them by itself, which takes a minute.
+    pub(crate) async fn end_dead_transactions(&self, id: &BackfillId) -> mongodb::error::Result<()> {
+        let now = doc! { "$set": { "now": "$$NOW" } };
+        let mut cursor = self.backfills().aggregate([doc! { "$match": { "_id": id.as_str() } }, now]).await?;
+        if cursor.advance().await? {
+            let mut found = cursor.deserialize_current()?;
+            // This run has the lock, so the one before is dead, too.
+            let owner = found.get_str("owner").unwrap_or_default().to_owned();
+            if let Ok(owner) = found.get_document_mut("workers").and_then(|workers| workers.get_document_mut(&owner)) {
+                owner.remove("until");
+            }
+            self.kill_sessions(&Orders::read(&found).dead_sessions).await;
+        }
+        Ok(())
+    }
+
+    /// Ends what these sessions have under way. A user may end the sessions of their own.
+    pub(crate) async fn kill_sessions(&self, sessions: &[Document]) {
+        if !sessions.is_empty() {
+            // Where it is not allowed, the server ends them later.
+            let _ = self.database().client().database("admin").run_command(doc! { "killSessions": sessions }).await;
+        }
     }
 
     /// Whether a part of that backfill is not done. Nothing is stored about it once its migration is registered.
@@ -111,8 +141,14 @@ impl Orders {
             let until = backfill.get_document("workers").and_then(|workers| workers.get_document(worker.as_str()));
             until.and_then(|worker| worker.get_datetime("until")).is_ok_and(|until| *until > now)
         };
-        let workers = backfill.get_document("workers");
+        let workers = backfill.get_document("workers").ok();
         let living: Vec<String> = workers.map(|workers| workers.keys().filter(lives).cloned().collect()).unwrap_or_default();
+        let dead = workers.into_iter().flat_map(|workers| workers.iter());
+        let dead = dead.filter(|(name, _)| !living.contains(name)).filter_map(|(_, worker)| worker.as_document());
+        let dead_sessions = dead
+            .flat_map(|worker| worker.get_array("sessions").into_iter().flatten())
+            .filter_map(|session| session.as_document().cloned())
+            .collect();
         let control = backfill.get_document("control").ok();
         let owner = backfill.get_str("owner").unwrap_or_default();
         Self {
@@ -120,6 +156,7 @@ impl Orders {
             throttle: control.and_then(|control| control.get_i64("throttle").ok()).and_then(|rate| u64::try_from(rate).ok()),
             owner_lives: living.iter().any(|worker| worker == owner),
             living,
+            dead_sessions,
             done: backfill.get_bool("done").unwrap_or(false),
         }
     }
@@ -134,9 +171,15 @@ mod tests {
         let at = DateTime::from_millis;
         let backfill = doc! {
             "now": at(1000), "owner": "a", "done": false, "control": { "paused": true, "throttle": 500_i64 },
-            "workers": { "a": { "until": at(1000) }, "b": { "until": at(1001) }, "c": {} },
+            "workers": { "a": { "until": at(1000) }, "b": { "until": at(1001) }, "c": { "sessions": [{ "id": 3 }] } },
         };
-        let expected = Orders { paused: true, throttle: Some(500), living: vec!["b".into()], ..Orders::default() };
+        let expected = Orders {
+            paused: true,
+            throttle: Some(500),
+            living: vec!["b".into()],
+            dead_sessions: vec![doc! { "id": 3 }],
+            ..Orders::default()
+        };
         assert_eq!(Orders::read(&backfill), expected);
         assert_eq!(Orders::read(&doc! {}), Orders::default());
     }
