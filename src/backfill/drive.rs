@@ -137,9 +137,13 @@ async fn say_what_is_left(shared: &Shared<'_>) -> Result<()> {
 /// Works on all ranges once.
 async fn pass(shared: &Shared<'_>, work: &Work<'_>, source: &Source) -> Result<Totals> {
     let all = Cell::new(Totals::default());
+    let by_transactions = transactions::are_used(shared, work);
+    if by_transactions {
+        shared.prepare_transactions().await?;
+    }
     let workers = (0..shared.workers()).map(|_| async {
         while let Some(range) = source.next(&shared.pulse, || shared.db.is_stopping()).await? {
-            let done = if transactions::are_used(shared, work) {
+            let done = if by_transactions {
                 transactions::on_range(shared, work, source, range).await?
             } else {
                 on_range(shared, work, source, range).await?

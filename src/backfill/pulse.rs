@@ -32,6 +32,8 @@ enum Standing {
 /// The pulse. It stops when it is dropped.
 pub(super) struct Pulse {
     shared: Arc<Shared>,
+    /// `None` if only this process knows the backfill.
+    of: Option<(Store, Claim)>,
     standing: watch::Receiver<Standing>,
     task: Option<JoinHandle<()>>,
 }
@@ -55,7 +57,7 @@ impl Pulse {
     pub(super) fn none() -> Self {
         let shared = Arc::new(Shared::default());
         let orders = Orders { owner_lives: true, ..Orders::default() };
-        Self { shared, standing: watch::channel(Standing::Ours(orders)).1, task: None }
+        Self { shared, of: None, standing: watch::channel(Standing::Ours(orders)).1, task: None }
     }
 
     /// Begins to beat. The first answer is there when this returns.
@@ -67,8 +69,9 @@ impl Pulse {
             None => Standing::Lost,
         };
         let (sender, standing) = watch::channel(first);
+        let of = Some((store.clone(), claim.clone()));
         let task = tokio::spawn(keep_beating(store, claim, Arc::clone(&shared), sender));
-        Ok(Self { shared, standing, task: Some(task) })
+        Ok(Self { shared, of, standing, task: Some(task) })
     }
 
     /// The last orders. An error if a later run has the backfill.
@@ -124,9 +127,13 @@ impl Pulse {
         self.shared.load.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes the session of a transaction of this process.
-    pub(super) fn session(&self, session: Document) {
-        self.shared.beat().sessions.push(session);
+    /// Notes the sessions of the transactions of this process, before they write anything.
+    pub(super) async fn announce(&self, sessions: Vec<Document>) -> mongodb::error::Result<()> {
+        self.shared.beat().sessions = sessions;
+        let Some((store, claim)) = &self.of else { return Ok(()) };
+        let beat = self.shared.beat().clone();
+        durable::patiently(async || store.beat(claim, &beat, lease_time()).await).await?;
+        Ok(())
     }
 
     /// Notes how many batches may be in flight, and why.

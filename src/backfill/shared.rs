@@ -183,15 +183,24 @@ impl<'b> Shared<'b> {
         }
     }
 
-    /// A transaction of this process: one that is idle, or a new one.
+    /// Prepares a transaction for each worker. If this process dies, others end what it has left open.
+    pub(super) async fn prepare_transactions(&self) -> Result<()> {
+        let mut all = Vec::new();
+        for _ in 0..self.workers() {
+            all.push(self.db.begin().await?);
+        }
+        self.pulse.announce(all.iter_mut().map(|transaction| transaction.session().id().clone()).collect()).await?;
+        self.idle.replace(all);
+        Ok(())
+    }
+
+    /// A transaction that is not open.
     pub(super) async fn transaction(&self) -> Result<Transaction> {
         let idle = self.idle.borrow_mut().pop();
-        if let Some(idle) = idle {
-            return Ok(idle);
+        match idle {
+            Some(idle) => Ok(idle),
+            None => Ok(self.db.begin().await?),
         }
-        let mut new = self.db.begin().await?;
-        self.pulse.session(new.session().id().clone());
-        Ok(new)
     }
 
     /// How many documents the next transaction has at most.

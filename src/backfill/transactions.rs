@@ -57,7 +57,9 @@ pub(super) async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Sour
     loop {
         let Some(_slot) = shared.slot().await? else { return Err(shared.stopped()) };
         let mut transaction = shared.transaction().await?;
-        let (totals, last) = match one(shared, work, source, (number, take.as_ref(), &rest), &mut transaction).await? {
+        let ran = one(shared, work, source, (number, take.as_ref(), &rest), &mut transaction).await?;
+        shared.idle.borrow_mut().push(transaction);
+        let (totals, last) = match ran {
             Some(Ran::Batch(batch)) => {
                 shared.confirmed(batch.totals.read, batch.took);
                 for failure in batch.failures {
@@ -72,7 +74,6 @@ pub(super) async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Sour
                 None => break,
             },
         };
-        shared.idle.borrow_mut().push(transaction);
         crash::point("batch written");
         shared.rate(usize::try_from(totals.read).unwrap_or(usize::MAX)).await;
         shared.read(totals.read);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use cargo_migrations::mongodb::Client;
 use cargo_migrations::mongodb::bson::{Document, doc};
 
 use super::support::recover::{Frozen, wait_for_lease_to_expire};
@@ -261,5 +262,31 @@ fn primaries_that_step_down_do_not_end_a_backfill() {
         let (code, stderr) = ended(first);
         assert_eq!(code, Some(0), "{stderr}");
         all_is_right(&scene, migration, 6000);
+    }
+}
+
+#[test]
+fn what_a_killed_process_has_open_does_not_lock_documents_any_longer_than_until_the_next_run() {
+    let set = ReplicaSet::start();
+    let client = super::support::block_on(Client::with_uri_str(set.uri())).unwrap();
+    let admin =
+        |command: Document| super::support::block_on(async { client.database("admin").run_command(command).await.unwrap() });
+    // The server does not end it by itself while this test runs.
+    admin(doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 100_000 });
+    for migration in BOTH {
+        let scene = scene(&set.uri(), 1000);
+        let points = scene.trace(&format!("execute:{migration}"));
+        let at = points.iter().position(|point| point == "batch in transaction").unwrap();
+        let scene = self::scene(&set.uri(), 1000);
+        let killed =
+            scene.line([&*format!("execute:{migration}")]).env("CARGO_MIGRATIONS_CRASH_AT", format!("KILL:{at}")).run();
+        assert_eq!(killed.code, -1, "{killed:?}");
+        let open = admin(doc! { "serverStatus": 1 });
+        assert!(open.get_document("transactions").unwrap().get_i64("currentOpen").unwrap() > 0);
+        wait_for_lease_to_expire(&scene);
+        scene.run(&format!("execute:{migration}")).exits(0);
+        all_is_right(&scene, migration, 1000);
+        let open = admin(doc! { "serverStatus": 1 });
+        assert_eq!(open.get_document("transactions").unwrap().get_i64("currentOpen").unwrap(), 0);
     }
 }

@@ -27,6 +27,8 @@ impl ReplicaSet {
 
     fn start_with(has_arbiter: bool) -> Self {
         let arguments = ["--replSet", NAME, "--setParameter", "enableTestCommands=1", "--oplogSize", "64"];
+        let lifetime = ["--setParameter", "transactionLifetimeLimitSeconds=5"];
+        let arguments = [&arguments[..], &lifetime].concat();
         let members: Vec<_> = (0..3).map(|_| block_on(Throwaway::start(&arguments)).expect("a mongod")).collect();
         let list: Vec<Document> = members
             .iter()
