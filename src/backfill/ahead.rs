@@ -47,7 +47,7 @@ pub(super) async fn look(shared: &Shared<'_>, work: &Work<'_>) -> Result<()> {
 
 /// How many documents of the collection were picked, and those of them that match the filter.
 async fn sample(shared: &Shared<'_>) -> mongodb::error::Result<(u64, Vec<RawDocumentBuf>)> {
-    let collection = shared.database.collection::<Document>(&shared.settings.collection);
+    let collection = shared.db.collection::<Document>(&shared.settings.collection);
     let picked = durable::patiently(async || {
         let pick = [doc! { "$sample": { "size": SAMPLE } }, doc! { "$project": { "_id": 1 } }];
         let mut cursor = collection.aggregate(pick).await?;

@@ -1,10 +1,13 @@
 //! Sends writes to the server, many with one command.
 
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, rawdoc};
-use mongodb::{ClientSession, Database};
+use std::time::Instant;
+
+use mongodb::ClientSession;
 
 use super::guard::Guard;
 use super::write::{Change, Other, Own, Write};
+use crate::db::Db;
 use crate::durable;
 use crate::error::{Result, codes};
 
@@ -27,6 +30,15 @@ pub(super) struct Batch {
 enum Kind {
     Update,
     Delete,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
 }
 
 /// What became of the statements.
@@ -132,12 +144,18 @@ pub(super) fn raw_array(documents: &[Document]) -> Result<RawArrayBuf> {
 /// Where writes are sent.
 pub(super) enum To<'t> {
     /// Each command by itself, confirmed by a majority.
-    Database(&'t Database),
+    Database(&'t Db),
     /// In an open transaction.
-    Transaction(&'t Database, &'t mut ClientSession),
+    Transaction(&'t Db, &'t mut ClientSession),
 }
 
 impl To<'_> {
+    fn db(&self) -> &Db {
+        match self {
+            Self::Database(db) | Self::Transaction(db, _) => db,
+        }
+    }
+
     fn is_transaction(&self) -> bool {
         matches!(self, Self::Transaction(..))
     }
@@ -178,7 +196,9 @@ async fn send(to: &mut To<'_>, collection: &str, kind: Kind, statements: Stateme
             part.push(statement);
             places.push(place);
         }
+        let since = Instant::now();
         let reply = to.run(kind, collection, part).await?;
+        to.db().record((kind.name(), collection), &["_id"], &reply, since.elapsed());
         let matched = count(&reply, "n");
         all.matched += matched;
         all.modified += count(&reply, "nModified");

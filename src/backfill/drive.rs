@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ops::Bound;
+use std::time::Instant;
 
 use mongodb::bson::{Document, RawDocumentBuf};
 
@@ -43,6 +44,7 @@ pub(super) async fn run(db: &Db, settings: &Settings, work: &Work<'_>) -> Result
         return Ok(Totals { failed: shared.failures.count(), ..all });
     };
     let ledger = Ledger::new(migrating, settings, work.kind())?;
+    let db = &db.quiet(ledger.connection());
     if let Some(joins) = ledger.joins() {
         return ledger
             .join(joins, async |source, pulse| pass(&shared(db, settings, work, pulse).await?, work, source).await)
@@ -164,7 +166,9 @@ async fn on_range(shared: &Shared<'_>, work: &Work<'_>, source: &Source, range: 
     let mut done = Totals::default();
     loop {
         let Some(_slot) = shared.slot().await? else { return Err(shared.stopped()) };
+        let since = Instant::now();
         let batch = shared.reader.batch(&rest, shared.batch_size()).await?;
+        shared.queried(since.elapsed());
         let Some(last) = batch.last().map(|document| id_of(document)) else { break };
         shared.rate(batch.len()).await;
         let count = batch.len() as u64;

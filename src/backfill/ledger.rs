@@ -12,6 +12,7 @@ use super::ranges;
 use super::settings::Settings;
 use super::source::{Range, Source, Stored};
 use super::totals::{Failure, Totals};
+use crate::connect::Connection;
 use crate::db::{Db, Joins, Migrating, Part};
 use crate::error::{Error, ErrorKind, Result, kind_of};
 use crate::model::Joined;
@@ -45,6 +46,11 @@ impl<'b> Ledger<'b> {
         let id = BackfillId::new(migrating.store.registry_name(), &migrating.stem, migrating.direction, label);
         let store = migrating.store.without_records()?;
         Ok(Self { migrating, store, id, kind, what, read_before: Cell::default() })
+    }
+
+    /// Its client.
+    pub(super) fn connection(&self) -> &Connection {
+        self.store.connection()
     }
 
     /// The backfill that this process joins, if it does not run the migration.

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use mongodb::Database;
 use mongodb::bson::{Bson, Document};
 use tokio::sync::{Notify, Semaphore};
 
@@ -36,7 +35,6 @@ const LONG_TRANSACTION: Duration = Duration::from_millis(900);
 /// One backfill under way.
 pub(super) struct Shared<'b> {
     pub(super) db: &'b Db,
-    pub(super) database: &'b Database,
     pub(super) settings: &'b Settings,
     pub(super) reader: Reader,
     pub(super) guard: Guard,
@@ -81,7 +79,6 @@ impl<'b> Shared<'b> {
         };
         Self {
             db,
-            database: db,
             settings,
             reader,
             guard,
@@ -115,7 +112,7 @@ impl<'b> Shared<'b> {
 
     /// Reads all fields of the documents that match.
     pub(super) fn complete_reader(&self) -> Reader {
-        Reader::new(self.database.collection(&self.settings.collection), self.settings.filter.clone(), None)
+        Reader::new(self.db.collection(&self.settings.collection), self.settings.filter.clone(), None)
     }
 
     /// Shows what earlier runs have read.
@@ -228,6 +225,12 @@ impl<'b> Shared<'b> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between one and the longest batch")]
         let size = |rate: f64| (rate / 4.0).clamp(1.0, f64::from(LONGEST)) as u32;
         rates.into_iter().flatten().reduce(f64::min).map_or(LONGEST, size)
+    }
+
+    /// Records a query for a batch, which took so long.
+    pub(super) fn queried(&self, took: Duration) {
+        let filter: Vec<&str> = self.settings.filter.keys().map(String::as_str).collect();
+        self.db.record(("find", &self.settings.collection), &filter, &Document::new(), took);
     }
 
     /// Shows that so many more documents were read.

@@ -120,7 +120,9 @@ async fn one(
             }
             let session = transaction.session();
             let count = shared.transaction_size();
+            let asked = Instant::now();
             let documents = shared.reader.batch_in(session, rest, count).await?;
+            shared.queried(asked.elapsed());
             let Some(last) = documents.last().map(|document| id_of(document)) else { return Ok(Ran::End) };
             let read = documents.len() as u64;
             let (mut totals, failures) = work::on_in(shared, work, documents, &refused, session, &since).await?;

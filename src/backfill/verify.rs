@@ -154,7 +154,7 @@ impl Verification<'_, '_, '_> {
         let stages = Document::try_from(&*stages)?;
         let stages: Vec<Document> =
             stages.get_array("stages")?.iter().filter_map(|stage| stage.as_document().cloned()).collect();
-        let collection = self.shared.database.collection::<Document>(&settings.collection);
+        let collection = self.shared.db.collection::<Document>(&settings.collection);
         let (mut all, mut open) = (Vec::new(), vec![documents]);
         while let Some(mut documents) = open.pop() {
             if documents.is_empty() {

@@ -87,7 +87,7 @@ pub(super) async fn on(shared: &Shared<'_>, work: &Work<'_>, number: i32, read: 
         }
         let own = batch.own();
         let since = Instant::now();
-        let outcome = batch.send(&mut To::Database(shared.database), &shared.settings.collection).await?;
+        let outcome = batch.send(&mut To::Database(shared.db), &shared.settings.collection).await?;
         shared.confirmed(own, since.elapsed());
         totals = totals.with((&outcome).into());
         totals.failed += outcome.refused.len() as u64;
@@ -128,7 +128,7 @@ pub(super) async fn on_in(
         .map(|document| (id_of(&document), document))
         .filter(|(id, _)| refused.iter().all(|failure| failure.id != *id))
         .unzip();
-    let mut to = To::Transaction(shared.database, session);
+    let mut to = To::Transaction(shared.db, session);
     since.set(Instant::now());
     if let Work::Pipeline(stages) = work {
         // Where some may fail, it has to be known which. Without `exactly_once`, that is found out without a transaction.
@@ -242,7 +242,7 @@ fn prepared(
 
 /// Lets the server compute the writes for these documents, as far as they still match the filter.
 async fn by_server(shared: &Shared<'_>, stages: &RawArrayBuf, number: i32, ids: &[Bson]) -> Result<Totals> {
-    let (mut to, collection) = (To::Database(shared.database), &shared.settings.collection);
+    let (mut to, collection) = (To::Database(shared.db), &shared.settings.collection);
     let all = vec![(0, all_by_server(shared, stages, ids)?)];
     let outcome = apply::updates(&mut to, collection, all).await?;
     if outcome.refused.is_empty() {

@@ -66,6 +66,22 @@ impl Recorder {
         }
     }
 
+    /// Records a command (its name and collection) of another client, with its answer, for the migration on that database, if one is
+    /// under way.
+    pub(crate) fn add(
+        &self,
+        database: &str,
+        (name, collection): (&str, &str),
+        filter: &[&str],
+        answer: &Document,
+        took: Duration,
+    ) {
+        if let Some(recording) = self.recordings().open.get_mut(database) {
+            let filter = filter.iter().map(|&key| key.to_owned()).collect();
+            recording.effects.add(name, collection, filter, counts(name, answer, took));
+        }
+    }
+
     /// Takes an event of the driver.
     pub(super) fn observe(&self, event: &CommandEvent) {
         match event {

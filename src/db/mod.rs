@@ -6,8 +6,10 @@ mod transaction;
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mongodb::Database;
+use mongodb::bson::Document;
 use mongodb::options::DatabaseOptions;
 
 use crate::connect::{Connection, Recorder};
@@ -58,13 +60,14 @@ pub struct Db {
     stop: Stop,
     /// `None` in a subtask.
     migrating: Option<Arc<Migrating>>,
+    /// Whether its client's commands are not recorded by themselves.
+    is_quiet: bool,
 }
 
 impl Db {
     pub(crate) fn new(connection: &Connection, reporter: Reporter, stop: Stop) -> Self {
-        let options = DatabaseOptions::builder().write_concern(durable::write_concern()).build();
         let plain = connection.database.clone();
-        let durable = plain.client().database_with_options(plain.name(), options);
+        let durable = plain.client().database_with_options(plain.name(), durable_options());
         let (has_transactions, recorder) = (connection.has_transactions, Arc::clone(&connection.recorder));
         Self {
             database: durable,
@@ -75,6 +78,22 @@ impl Db {
             has_transactions,
             stop,
             migrating: None,
+            is_quiet: false,
+        }
+    }
+
+    /// The same on another client, whose commands are not recorded by themselves: to record one, the driver reads it and its answer once
+    /// more, which takes as long as all else where they are large.
+    pub(crate) fn quiet(&self, connection: &Connection) -> Self {
+        let plain = connection.database.clone();
+        let database = plain.client().database_with_options(plain.name(), durable_options());
+        Self { database, plain, is_quiet: true, ..self.clone() }
+    }
+
+    /// Records a command of a quiet client, with its answer and the fields that its filters ask for.
+    pub(crate) fn record(&self, command: (&str, &str), filter: &[&str], answer: &Document, took: Duration) {
+        if self.is_quiet {
+            self.recorder.add(self.plain.name(), command, filter, answer, took);
         }
     }
 
@@ -195,6 +214,10 @@ impl Db {
     pub fn is_stopping(&self) -> bool {
         self.stop.is_asked()
     }
+}
+
+fn durable_options() -> DatabaseOptions {
+    DatabaseOptions::builder().write_concern(durable::write_concern()).build()
 }
 
 impl Deref for Db {
