@@ -131,7 +131,8 @@ impl Pulse {
     pub(super) async fn announce(&self, sessions: Vec<Document>) -> mongodb::error::Result<()> {
         self.shared.beat().sessions = sessions;
         let Some((store, claim)) = &self.of else { return Ok(()) };
-        let beat = self.shared.beat().clone();
+        let mut beat = self.shared.beat().clone();
+        beat.is_paused = self.is_to_pause() && beat.in_flight == 0;
         durable::patiently(async || store.beat(claim, &beat, lease_time()).await).await?;
         Ok(())
     }

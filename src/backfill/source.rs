@@ -8,6 +8,7 @@ use std::rc::Rc;
 use mongodb::ClientSession;
 use mongodb::bson::Bson;
 use mongodb::bson::oid::ObjectId;
+use tokio::sync::Mutex;
 
 use super::ends::Lost;
 use super::pulse::Pulse;
@@ -35,6 +36,8 @@ pub(super) struct Stored {
     is_through: Cell<bool>,
     /// What this process has taken, and works on.
     takes: Takes,
+    /// One range is taken at a time. Otherwise one that this process takes at the same time would look like one that it does not know of.
+    turn: Mutex<()>,
 }
 
 /// Names of takes.
@@ -81,7 +84,14 @@ impl Drop for Take {
 
 impl Stored {
     pub(super) fn new(store: Store, claim: Claim) -> Self {
-        Self { store, claim, read: Cell::default(), is_through: Cell::default(), takes: Takes::default() }
+        Self {
+            store,
+            claim,
+            read: Cell::default(),
+            is_through: Cell::default(),
+            takes: Takes::default(),
+            turn: Mutex::default(),
+        }
     }
 }
 
@@ -92,7 +102,7 @@ impl Source {
 
     /// The next range to work on. `None` if all are done, or the run that the backfill belongs to is dead.
     pub(super) async fn next(&self, pulse: &Pulse, is_stopping: impl Fn() -> bool) -> Result<Option<Range>> {
-        let Stored { store, claim, is_through, takes, .. } = match self {
+        let Stored { store, claim, is_through, takes, turn, .. } = match self {
             Self::Local(ranges) => return Ok(ranges.borrow_mut().pop_front()),
             Self::Stored(stored) => &**stored,
         };
@@ -102,12 +112,13 @@ impl Source {
             if is_stopping() || !pulse.orders()?.owner_lives {
                 return Ok(None);
             }
+            let turn = turn.lock().await;
             let take = Take::new(takes);
             let own: Vec<String> = takes.borrow().iter().cloned().collect();
             if let Some(range) = store.take_range(claim, (&take.name, &own), living.as_deref()).await? {
                 return Ok(Some(Range::of(range, take)));
             }
-            drop(take);
+            drop((take, turn));
             let own: Vec<String> = takes.borrow().iter().cloned().collect();
             if store.ranges_elsewhere(claim, &own).await? == 0 {
                 // If a later run has them all, none is left that has this run's number.

@@ -82,7 +82,7 @@ impl Db {
         }
     }
 
-    /// The same on another client, whose commands are not recorded by themselves: to record one, the driver reads it and its answer once
+    /// Works with another client, whose commands are not recorded by themselves: to record one, the driver reads it and its answer once
     /// more, which takes as long as all else where they are large.
     pub(crate) fn quiet(&self, connection: &Connection) -> Self {
         let plain = connection.database.clone();
