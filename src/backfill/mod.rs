@@ -97,8 +97,9 @@ impl<'d> Backfill<'d> {
         self
     }
 
-    /// The fields that the closure needs. Only these are read, and only a change of one of these makes it compute again. Without it
-    /// all fields are read, and any change counts.
+    /// The fields that the closure needs. Only these are read; without it all fields are. Where documents are guarded one by one, which is
+    /// on a standalone server, with [`each_batch`](Self::each_batch), and where the application writes to the same documents again and
+    /// again, only a change of one of these makes it compute again.
     ///
     /// For a field of a subdocument (`address.city`) the complete subdocument is read.
     pub fn reads<F: Into<String>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {

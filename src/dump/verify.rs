@@ -22,6 +22,8 @@ pub(crate) struct Verified {
     pub(super) vanished: BTreeSet<String>,
     /// Whether it has a manifest, so that checksums were compared.
     pub(crate) has_manifest: bool,
+    /// Whether it is known to be of one point in time.
+    pub(crate) is_consistent: bool,
     /// The database that was dumped, if the manifest says so.
     database: Option<String>,
 }
@@ -29,7 +31,8 @@ pub(crate) struct Verified {
 impl Verified {
     #[cfg(test)]
     pub(super) fn of_parts(parts: Vec<Part>, is_partial: bool) -> Self {
-        Self { parts, documents: 0, bytes: 0, is_partial, vanished: BTreeSet::new(), has_manifest: true, database: None }
+        let (vanished, has_manifest, is_consistent) = (BTreeSet::new(), true, true);
+        Self { parts, documents: 0, bytes: 0, is_partial, vanished, has_manifest, is_consistent, database: None }
     }
 
     /// Whether the dump is known to be of that database.
@@ -82,6 +85,7 @@ pub(crate) fn verify(dump: &Dump, database: &str) -> Result<Verified, Error> {
         },
         vanished: dump.manifest.iter().flat_map(|manifest| manifest.vanished.iter().cloned()).collect(),
         has_manifest: dump.manifest.is_some(),
+        is_consistent: dump.manifest.as_ref().is_some_and(|manifest| manifest.is_consistent),
         database: dump.manifest.as_ref().map(|manifest| manifest.database.clone()),
         parts,
     })

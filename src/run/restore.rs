@@ -10,7 +10,7 @@ use crate::dump::{self, Restore, Verified, Wanted};
 use crate::error::chain::error_text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::stop::Stop;
-use crate::store::{Ended, Partial, Record, Run};
+use crate::store::{BACKFILLS, Ended, Partial, Record, Run};
 
 /// What a restore has put back.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,8 @@ async fn under_lock(
         return Err(advice::not_repaired(partial).into());
     }
     let (documents, bytes) = restore.size();
+    // A complete dump has the marks of backfills, too, as they were when it was taken.
+    let has_marks = restore.choice().includes(BACKFILLS);
     let _relaying = stop.relay();
     let mut record = Record::new(store, lock.run(), lock.fence());
     lock.write_log(vec![record.restore_started(name, cut_off, lock.now())]).await?;
@@ -63,8 +65,16 @@ async fn under_lock(
         let own = Partial::new(name, wanted.task(name), only);
         lock.write_log(vec![record.restore_replaces(&own, lock.now())]).await?;
         partial = Some(own);
+        if !has_marks {
+            store.forget_backfills_of(|name| restore.choice().includes(name)).await?;
+        }
         let replace = restore.replace(&progress, &cancel, async || check(lock).await);
-        supervised(scope, lock, &cancel, Phase::Replacing, replace).await
+        supervised(scope, lock, &cancel, Phase::Replacing, replace).await?;
+        // Marks of another point in time than the documents.
+        if has_marks && !dump.is_consistent {
+            store.forget_backfills_of(|_| true).await?;
+        }
+        Result::<()>::Ok(())
     };
     if let Err(error) = work.await {
         restore.discard().await;

@@ -5,6 +5,7 @@
 mod backfill_control;
 mod backfill_counts;
 mod backfill_id;
+mod backfill_restored;
 mod backfill_workers;
 mod backfills;
 mod damage;

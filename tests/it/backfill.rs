@@ -123,6 +123,81 @@ fn the_last_document_may_have_an_id_that_does_not_equal_itself() {
 }
 
 #[test]
+fn a_clustered_collection_is_read_in_its_order() {
+    let database = TestDatabase::new();
+    block_on(async {
+        let clustered = doc! { "create": "users", "clusteredIndex": { "key": { "_id": 1 }, "unique": true } };
+        let client = Client::with_uri_str(server_uri()).await.unwrap();
+        client.database(database.name()).run_command(clustered).await.unwrap();
+    });
+    let ids = ids();
+    let count = ids.len();
+    database.insert("users", ids.into_iter().enumerate().map(|(n, id)| doc! { "_id": id, "name": format!("user {n}") }));
+    run(&database, async move |db: &Db| {
+        let write = |user: Document| -> Result<Write> { Ok(Write::set("slug", shout(&user))) };
+        assert_eq!(db.backfill("users").reads(["name"]).each(write).await?.modified, u64::try_from(count)?);
+        Ok(())
+    })
+    .unwrap();
+    let users = database.documents("users");
+    assert!(users.len() == count && users.iter().all(|user| user.get_str("slug").unwrap() == shout(user)));
+}
+
+#[test]
+fn collections_may_be_empty_or_missing() {
+    let database = TestDatabase::new();
+    database.insert("empty", [doc! { "_id": 1 }]);
+    run(&database, async |db: &Db| {
+        db.collection::<Document>("empty").delete_one(doc! {}).await?;
+        for name in ["empty", "missing"] {
+            let write = |_: Document| -> Result<Write> { Ok(Write::set("slug", "a")) };
+            let done = [
+                db.backfill(name).each(write).await?,
+                db.backfill(name).label("once").exactly_once().each(write).await?,
+                db.backfill(name).label("server").pipeline([doc! { "$set": { "slug": "a" } }]).await?,
+            ];
+            assert!(done.iter().all(|done| (done.read, done.modified) == (0, 0)), "{done:?}");
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert!(!database.collections().contains(&"missing".to_owned()));
+}
+
+#[test]
+fn what_is_inserted_and_deleted_in_the_meantime_is_right_in_the_end() {
+    let database = TestDatabase::new();
+    database.insert("users", (0..3000).map(|n| doc! { "_id": n, "name": format!("user {n}") }));
+    let (name, once) = (database.name().to_owned(), Arc::new(std::sync::Once::new()));
+    run(&database, async move |db: &Db| {
+        let (name, once) = (name.clone(), Arc::clone(&once));
+        let write = move |user: Document| -> Result<Write> {
+            // The first batch has been read by then.
+            once.call_once(|| {
+                let name = name.clone();
+                let writer = std::thread::spawn(move || {
+                    block_on(async {
+                        let client = Client::with_uri_str(server_uri()).await.unwrap();
+                        let users = client.database(&name).collection::<Document>("users");
+                        let new = (-500..0).chain(5000..5500).map(|n| doc! { "_id": n, "name": format!("new {n}") });
+                        users.insert_many(new).await.unwrap();
+                        users.delete_many(doc! { "_id": { "$gte": 2000, "$lt": 3000 } }).await.unwrap();
+                    });
+                });
+                writer.join().unwrap();
+            });
+            Ok(Write::set("slug", shout(&user)))
+        };
+        db.backfill("users").filter(doc! { "slug": { "$exists": false } }).reads(["name"]).each(write).await?;
+        Ok(())
+    })
+    .unwrap();
+    let users = database.documents("users");
+    assert_eq!(users.len(), 3000);
+    assert!(users.iter().all(|user| user.get_str("slug").unwrap() == shout(user)));
+}
+
+#[test]
 fn nothing_that_was_computed_from_an_old_state_is_written() {
     for reads in [Some(["name"]), None] {
         let database = TestDatabase::new();

@@ -3,7 +3,7 @@
 
 use cargo_migrations::mongodb::bson::{DateTime, Document, doc};
 
-use super::support::{Scene, TestDatabase, crash_rerun, server_uri, standalone_server};
+use super::support::{DumpStage, Scene, TestDatabase, crash_rerun, server_uri, standalone_server};
 
 /// The log has an attempt that did not come to its end, and a backfill of it is half done, as is one of `0003_rerun_too`.
 fn half_done(uri: &str, name: &str, direction: &str, outcome: Option<&str>) -> Scene {
@@ -99,4 +99,29 @@ fn what_decides_nothing_leaves_it_there() {
     scene.run("execute:1").exits(0);
     scene.run("plan").exits(0);
     assert_eq!(stored(&scene.database), BOTH);
+}
+
+/// Other documents are in the place of those that are done.
+#[test]
+fn restored_documents_are_done_again() {
+    for (dump, part, is_forgotten) in [
+        ("dbdump:only=users", "", true),
+        ("dbdump", ",only=users", true),
+        ("dbdump", ",only=posts", false),
+        ("dbdump", "", false),
+        ("dbdump:consistent=no", "", true),
+    ] {
+        let stage = DumpStage::new();
+        stage.database.insert("posts", [doc! { "_id": 1 }]);
+        stage.database.insert("users", [doc! { "_id": 1 }]);
+        let id = "migrations/0001_a/up/users";
+        let backfill = doc! { "_id": id, "collection": "users", "cut": "1", "fence": 1_i64, "done": false };
+        let range = doc! { "_id": format!("{id}/1/0"), "backfill": id, "cut": "1", "done": true };
+        stage.database.insert("migrations_backfill", [backfill, range]);
+        stage.run(dump).exits(0);
+        let name = stage.dumps().pop().unwrap();
+        stage.run(&format!("restore:{name}{part} --yes")).exits(0);
+        let left = stage.database.documents("migrations_backfill").len();
+        assert_eq!(left, if is_forgotten { 0 } else { 2 }, "{dump} {part}");
+    }
 }
