@@ -153,8 +153,8 @@ fn collections_may_be_empty_or_missing() {
             let write = |_: Document| -> Result<Write> { Ok(Write::set("slug", "a")) };
             let done = [
                 db.backfill(name).each(write).await?,
-                db.backfill(name).label("once").exactly_once().each(write).await?,
-                db.backfill(name).label("server").pipeline([doc! { "$set": { "slug": "a" } }]).await?,
+                db.backfill(name).label(format!("{name} once")).exactly_once().each(write).await?,
+                db.backfill(name).label(format!("{name} server")).pipeline([doc! { "$set": { "slug": "a" } }]).await?,
             ];
             assert!(done.iter().all(|done| (done.read, done.modified) == (0, 0)), "{done:?}");
         }
