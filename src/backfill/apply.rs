@@ -1,9 +1,9 @@
 //! Sends writes to the server, many with one command.
 
-use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, rawdoc};
 use std::time::Instant;
 
 use mongodb::ClientSession;
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::guard::Guard;
 use super::write::{Change, Other, Own, Write};

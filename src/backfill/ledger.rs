@@ -155,10 +155,10 @@ impl<'b> Ledger<'b> {
     ) -> Result<Totals> {
         let Source::Stored(stored) = source else { return Ok(further) };
         let counts = self.store.backfill_counts(&self.id, &stored.claim.cut).await?;
-        let all = Totals { failed: failures.count(), ..Totals::from(counts).with(further) };
+        let all = Totals { failed: failures.count(), ..counts.with(further) };
         self.store.backfill_done(&stored.claim).await?;
         let mut done: Document = doc! { "collection": &settings.collection, "label": &settings.label };
-        done.extend(crate::store::BackfillCounts::from(all).document());
+        done.extend(all.document());
         done.extend(failures_document(&failures.all()));
         self.migrating.add_backfill(done);
         Ok(all)
@@ -182,7 +182,7 @@ impl<'b> Ledger<'b> {
             if self.id == joins.id {
                 return joins.end(Joined::Done { read: 0 }).await;
             }
-            return Ok(Totals::from(self.store.backfill_counts(&self.id, &joinable.claim.cut).await?));
+            return Ok(self.store.backfill_counts(&self.id, &joinable.claim.cut).await?);
         }
         if joinable.what != self.what {
             return joins.end(Joined::Differs).await;

@@ -229,7 +229,7 @@ impl<'d> Backfill<'d> {
 
     async fn run(&self, work: &Work<'_>) -> Result<Backfilled> {
         let totals = drive::run(self.db, &self.settings, work).await?;
-        let totals::Totals { read, matched: _, modified, deleted, repeated, failed } = totals;
+        let totals::Totals { read, modified, deleted, repeated, failed } = totals;
         Ok(Backfilled { read, modified, deleted, repeated, failed })
     }
 }

@@ -163,8 +163,7 @@ impl<'b> Shared<'b> {
     /// Waits until so many more documents may be read.
     pub(super) async fn rate(&self, documents: usize) {
         let limit = self.pulse.throttle();
-        let rates = [self.settings.at_most.map(f64::from), limit];
-        let Some(rate) = rates.into_iter().flatten().reduce(f64::min) else { return };
+        let Some(rate) = self.documents_per_second() else { return };
         let begin = self.next.get().max(Instant::now());
         #[expect(clippy::cast_precision_loss, reason = "a pause")]
         let until = begin + Duration::from_secs_f64(documents as f64 / rate.max(1.0));
@@ -221,10 +220,15 @@ impl<'b> Shared<'b> {
 
     /// How many documents are read at a time: fewer where the rate is limited, so that it is even.
     pub(super) fn batch_size(&self) -> u32 {
-        let rates = [self.settings.at_most.map(f64::from), self.pulse.throttle()];
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between one and the longest batch")]
         let size = |rate: f64| (rate / 4.0).clamp(1.0, f64::from(LONGEST)) as u32;
-        rates.into_iter().flatten().reduce(f64::min).map_or(LONGEST, size)
+        self.documents_per_second().map_or(LONGEST, size)
+    }
+
+    /// The rate of this process, if the migration or the orders limit it.
+    fn documents_per_second(&self) -> Option<f64> {
+        let rates = [self.settings.at_most.map(f64::from), self.pulse.throttle()];
+        rates.into_iter().flatten().reduce(f64::min)
     }
 
     /// Records a query for a batch, which took so long.

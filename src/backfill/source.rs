@@ -16,7 +16,7 @@ use super::ranges;
 use super::read::Span;
 use super::totals::{Failure, Totals};
 use crate::error::Result;
-use crate::store::{BackfillCounts, Claim, Marked, Store, StoredRange};
+use crate::store::{Claim, Marked, Store, StoredRange};
 
 /// The ranges of one pass.
 pub(super) enum Source {
@@ -142,7 +142,7 @@ impl Source {
         failures: &[Failure],
     ) -> Result<bool> {
         let Self::Stored(stored) = self else { return Ok(true) };
-        match stored.store.range_done(&stored.claim, (number, Take::name(take)), counts.map(Into::into), failures).await? {
+        match stored.store.range_done(&stored.claim, (number, Take::name(take)), counts, failures).await? {
             Marked::Done => Ok(true),
             Marked::Taken => Ok(false),
             Marked::Lost => Err(Lost.into()),
@@ -184,7 +184,7 @@ impl Source {
             Self::Local(_) => Ok(true),
             Self::Stored(stored) => {
                 let mark = (number, Take::name(take), at);
-                stored.store.batch_done(session, &stored.claim, mark, (counts.into(), failures)).await
+                stored.store.batch_done(session, &stored.claim, mark, (counts, failures)).await
             }
         }
     }
@@ -208,19 +208,5 @@ impl Range {
             Bound::Unbounded => None,
         };
         StoredRange { number: self.number, from, to: self.span.to.clone(), at: None }
-    }
-}
-
-impl From<Totals> for BackfillCounts {
-    fn from(totals: Totals) -> Self {
-        let Totals { read, matched: _, modified, deleted, repeated, failed } = totals;
-        Self { read, modified, deleted, repeated, failed }
-    }
-}
-
-impl From<BackfillCounts> for Totals {
-    fn from(counts: BackfillCounts) -> Self {
-        let BackfillCounts { read, modified, deleted, repeated, failed } = counts;
-        Self { read, matched: 0, modified, deleted, repeated, failed }
     }
 }
