@@ -10,6 +10,7 @@ use mongodb::error::Result;
 use mongodb::options::ReadConcern;
 
 use super::backfill_id::{BACKFILLS, BackfillId};
+use super::fence::as_integer;
 use super::{Store, origin};
 use crate::durable;
 
@@ -216,7 +217,7 @@ impl Worker {
             id: id.to_owned(),
             who: text("who"),
             place: text("where"),
-            pid: worker.get("pid").and_then(integer).unwrap_or_default(),
+            pid: worker.get("pid").and_then(as_integer).unwrap_or_default(),
             until: worker.get_datetime("until").copied().ok(),
             read: count(worker, "read"),
             rate: worker.get_f64("rate").unwrap_or_default().max(0.0),
@@ -286,18 +287,8 @@ impl Store {
 }
 
 /// A number that is not negative, of whatever type.
-fn count(document: &Document, key: &str) -> u64 {
-    document.get(key).and_then(integer).and_then(|number| u64::try_from(number).ok()).unwrap_or_default()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a count that a shell has written as a double")]
-fn integer(value: &Bson) -> Option<i64> {
-    match value {
-        Bson::Int32(number) => Some((*number).into()),
-        Bson::Int64(number) => Some(*number),
-        Bson::Double(number) => Some(*number as i64),
-        _ => None,
-    }
+pub(super) fn count(document: &Document, key: &str) -> u64 {
+    document.get(key).and_then(as_integer).and_then(|number| u64::try_from(number).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
+use super::fence::as_integer;
 use super::{Store, Tool};
 
 /// What another tool's record says of a migration.
@@ -157,13 +158,7 @@ impl Tool {
 
 /// An integer of any BSON type: JavaScript writes doubles.
 fn number(document: &Document, key: &str) -> Option<i64> {
-    match document.get(key)? {
-        Bson::Int32(number) => Some(i64::from(*number)),
-        Bson::Int64(number) => Some(*number),
-        #[expect(clippy::cast_possible_truncation, reason = "a version or a count of milliseconds")]
-        Bson::Double(number) => Some(*number as i64),
-        _ => None,
-    }
+    document.get(key).and_then(as_integer)
 }
 
 impl Store {

@@ -12,6 +12,7 @@ use mongodb::{Collection, IndexModel};
 use sha2::{Digest, Sha256};
 
 use super::Store;
+use super::backfill_control::count;
 use crate::durable;
 use crate::error::codes;
 
@@ -198,17 +199,6 @@ impl Store {
         let collection = self.collection(&log.name);
         durable::patiently(async || collection.drop().await).await
     }
-}
-
-fn count(stats: &Document, key: &str) -> u64 {
-    let count = match stats.get(key) {
-        Some(Bson::Int32(count)) => i64::from(*count),
-        Some(Bson::Int64(count)) => *count,
-        #[expect(clippy::cast_possible_truncation, reason = "a size")]
-        Some(Bson::Double(count)) => *count as i64,
-        _ => 0,
-    };
-    u64::try_from(count).unwrap_or(0)
 }
 
 #[cfg(test)]
